@@ -1,0 +1,58 @@
+# `make demo` and `make test` are the two that matter. Every target makes its own .venv and installs what it
+# needs, and nothing more; the second time there is nothing to do. Another Python: PYTHON=python3.12 make test
+
+PYTHON ?= $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+PIP     := .venv/bin/python -m pip --disable-pip-version-check --quiet install
+EXTRA   := slow or parity or notebook
+
+.PHONY: help demo test test-all parity lint clean
+
+help:
+	@echo "make demo      train LeNet-5 on handwritten digits and draw what it learned"
+	@echo "make test      the tests; pick some with ARGS='-k pooling'"
+	@echo "make test-all  the tests, then the slow ones, those against PyTorch, and the notebooks"
+	@echo "make parity    only the comparisons with PyTorch"
+	@echo "make lint      ruff and mypy"
+	@echo "make clean     remove .venv and everything that was built"
+
+demo: .venv/has-core-$(VERSION)
+	.venv/bin/python -m minidl demo
+
+test: .venv/has-test-$(VERSION)
+	.venv/bin/python -m pytest -m "not ($(EXTRA))" $(ARGS)
+
+# In one run of make `test` goes first and is not repeated, and it runs before PyTorch is there.
+test-all: test .venv/has-parity-$(VERSION) .venv/has-notebook-$(VERSION)
+	.venv/bin/python -m pytest -m "$(EXTRA)" $(ARGS)
+
+parity: .venv/has-parity-$(VERSION) .venv/has-test-$(VERSION)
+	.venv/bin/python -m pytest -m parity $(ARGS)
+
+lint: .venv/has-lint-$(VERSION)
+	.venv/bin/python -m ruff check .
+	.venv/bin/python -m mypy
+
+# A stamp names the Python it was made with, so that another PYTHON gets another .venv.
+.venv/has-core-$(VERSION): setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo \
+	  "minidl needs Python 3.11 or newer, and $(PYTHON) is $(or $(VERSION),not there): try PYTHON=python3.12 make"; exit 1; }
+	@.venv/bin/python -c 'import sys, pip; sys.exit("%d.%d" % sys.version_info[:2] != "$(VERSION)")' 2>/dev/null \
+	  || $(PYTHON) -m venv --clear .venv \
+	  || { echo "$(PYTHON) cannot make a virtual environment: on Debian and Ubuntu, apt install python3-venv"; exit 1; }
+	$(PIP) --editable .
+	@touch $@
+
+# The processor's build of PyTorch, from PyTorch's own index: the one on PyPI brings gigabytes of CUDA along.
+# One version, so that a change in PyTorch does not look like a mistake in minidl.
+.venv/has-parity-$(VERSION): .venv/has-core-$(VERSION)
+	$(PIP) --editable '.[parity]' 'torch==2.13.0' --extra-index-url https://download.pytorch.org/whl/cpu
+	@touch $@
+
+.venv/has-%-$(VERSION): .venv/has-core-$(VERSION)
+	$(PIP) --editable '.[$*]'
+	@touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,42 @@
+"""What every test can rely on: fixed seeds, pictures without a screen, no GPU tests where there is no GPU."""
+
+import os
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+os.environ["MPLBACKEND"] = "Agg"            # also for the programs that tests start
+
+# Numba compiles at the first call, which is no slowness of the example at hand.
+settings.register_profile("minidl", deadline=None, derandomize=True)
+settings.load_profile("minidl")
+
+
+@pytest.fixture(autouse=True)
+def same_seed_for_every_test():
+    """A test's random numbers do not depend on the tests before it."""
+    np.random.seed(0)
+    if "minidl" in sys.modules:
+        sys.modules["minidl"].manual_seed(0)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def pytest_collection_modifyitems(items):
+    marked = [item for item in items if item.get_closest_marker("gpu")]
+    if marked and not gpu_is_there():
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason="no NVIDIA GPU, or no CuPy"))
+
+
+def gpu_is_there():
+    try:
+        import cupy
+        return cupy.cuda.runtime.getDeviceCount() > 0
+    except Exception:
+        return False
