@@ -1,0 +1,40 @@
+"""Which kernels an array uses: `kernels_for(array)` is a module of functions over arrays."""
+import numpy as np
+
+from minidl.kernels import cpu, reference
+
+KERNEL_SETS = {"reference": reference, "cpu": cpu}      # the sets that NumPy arrays can use, by name
+
+_set_of = {np.ndarray: cpu}                             # one line per array type
+
+
+def kernels_for(*arrays):
+    """The kernel set of the first array; numbers among `arrays` have no say.
+
+    Where no argument is an array, the answer is the set that NumPy arrays use.
+    """
+    for array in arrays:
+        for cls in type(array).__mro__:                 # a memmap is an ndarray, too
+            if cls in _set_of:
+                return _set_of[cls]
+    return _set_of[np.ndarray]
+
+
+class use_kernels:
+    """Choose the kernel set of NumPy arrays: "reference" (plain NumPy) or "cpu" (Numba, the default).
+
+    use_kernels("reference") switches at once and for good; `with use_kernels("reference"):` switches back
+    at the end of the block. The choice is the whole process's, not the thread's.
+    """
+
+    def __init__(self, name):
+        if name not in KERNEL_SETS:
+            raise ValueError(f"use_kernels: there is no kernel set {name!r}; there are {', '.join(KERNEL_SETS)}")
+        self._before = _set_of[np.ndarray]
+        _set_of[np.ndarray] = KERNEL_SETS[name]
+
+    def __enter__(self):
+        return kernels_for()
+
+    def __exit__(self, *_):
+        _set_of[np.ndarray] = self._before
