@@ -20,6 +20,16 @@ def kernels_for(*arrays):
     return _set_of[np.ndarray]
 
 
+def is_array(x):
+    """Is x an array of some kernel set? Numbers, lists and NumPy's scalars are none."""
+    return type(x) in _set_of or isinstance(x, tuple(_set_of))
+
+
+def device_of(array):
+    """Where an array lives, in PyTorch's words: "cpu" for NumPy's."""
+    return "cpu" if isinstance(array, np.ndarray) else kernels_for(array).device
+
+
 class use_kernels:
     """Choose the kernel set of NumPy arrays: "reference" (plain NumPy) or "cpu" (Numba, the default).
 
