@@ -26,7 +26,7 @@ test: .venv/has-test-$(VERSION)
 test-all: test .venv/has-parity-$(VERSION) .venv/has-notebook-$(VERSION)
 	.venv/bin/python -m pytest -m "$(EXTRA)" $(ARGS)
 
-parity: .venv/has-parity-$(VERSION) .venv/has-test-$(VERSION)
+parity: .venv/has-parity-$(VERSION)
 	.venv/bin/python -m pytest -m parity $(ARGS)
 
 lint: .venv/has-lint-$(VERSION)
@@ -43,10 +43,11 @@ lint: .venv/has-lint-$(VERSION)
 	$(PIP) --editable .
 	@touch $@
 
-# The processor's build of PyTorch, from PyTorch's own index: the one on PyPI brings gigabytes of CUDA along.
-# One version, so that a change in PyTorch does not look like a mistake in minidl.
+# The processor's build of PyTorch, from PyTorch's own index where that is reached: the build on PyPI brings
+# gigabytes of CUDA along. One version, so that a change in PyTorch does not look like a mistake in minidl.
 .venv/has-parity-$(VERSION): .venv/has-core-$(VERSION)
-	$(PIP) --editable '.[parity]' 'torch==2.13.0' --extra-index-url https://download.pytorch.org/whl/cpu
+	$(PIP) --no-deps --retries 0 --extra-index-url https://download.pytorch.org/whl/cpu torch==2.13.0
+	$(PIP) --editable '.[test,parity]'
 	@touch $@
 
 .venv/has-%-$(VERSION): .venv/has-core-$(VERSION)
