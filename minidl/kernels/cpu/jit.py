@@ -5,9 +5,8 @@ through. Numba's cache notices a change of the file that a kernel is in, and of 
 calls only jitted functions of its own file, and its globals are its own file's constants.
 """
 import functools
-import importlib
-import os
-import warnings
+
+from minidl.kernels.cpu.threads import has_threads, numba
 
 prange = range                           # in a kernel's file, the first call puts Numba's own in its place
 
@@ -44,32 +43,3 @@ class Kernel:
             return numba().njit(self.function, cache=True, **options)
         except RuntimeError:                             # there is no directory that a cache could be written to
             return numba().njit(self.function, **options)
-
-
-@functools.cache
-def numba():
-    """The module, imported now, and set to use threads that Python's threads may share."""
-    import numba
-    if numba.config.THREADING_LAYER == "default":        # else NUMBA_THREADING_LAYER was set, and is respected
-        numba.config.THREADING_LAYER = threading_layer() or "default"
-    return numba
-
-
-@functools.cache
-def threading_layer():
-    """"omp" or "tbb"; never "workqueue", which aborts when two Python threads run kernels. None if neither loads."""
-    for layer in "omp", "tbb":
-        try:
-            importlib.import_module(f"numba.np.ufunc.{layer}pool")
-            return layer
-        except ImportError:
-            pass
-    return None
-
-
-@functools.cache
-def has_threads():
-    if numba().config.THREADING_LAYER != "default":
-        return True
-    warnings.warn("neither OpenMP nor TBB can be loaded, so kernels run on one thread", stacklevel=2)
-    return False

@@ -16,4 +16,5 @@ from minidl.kernels.reference.normalization import (
 from minidl.kernels.reference.pooling import (
     adaptive_avg_pool, adaptive_avg_pool_gradient, adaptive_max_pool, avg_pool, avg_pool_gradient, max_pool,
     max_pool_gradient, pool_size)
+from minidl.kernels.reference.reduction import cumprod_gradient, prod_gradient
 from minidl.kernels.reference.random import dropout_mask, philox, uniform
