@@ -1,0 +1,13 @@
+"""minidl: a deep-learning engine that can be read in an evening and stepped through line by line."""
+from minidl import dtypes, kernels, mode as _mode
+from minidl.dtypes import *
+from minidl.kernels import use_kernels
+from minidl.mode import enable_grad, is_grad_enabled, mode, no_grad, set_grad_enabled
+from minidl.tensor import Tensor
+from minidl.op import Elementwise, Op
+from minidl.graph import Step, backprop, topological_order
+from minidl.fused import Fused
+from minidl.random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, set_rng_state
+from minidl.creation import *
+from minidl import creation, ops
+from minidl.ops import *

@@ -1,0 +1,148 @@
+"""New tensors: from lists and arrays, of constants, of random numbers."""
+import numpy as np
+
+from minidl import dtypes
+from minidl.kernels import device_of, is_array
+from minidl.random import default_generator
+from minidl.tensor import Tensor, unpack
+
+
+def as_array(data, dtype=None):
+    """Lists and numbers as an array: floats in the default dtype, integers in int64."""
+    if isinstance(data, (list, tuple)):
+        data = [x.tolist() if isinstance(x, Tensor) else x for x in data]
+    array = np.asarray(data)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"a tensor is made of numbers in a rectangle; {data!r:.60} is not one")
+    if dtype is None and array.dtype == np.float64 and not is_array(data) and not isinstance(data, np.generic):
+        dtype = dtypes.get_default_dtype()
+    return array.astype(dtype, copy=False)
+
+
+def tensor(data, *, dtype=None, device=None, requires_grad=False):
+    """A leaf with a copy of `data`: a number, nested lists, an array or a tensor (detached)."""
+    array = data.array if isinstance(data, Tensor) else data
+    array = as_array(array, dtype) if not is_array(array) else array.astype(dtype or array.dtype)
+    array = array.copy() if array is data or (isinstance(data, Tensor) and array is data.array) else array
+    return Tensor(on_device(array, device), requires_grad)
+
+
+def as_tensor(data, dtype=None, device=None):
+    """`data` as a tensor, sharing memory where it can; a tensor of that dtype comes back as it is."""
+    if isinstance(data, Tensor):
+        return data if dtype is None else data.to(np.dtype(dtype))
+    array = data if is_array(data) else as_array(data, dtype)
+    return Tensor(on_device(array.astype(dtype or array.dtype, copy=False), device))
+
+
+def from_numpy(ndarray):
+    """A tensor on the memory of a NumPy array."""
+    if not isinstance(ndarray, np.ndarray):
+        raise TypeError(f"from_numpy: expects a NumPy array, not {type(ndarray).__name__}")
+    dtypes.category(ndarray.dtype)
+    return Tensor(ndarray)
+
+
+def to(x, target):
+    """`x` as another dtype, on another device, or as another tensor is."""
+    if isinstance(target, Tensor):
+        return x.to(target.dtype)
+    if isinstance(target, str) and target.split(":")[0] in ("cpu", "cuda"):
+        on_device(x.array, target)
+        return x
+    from minidl.ops import cast
+    return cast(x, np.dtype(target))
+
+
+def on_device(array, device):
+    """`array` where it was asked to be; today that is the CPU, whatever its kernels."""
+    if device is not None and str(device).split(":")[0] != device_of(array):
+        raise RuntimeError(f"device {str(device)!r}: this version of minidl computes on the CPU only")
+    return array
+
+
+def zeros(*size, dtype=None, device=None, requires_grad=False):
+    """A tensor of zeros: zeros(2, 3) or zeros((2, 3))."""
+    return full(unpack(size), 0.0, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+def ones(*size, dtype=None, device=None, requires_grad=False):
+    """A tensor of ones."""
+    return full(unpack(size), 1.0, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+def empty(*size, dtype=None, device=None, requires_grad=False):
+    """A tensor of whatever the memory holds."""
+    return Tensor(on_device(np.empty(unpack(size), dtype or dtypes.get_default_dtype()), device), requires_grad)
+
+
+def full(size, fill_value, *, dtype=None, device=None, requires_grad=False):
+    """A tensor of one number; without a dtype, of that number's kind."""
+    dtype = dtype or as_array(fill_value).dtype
+    return Tensor(on_device(np.full(size, fill_value, dtype), device), requires_grad)
+
+
+def arange(start, end=None, step=1, *, dtype=None, device=None, requires_grad=False):
+    """start, start + step, ..., before `end`; arange(n) counts from 0."""
+    start, end = (0, start) if end is None else (start, end)
+    if dtype is None and any(isinstance(n, float) for n in (start, end, step)):
+        dtype = dtypes.get_default_dtype()
+    return Tensor(on_device(np.arange(start, end, step, dtype=dtype), device), requires_grad)
+
+
+def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False):
+    """`steps` numbers from start to end, both included."""
+    array = np.linspace(start, end, steps, dtype=dtype or dtypes.get_default_dtype())
+    return Tensor(on_device(array, device), requires_grad)
+
+
+def eye(n, m=None, *, dtype=None, device=None, requires_grad=False):
+    """n rows (and m columns) with ones on the diagonal."""
+    return Tensor(on_device(np.eye(n, m, dtype=dtype or dtypes.get_default_dtype()), device), requires_grad)
+
+
+def rand(*size, generator=None, dtype=None, device=None, requires_grad=False):
+    """Uniform random numbers in [0, 1)."""
+    array = (generator or default_generator).uniform(unpack(size), dtype)
+    return Tensor(on_device(array, device), requires_grad)
+
+
+def randn(*size, generator=None, dtype=None, device=None, requires_grad=False):
+    """Standard normal random numbers."""
+    array = (generator or default_generator).normal(unpack(size), dtype)
+    return Tensor(on_device(array, device), requires_grad)
+
+
+def randint(low, high, size, *, generator=None, dtype=None, device=None):
+    """Random integers from low to high - 1."""
+    array = (generator or default_generator).integers(low, high, size)
+    return Tensor(on_device(array.astype(dtype or np.int64), device))
+
+
+def randperm(n, *, generator=None):
+    """0 ... n-1 in random order."""
+    return Tensor((generator or default_generator).permutation(n))
+
+
+def zeros_like(input, *, dtype=None, requires_grad=False):
+    return full(input.shape, 0, dtype=dtype or input.dtype, requires_grad=requires_grad)
+
+
+def ones_like(input, *, dtype=None, requires_grad=False):
+    return full(input.shape, 1, dtype=dtype or input.dtype, requires_grad=requires_grad)
+
+
+def full_like(input, fill_value, *, dtype=None, requires_grad=False):
+    return full(input.shape, fill_value, dtype=dtype or input.dtype, requires_grad=requires_grad)
+
+
+def empty_like(input, *, dtype=None, requires_grad=False):
+    return empty(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+
+
+def rand_like(input, *, generator=None, dtype=None):
+    return rand(input.shape, generator=generator, dtype=dtype or input.dtype)
+
+
+def randn_like(input, *, generator=None, dtype=None):
+    return randn(input.shape, generator=generator, dtype=dtype or input.dtype)

@@ -1,0 +1,192 @@
+"""Backpropagation: one walk over the recorded graph, from the outputs back to the leaves."""
+from typing import NamedTuple
+
+import minidl
+from minidl.kernels import kernels_for
+from minidl.mode import Mode, mode
+from minidl.op import FREED, Op, Outline
+from minidl.tensor import Tensor, of
+
+
+class Step(NamedTuple):
+    """What one op did in the backward pass: it turned `gy` into `gxs`.
+
+    op  : the node         y   : its result, or an Outline of it where it was not kept
+    gy  : the full gradient of the loss in y; all its consumers have added their part
+    gxs : per input, this op's contribution to the input's gradient; None where none is wanted
+    """
+    op: Op
+    y: Tensor
+    gy: Tensor
+    gxs: tuple
+
+
+def backprop(outputs, gradient=None, *, retain_graph=None, create_graph=False):
+    """Backpropagate from a tensor (or several), pausing after every op: a generator of Steps.
+
+    gradient     of the output's shape; may be left out for a single number, which starts from 1
+    retain_graph leaves the graph standing, to be walked again; otherwise each node is freed once it
+                 is done, and so is its memory. Default: as create_graph
+    create_graph records the gradients themselves, so that they can be differentiated
+
+    Leaves collect `.grad` on the way: memory of their own, to which a second walk adds. The walk is
+    iterative, visits each node once, and changes no mode while it is paused.
+    """
+    outputs, gradients = paired(outputs, gradient)
+    walk = Walk(outputs, gradients, create_graph)
+    retain_graph = create_graph if retain_graph is None else retain_graph
+    for node, gy in walk:
+        if isinstance(node, Tensor):
+            accumulate(node, gy, create_graph)
+            continue
+        yield walk.push(node, gy, wanted=tuple([edge is not None for edge in node.edges]))
+        if not retain_graph:
+            node.release()
+
+
+def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, allow_unused=False):
+    """The gradients of `outputs` (weighted by `grad_outputs`) in each of `inputs`, as a tuple of tensors.
+
+    Any tensor of the graph may be asked for, also one that was computed from another; only nodes that
+    lead to one of them are walked, and no leaf's `.grad` is touched. An input that the outputs do not
+    depend on is an error, or None with `allow_unused`.
+    """
+    outputs, gradients = paired(outputs, grad_outputs)
+    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    for i, x in enumerate(inputs):
+        if not x.requires_grad:
+            raise RuntimeError(f"grad: input {i} of shape {x.shape} requires no grad")
+    walk = Walk(outputs, gradients, create_graph)
+    retain_graph = create_graph if retain_graph is None else retain_graph
+    asked = {x.node for x in inputs}
+    leading = walk.nodes_that_lead_to(asked)
+    found = {}
+    for node, gy in walk:
+        if node in asked:
+            found[node] = gy
+        if node in leading:
+            walk.push(node, gy, wanted=tuple([edge in leading or edge in asked for edge in node.edges]))
+        if not retain_graph and isinstance(node, Op):
+            node.release()
+    for i, x in enumerate(inputs):
+        if x.node not in found and not allow_unused:
+            raise RuntimeError(f"grad: the outputs do not depend on input {i} of shape {x.shape}; "
+                               "allow_unused=True answers None for it")
+    return tuple([as_tensor(found.get(x.node)) for x in inputs])
+
+
+class Walk:
+    """Nodes with their full gradients, each after all nodes that use its result."""
+
+    def __init__(self, outputs, gradients, create_graph):
+        self.create_graph = create_graph
+        self.order = topological_order([y.node for y in outputs])
+        self.grads = {}
+        for y, gy in zip(outputs, gradients, strict=True):
+            self.add(y.node, gy if create_graph else gy.array)
+
+    def __iter__(self):
+        while self.order:
+            node = self.order.pop()
+            gy = self.grads.pop(node, None)
+            if gy is None:                     # every rule on the way here answered None
+                continue
+            for hook in list((node.hooks or {}).values()):
+                gy = self.hooked(hook, gy)
+            if isinstance(node, Op) and node.retained_by is not None and (y := node.retained_by()) is not None:
+                accumulate(y, gy, self.create_graph)
+            yield node, gy
+
+    def push(self, node, gy, wanted):
+        """Run the rule of `node` on `gy`, and add what it gives to the gradients of its inputs."""
+        y = node.y
+        with mode(recording=self.create_graph):
+            gxs = node.gradients(gy, wanted, self.create_graph)
+            if Mode.anomaly:
+                minidl.anomaly.check_backward(node, gy, gxs)
+            for edge, gx in zip(node.edges, gxs):
+                if gx is not None:
+                    self.add(edge, gx)
+        return Step(node, y if isinstance(y, Outline) else of(y), as_tensor(gy), tuple([as_tensor(g) for g in gxs]))
+
+    def add(self, node, gx):
+        """Gradients that meet are added: a new sum, for the parts may be in use elsewhere."""
+        self.grads[node] = self.grads[node] + gx if node in self.grads else gx
+
+    def hooked(self, hook, gy):
+        with mode(recording=self.create_graph):
+            answer = hook(as_tensor(gy))
+        if answer is None:
+            return gy
+        if answer.shape != gy.shape:
+            raise ValueError(f"hook {hook!r} answered with a gradient of shape {answer.shape} for one of {gy.shape}")
+        return answer if self.create_graph else answer.array
+
+    def nodes_that_lead_to(self, asked):
+        """The nodes from which a gradient reaches one of `asked`."""
+        leading = set()
+        for node in self.order:
+            if isinstance(node, Op) and any([edge in asked or edge in leading for edge in node.edges]):
+                leading.add(node)
+        return leading
+
+
+def topological_order(nodes):
+    """All nodes that `nodes` were computed from, each after the nodes of its inputs."""
+    order, seen, stack = [], set(), [(node, False) for node in nodes]
+    while stack:
+        node, inputs_done = stack.pop()
+        if inputs_done:
+            order.append(node)
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            if isinstance(node, Op):
+                if node.edges is FREED:
+                    raise RuntimeError(f"{node} was walked before and its memory freed; to walk a graph again, or "
+                                       "from a second output, give the first walk retain_graph=True")
+                stack.extend([(edge, False) for edge in node.edges if edge is not None])
+    return order
+
+
+def accumulate(x, gy, create_graph):
+    """x.grad += gy, into memory that belongs to x alone."""
+    if create_graph:
+        x.grad = gy if x.grad is None else x.grad + gy
+    elif x.grad is None:
+        x.grad = of(kernels_for(gy).copy(gy))
+    elif x.grad.requires_grad:
+        x.grad = of(x.grad.array + gy)
+    else:
+        x.grad.array += gy
+        x.grad.version.bump("backward")
+
+
+def paired(outputs, gradients):
+    """Outputs and their gradients as two lists of tensors, checked."""
+    if isinstance(outputs, Tensor):
+        outputs, gradients = [outputs], [gradients]
+    outputs = list(outputs)
+    gradients = list(gradients) if gradients is not None else [None] * len(outputs)
+    if len(outputs) != len(gradients):
+        raise ValueError(f"{len(outputs)} outputs were given {len(gradients)} gradients")
+    return outputs, [seed(y, gy) for y, gy in zip(outputs, gradients)]
+
+
+def seed(y, gy):
+    if not y.requires_grad:
+        raise RuntimeError(f"backward from a tensor of shape {y.shape} that requires no grad: nothing it was computed "
+                           "from does, or it was computed under no_grad")
+    if gy is None:
+        if y.numel() != 1:
+            raise ValueError(f"backward from a tensor of shape {y.shape} needs a gradient of that shape; only a single "
+                             "number starts from 1 by itself")
+        return of(kernels_for(y.array).ones_like(y.array))
+    gy = gy if isinstance(gy, Tensor) else Tensor(gy)
+    if gy.shape != y.shape:
+        raise ValueError(f"backward: the gradient has shape {gy.shape}, but the tensor has {y.shape}")
+    return minidl.ops.cast(gy, y.dtype)
+
+
+def as_tensor(g):
+    return g if g is None or isinstance(g, Tensor) else of(g)

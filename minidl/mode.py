@@ -1,0 +1,51 @@
+"""The switches that change what an op does when it is called; each thread has its own."""
+import threading
+from contextlib import contextmanager
+
+
+class _Mode(threading.local):
+    recording = True        # are ops remembered, so that gradients can flow back?
+    elementary = False      # do fused ops run their definition in place of their kernel?
+    keep_all = False        # does every op keep all its inputs and its output, read or not?
+    anomaly = False         # is every result checked for NaN and Inf, and every op's origin noted?
+    observer = None         # wraps every forward and every rule: the profiler, the stepper
+
+
+Mode = _Mode()
+
+
+@contextmanager
+def mode(**settings):
+    """Set attributes of `Mode` in this thread for the length of a with-block, or of a decorated function."""
+    unknown = [name for name in settings if not hasattr(_Mode, name)]
+    if unknown:
+        known = [name for name in vars(_Mode) if not name.startswith("_")]
+        raise TypeError(f"mode: no switch is called {unknown[0]!r}; there are {', '.join(known)}")
+    before = {name: getattr(Mode, name) for name in settings}
+    for name, value in settings.items():
+        setattr(Mode, name, value)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(Mode, name, value)
+
+
+def no_grad():
+    """Ops in this block, or in the decorated function, are not recorded: results require no gradient."""
+    return mode(recording=False)
+
+
+def enable_grad():
+    """Ops in this block are recorded again, inside a `no_grad`."""
+    return mode(recording=True)
+
+
+def is_grad_enabled():
+    """Are ops being recorded in this thread?"""
+    return Mode.recording
+
+
+def set_grad_enabled(mode_on):
+    """`enable_grad()` or `no_grad()`, by a truth value; as a with-block only."""
+    return mode(recording=bool(mode_on))

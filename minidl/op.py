@@ -1,0 +1,241 @@
+"""Op: one differentiable operation. One call of an Op is one node of the graph."""
+import inspect
+from dataclasses import fields, is_dataclass
+
+import numpy as np
+
+import minidl
+from minidl.dtypes import category, get_default_dtype, result_type
+from minidl.kernels import is_array, kernels_for
+from minidl.mode import Mode
+from minidl.tensor import Tensor, of
+
+
+class Op:
+    """A differentiable operation: tensors in, one tensor out.
+
+    forward (k, *arrays) -> array        speaks arrays; k is the kernel set of their device
+    backward(gy, y, *xs) -> gradients    one per input, None where there is none
+
+    The same backward serves twice: it is called with arrays in a plain backward pass, and with tensors
+    when its gradients will be differentiated themselves; so it is written in operators and in functions
+    of `minidl.ops`, which take both.
+
+    reads    names what backward reads, so that the rest need not be kept: "y", "x", "x y". Where the
+             gradients of the inputs read different things, they are separated by commas: Mul says
+             "b, a", for the gradient of a reads b. What is not kept reaches backward as an `Outline`,
+             which has a shape and a dtype but no numbers.
+    A subclass with settings is a `@dataclass(eq=False)`: its fields are the settings, and its repr is
+    what traces, drawings and errors show. Whatever else forward stores in self lives until backward.
+
+    Inputs that are not tensors (a number, an index array) are constants and pass through as they are.
+    Called on arrays alone, an op computes and records nothing.
+    """
+    reads = ""
+    view = False              # may the result share x's memory?
+
+    edges = None              # per input: the node its gradient goes to, or None; FREED after the walk
+    hooks = None              # tensor hooks on the result
+    retained_by = None        # weak reference to the result, if it asked to retain its gradient
+    origin = None             # (module path, source line) of the call, noted in anomaly mode
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        parameters = list(inspect.signature(cls.forward).parameters.values())[2:]
+        cls.variadic = bool(parameters) and parameters[-1].kind is parameters[-1].VAR_POSITIONAL
+        cls.input_names = tuple(p.name for p in parameters)
+        cls.reads_per_input = [set(part.split()) for part in cls.reads.split(",")]
+        known = {"y", *cls.input_names}
+        for name in set().union(*cls.reads_per_input) - known:
+            raise TypeError(f"{cls.__name__}.reads names {name!r}, but there are only {sorted(known)}")
+
+    def __call__(self, *inputs):
+        for x in inputs:
+            if isinstance(x, Outline):
+                return x
+        inputs = self.prepare(inputs)
+        arrays = [x.array if isinstance(x, Tensor) else x for x in inputs]
+        k = kernels_for(*arrays)
+        forward = self.forward if Mode.observer is None else Mode.observer.forward(self)
+        result = forward(k, *arrays)
+        result = result if is_array(result) else k.asarray(result)     # NumPy's reductions answer with scalars
+        tensors = [x for x in inputs if isinstance(x, Tensor)]
+        if not tensors:
+            return result
+        y = of(result)
+        if self.view and k.may_share_memory(y.array, tensors[0].array):
+            y.version, y.view_at = tensors[0].version, tensors[0].version.count
+        if Mode.anomaly:
+            minidl.anomaly.check_forward(self, arrays, y.array)
+        if Mode.recording and any([x._requires_grad for x in tensors]) and y.dtype.kind == "f":
+            self.record(inputs, y)
+        return y
+
+    def prepare(self, inputs):
+        """What becomes of the inputs before forward sees them; Elementwise promotes their dtypes."""
+        return inputs
+
+    def forward(self, k, *arrays):
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def backward(self, gy, y, *xs):
+        raise NotImplementedError(f"{type(self).__name__} has no backward")
+
+    # ---- the node
+
+    def record(self, inputs, y):
+        """Become the node that made `y`: remember the edges, and of the numbers those that are read."""
+        if self.edges is not None:
+            raise RuntimeError(f"{self}: one call of an op is one node of the graph; make a new op for each call")
+        if type(self).__hash__ is None:
+            raise TypeError(f"{type(self).__name__}: write @dataclass(eq=False); nodes are told apart by identity")
+        for x in inputs:
+            if isinstance(x, Tensor) and x.view_at is not None and x.version.rebased_at > x.view_at:
+                raise RuntimeError(f"{self}: an input of shape {x.shape} is a view of memory that {x.version.changed_by} "
+                                   "has changed since, and was recorded doing so; take the view again")
+        self.edges = tuple([x.node if needs_grad(x) else None for x in inputs])
+        read = self.what_is_read()
+        self.saved = tuple([x if not isinstance(x, Tensor) or self.name_of_input(i) in read else Outline(x)
+                            for i, x in enumerate(inputs)])
+        self.versions = [(x.version, x.version.count) for x in self.saved if isinstance(x, Tensor)]
+        self.y = Outline(y)
+        if "y" in read:
+            self.y = y.array       # the array: a node that held its own result would be a cycle
+            self.versions.append((y.version, y.version.count))
+        y.op, y._requires_grad = self, True
+
+    def what_is_read(self):
+        if Mode.keep_all:
+            return {"y", *self.input_names}
+        if len(self.reads_per_input) == 1:
+            return self.reads_per_input[0]
+        return set().union(*[read for read, edge in zip(self.reads_per_input, self.edges, strict=True)
+                             if edge is not None])
+
+    def name_of_input(self, i):
+        return self.input_names[min(i, len(self.input_names) - 1)]
+
+    def needs(self, i):
+        """Is the gradient of input `i` wanted? A costly rule asks before computing it."""
+        return self.wanted[i]
+
+    def gradients(self, gy, wanted, create_graph):
+        """`backward`, given what was kept; its answers checked, one per input.
+
+        wanted : per input, whether its gradient is (a tuple of truth values)
+        """
+        self.wanted = wanted
+        self.check_versions()
+        if create_graph:
+            y, xs = self.y, self.saved
+            if not isinstance(y, Outline):
+                y = of(y)
+                y.op, y._requires_grad = self, True
+        else:
+            y, xs = self.y, [x.array if isinstance(x, Tensor) else x for x in self.saved]
+        rule = self.backward if Mode.observer is None else Mode.observer.backward(self)
+        gxs = rule(gy, y, *xs)
+        gxs = list(gxs) if isinstance(gxs, (tuple, list)) else [gxs]
+        if len(gxs) != len(self.saved):
+            raise ValueError(f"{self}.backward gave {len(gxs)} gradients for {len(self.saved)} inputs")
+        for i, (gx, x) in enumerate(zip(gxs, self.saved)):
+            gxs[i] = self.checked(i, gx, x) if wanted[i] else None
+        return gxs
+
+    def checked(self, i, gx, x):
+        if gx is None:
+            return None
+        if isinstance(gx, Outline):
+            raise RuntimeError(f"{self}.backward computes the gradient of {self.name_of_input(i)} from numbers that "
+                               f"were not kept; reads = {self.reads!r} forgets them")
+        if isinstance(gx, np.generic):      # what NumPy makes of 0-d * 0-d
+            gx = np.asarray(gx)
+        if gx.shape != x.shape:
+            raise ValueError(f"{self}.backward gave a gradient of shape {gx.shape} to an input of shape {x.shape}")
+        return gx if gx.dtype == x.dtype else minidl.ops.cast(gx, x.dtype)
+
+    def check_versions(self):
+        for version, count in self.versions:
+            if version.count != count:
+                raise RuntimeError(
+                    f"{self} kept an input or its output for its gradient, but {version.changed_by} has changed it in "
+                    f"place since; change a clone, or change it before {type(self).__name__} uses it{self.whereabouts()}")
+
+    def whereabouts(self):
+        return f" ({' at '.join(filter(None, self.origin))})" if self.origin else ""
+
+    def release(self):
+        """Forget the inputs and whatever forward stored; a later walk that comes here is an error."""
+        settings = {f.name for f in fields(self)} if is_dataclass(self) else ()
+        for name in [name for name in vars(self) if name not in settings and name != "origin"]:
+            delattr(self, name)
+        self.edges = FREED
+
+    def __repr__(self):
+        return f"{type(self).__name__}()"
+
+
+class Elementwise(Op):
+    """An op whose inputs broadcast. Their dtypes are promoted first, by PyTorch's rules; each gradient
+    is summed back to its input's shape.
+
+    to_float : integers become the default float dtype first, as for exp or division
+    """
+    to_float = False
+
+    def prepare(self, inputs):
+        if any([isinstance(x, np.generic) for x in inputs]):
+            inputs = scalars_settled(inputs)
+        dtype = result_type(*inputs)
+        if self.to_float and category(dtype) < 2:
+            dtype = get_default_dtype()
+        return [minidl.ops.cast(x, dtype) if hasattr(x, "dtype") and x.dtype != dtype else x for x in inputs]
+
+    def checked(self, i, gx, x):
+        if gx is not None and not isinstance(gx, Outline) and gx.shape != x.shape:
+            gx = minidl.ops.sum_to(gx, x.shape)
+        return super().checked(i, gx, x)
+
+
+class Outline:
+    """An array's shape and dtype, where its numbers were not kept because no wanted gradient reads them.
+
+    Arithmetic with an Outline is an Outline: a rule may write all its gradients in one line, and those
+    that nobody wants cost nothing.
+    """
+    __slots__ = ("shape", "dtype", "device")
+    __array_ufunc__ = None
+
+    def __init__(self, x):
+        self.shape, self.dtype, self.device = x.shape, x.dtype, x.device
+
+    ndim = property(lambda self: len(self.shape))
+
+    def _absorb(self, *others):
+        return self
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _absorb
+    __pow__ = __rpow__ = __neg__ = __matmul__ = __rmatmul__ = __getitem__ = _absorb
+    __lt__ = __le__ = __gt__ = __ge__ = _absorb
+
+    def __repr__(self):
+        return f"Outline{self.shape}"
+
+
+class _Freed(tuple):
+    def __repr__(self):
+        return "FREED"
+
+
+FREED = _Freed()      # the edges of a node that was walked and whose memory was given back
+
+
+def needs_grad(x):
+    return isinstance(x, Tensor) and x._requires_grad
+
+
+def scalars_settled(inputs):
+    """NumPy scalars beside tensors become Python numbers, which take part in promotion without deciding
+    it; among arrays they are what NumPy made of a 0-d array, and become one again."""
+    beside_tensors = any([isinstance(x, Tensor) for x in inputs])
+    return [x if not isinstance(x, np.generic) else x.item() if beside_tensors else np.asarray(x) for x in inputs]
