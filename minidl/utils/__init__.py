@@ -1,0 +1,1 @@
+"""Helpers that PyTorch keeps here too: data."""
