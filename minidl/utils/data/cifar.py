@@ -11,17 +11,17 @@ from minidl.utils.data.files import LARGEST
 
 
 def read_cifar(paths, label_key):
-    """Images uint8 (N, 3, 32, 32) and labels int64 (N,) of batch files, whose rows are red, green and blue planes."""
+    """Images uint8 (N, 3, 32, 32) and labels int64 (N,) of batch files; a row is three planes, RGB."""
     images, labels = [], []
     for path in paths:
         batch = read_pickle(path)
         if not isinstance(batch, dict) or not {b"data", label_key} <= set(batch):
-            raise DataError(f"{path}: holds no dictionary with data and {label_key.decode()}: not a batch of this set")
+            raise DataError(f"{path}: holds no data and {label_key.decode()}: not a batch of this set")
         data, numbers = batch[b"data"], batch[label_key]
         if not isinstance(data, Bytes) or len(data.shape) != 2 or data.shape[1] != 3072:
             raise DataError(f"{path}: its data is not an array of bytes with 3072 columns")
         if not isinstance(numbers, list) or len(numbers) != data.shape[0] or {*map(type, numbers)} - {int}:
-            raise DataError(f"{path}: {data.shape[0]} images, but its labels are not a list of as many whole numbers")
+            raise DataError(f"{path}: {data.shape[0]} images, but its labels are not as many whole numbers")
         images.append(data.array().reshape(-1, 3, 32, 32))
         labels.append(np.array(numbers, np.int64))
     return np.concatenate(images), np.concatenate(labels)
@@ -42,8 +42,10 @@ class Bytes:
 
     def __setstate__(self, state):
         _, self.shape, dtype, self.fortran, self.buffer = state
-        if not (isinstance(dtype, ByteType) and isinstance(self.buffer, bytes) and isinstance(self.shape, tuple)
-                and all(type(n) is int and n >= 0 for n in self.shape) and math.prod(self.shape) == len(self.buffer)):
+        if not (isinstance(dtype, ByteType) and isinstance(self.buffer, bytes)
+                and isinstance(self.shape, tuple)
+                and all(type(length) is int and length >= 0 for length in self.shape)
+                and math.prod(self.shape) == len(self.buffer)):
             raise pickle.UnpicklingError("an array that does not fit its own shape")
 
     def array(self):

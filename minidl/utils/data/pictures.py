@@ -8,7 +8,7 @@ from minidl.utils.data.dataset import as_array
 
 
 def picture_grid(dataset, path, count=40, columns=10):
-    """Draw `count` samples of (image, label), evenly spread over the data set, and write them to `path` (.png)."""
+    """Draw `count` samples of (image, label), evenly spread over the data set, and write them to `path`."""
     from matplotlib.figure import Figure
 
     indices = np.linspace(0, len(dataset) - 1, min(count, len(dataset))).astype(int)
@@ -25,7 +25,7 @@ def picture_grid(dataset, path, count=40, columns=10):
 
 
 def as_picture(image):
-    """(C, H, W) -> (H, W, 3) or (H, W), 0 to 1; what Normalize has spread is drawn from its lowest to its highest."""
+    """(C, H, W) -> (H, W, 3) or (H, W), 0 to 1; a wider range is drawn from its lowest to its highest."""
     image = image / 255 if image.dtype == np.uint8 else image.astype(float)
     if image.min() < 0 or image.max() > 1:
         image = (image - image.min()) / max(image.max() - image.min(), 1e-12)

@@ -1,6 +1,6 @@
 """Random numbers for data: a stream for each sample that depends on (seed, epoch, index) and on nothing else.
 
-So an augmented image is the same whatever the batch size, the order, the threads, or where training was resumed.
+So an augmented image is the same whatever the batch size, the order, the threads, or where training resumed.
 """
 
 import math
@@ -12,7 +12,7 @@ from minidl.random import default_generator
 
 
 class PerSample:
-    """One stream per sample, drawn from by NumPy's words: `rng.random(n)` gives each of the n samples its next number.
+    """A stream for each sample, with NumPy's words: `rng.random(n)` gives each sample its next number.
 
     A size is n or (n, ...), n being the number of samples: the rows are the streams.
     """
@@ -57,7 +57,7 @@ class PerSample:
 
 
 def seed_of(generator=None):
-    """A seed: drawn from minidl's default generator, or from the one that is passed (minidl's or NumPy's), or a number."""
+    """A seed: a number as it is, or drawn from a generator, minidl's or NumPy's, the default one if None."""
     if isinstance(generator, int | np.integer):
         return int(generator)
     return int((generator or default_generator).integers(0, 2 ** 62))

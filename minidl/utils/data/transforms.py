@@ -1,9 +1,8 @@
-"""What happens to images between the file and the network: each transform is a small class, called as t(images, rng).
+"""What happens to images between the file and the network: small classes, called as t(images, rng).
 
-Images are float32 arrays (C, H, W), or (N, C, H, W) at once; ToFloat makes them from bytes. Nothing is changed
-in place. `rng` gives the random numbers: a NumPy generator, or a loader's PerSample, which gives every image
-its own. Positions are in pixels, rows down; outside a picture it is `fill`, which is black before Normalize
-and the mean colour after it.
+Images are float32 arrays (C, H, W), or (N, C, H, W) at once; ToFloat makes them from bytes. Nothing is
+changed in place. `rng` gives the random numbers: a NumPy generator, or a loader's PerSample, which gives
+every image its own. Outside a picture it is `fill`: 0 is black before Normalize and the mean colour after it.
 """
 
 from dataclasses import dataclass, field
@@ -18,11 +17,11 @@ class Transform:
     def __call__(self, images, rng=None):
         images = np.asarray(images)
         if images.ndim not in (3, 4):
-            raise ValueError(f"{self}: got an image of shape {images.shape}; (C, H, W) or (N, C, H, W) is wanted")
-        if images.dtype.kind != "f" and not isinstance(self, (ToFloat, Compose)):
+            raise ValueError(f"{self}: got shape {images.shape}; (C, H, W) or (N, C, H, W) is wanted")
+        if images.dtype.kind != "f" and not isinstance(self, ToFloat | Compose):
             raise ValueError(f"{self}: got images of {images.dtype}; put ToFloat() before it")
         if self.random and rng is None:
-            raise ValueError(f"{self}: draws random numbers, and needs to be called with a generator: t(image, rng)")
+            raise ValueError(f"{self}: draws random numbers and was given no generator: t(image, rng)")
         return self.apply(images, rng) if images.ndim == 4 else self.apply(images[None], rng)[0]
 
 
@@ -46,7 +45,7 @@ class ToFloat(Transform):
     """Bytes 0 to 255 -> float32 0 to 1. What is float already is not scaled."""
 
     def apply(self, images, rng):
-        return images.astype(np.float32) / np.float32(255) if images.dtype.kind in "iu" else images.astype(np.float32)
+        return images.astype(np.float32) / np.float32(1 if images.dtype.kind == "f" else 255)
 
 
 @dataclass
@@ -65,7 +64,7 @@ class Normalize(Transform):
 
 @dataclass
 class Pad(Transform):
-    """`padding` more pixels on each side; a pair is (left and right, top and bottom), four are (left, top, right, bottom)."""
+    """More pixels on each side: a number, (left and right, top and bottom), or (left, top, right, bottom)."""
     padding: int | tuple
     fill: float = 0.0
 
@@ -136,7 +135,7 @@ class RandomCrop(Transform):
         h, w = crop_size(self, images)
         N, C, H, W = images.shape
         top, left = rng.integers(0, H - h + 1, N), rng.integers(0, W - w + 1, N)
-        windows = np.lib.stride_tricks.sliding_window_view(images, (h, w), axis=(2, 3))    # (N, C, top, left, h, w)
+        windows = np.lib.stride_tricks.sliding_window_view(images, (h, w), (2, 3))   # (N, C, top, left, h, w)
         return windows[np.arange(N), :, top, left]
 
 
@@ -187,7 +186,7 @@ class RandomRotation(RandomAffine):
 
 
 def affine(images, angle, scale, shift, fill=0.0):
-    """Each of the images (N, C, H, W) turned by angle (N,), scaled by scale (N,), moved by shift (N, 2), x and y.
+    """Images (N, C, H, W), each turned by its angle (N,), scaled by scale (N,), moved by shift (N, 2).
 
     The colour of a new pixel is looked up where that pixel came from: the inverse map, about the centre.
     """
@@ -202,9 +201,10 @@ def affine(images, angle, scale, shift, fill=0.0):
     a, b = (part[..., None].astype(images.dtype) for part in (x - left, y - top))     # (N, H, W, 1)
     around = np.pad(images, ((0, 0), (0, 0), (1, 2), (1, 2)), constant_values=fill).transpose(0, 2, 3, 1)
     n = np.arange(N).reshape(N, 1, 1)
-    pixel = lambda dy, dx: around[n, top + 1 + dy, left + 1 + dx]                                       # (N, H, W, C)
-    blend = ((1 - b) * ((1 - a) * pixel(0, 0) + a * pixel(0, 1)) + b * ((1 - a) * pixel(1, 0) + a * pixel(1, 1)))
-    return np.ascontiguousarray(blend.transpose(0, 3, 1, 2))
+    pixel = lambda dy, dx: around[n, top + 1 + dy, left + 1 + dx]                           # (N, H, W, C)
+    upper = (1 - a) * pixel(0, 0) + a * pixel(0, 1)
+    lower = (1 - a) * pixel(1, 0) + a * pixel(1, 1)
+    return np.ascontiguousarray(((1 - b) * upper + b * lower).transpose(0, 3, 1, 2))
 
 
 @dataclass
@@ -230,7 +230,7 @@ class PCAColorShift(Transform):
 
     def apply(self, images, rng):
         if images.shape[1] != len(self.values):
-            raise ValueError(f"{self}: the image has {images.shape[1]} channels; {len(self.values)} are wanted")
+            raise ValueError(f"{self}: the image has {images.shape[1]} channels, not {len(self.values)}")
         a = self.std * rng.standard_normal((len(images), len(self.values)))
         shift = (a * np.array(self.values)) @ np.array(self.vectors).T
         return images + shift[:, :, None, None].astype(images.dtype)
