@@ -122,7 +122,7 @@ def run(command, folder, out=subprocess.DEVNULL):
 
 
 def save_members(tar, wanted, folder):
-    """The members of a tar archive with these names, through File.save: paths in the archive are not followed."""
+    """The members of a tar archive with these names, through File.save: its paths are not followed."""
     wanted = dict(wanted)
     for member in tar:
         file = wanted.pop(member.name.removeprefix("./"), None)

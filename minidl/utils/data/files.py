@@ -61,6 +61,8 @@ def replacing(path):
     try:
         with os.fdopen(handle, "wb") as out:
             yield out
+            out.flush()
+            os.fsync(out.fileno())                       # on the disk before it takes the old one's place
         os.chmod(temporary, 0o644)                       # mkstemp's file is for its owner only
         os.replace(temporary, path)
     except BaseException:
