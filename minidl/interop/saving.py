@@ -1,4 +1,4 @@
-"""save and load: nested dicts and lists of tensors and plain values, in one safetensors file, without pickle."""
+"""save and load: nested dicts and lists of tensors and plain values, in one file, without pickle."""
 import json
 import zlib
 from pathlib import Path
@@ -52,7 +52,10 @@ def load(path):
         return {name: from_numpy(array) for name, array in arrays.items()}
     if metadata.get("crc32") != checksum(metadata["minidl"], arrays):
         raise CheckpointError(f"{path}: is damaged: its checksum is not that of its content")
-    return filled(json.loads(metadata["minidl"]), arrays)
+    try:
+        return filled(json.loads(metadata["minidl"]), arrays)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        raise CheckpointError(f"{path}: was not written by minidl.save: its metadata makes no sense") from None
 
 
 def outline(obj, name, arrays):
@@ -60,12 +63,13 @@ def outline(obj, name, arrays):
     if isinstance(obj, (Tensor, np.ndarray)):
         array = obj.detach().cpu().numpy() if isinstance(obj, Tensor) else obj
         if array.dtype.kind not in "biuf":
-            raise TypeError(f"save: {name or 'the object'} is an array of {array.dtype}; only numbers can be saved")
+            raise TypeError(f"save: {name or 'the object'} is an array of {array.dtype}; "
+                            "only numbers can be saved")
         while name in arrays or name in ("", "__metadata__"):
             name += "_"
         arrays[name] = np.ascontiguousarray(array).reshape(array.shape)       # the former makes 0-d 1-d
         return {TENSOR if isinstance(obj, Tensor) else ARRAY: name}
-    if isinstance(obj, (np.generic,)):
+    if isinstance(obj, np.generic):
         obj = obj.item()
     if isinstance(obj, PLAIN):
         return obj
@@ -73,15 +77,16 @@ def outline(obj, name, arrays):
     if isinstance(obj, dict):
         for key in obj:
             if not isinstance(key, PLAIN):
-                raise TypeError(f"save: {name or 'the object'} has a key {key!r}; strings and numbers can be saved")
+                raise TypeError(f"save: {name or 'the object'} has a key {key!r}; "
+                                "strings and numbers can be saved")
         values = [(key, outline(value, inside(key), arrays)) for key, value in obj.items()]
         as_they_are = all(isinstance(key, str) and not key.startswith("$") for key in obj)
         return dict(values) if as_they_are else {ITEMS: values}
     if isinstance(obj, (list, tuple)):
         values = [outline(value, inside(i), arrays) for i, value in enumerate(obj)]
         return values if isinstance(obj, list) else {TUPLE: values}
-    raise TypeError(f"save: {name or 'the object'} is a {type(obj).__name__}; tensors, arrays, numbers, strings, None, "
-                    f"and dicts, lists and tuples of them can be saved (of a module, its state_dict())")
+    raise TypeError(f"save: {name or 'the object'} is a {type(obj).__name__}; tensors, arrays, numbers, strings, "
+                    "None, and dicts, lists and tuples of them can be saved (of a module, its state_dict())")
 
 
 def filled(tree, arrays):
@@ -116,6 +121,6 @@ def why_not(path, error):
     with open(path, "rb") as file:
         start = file.read(8)
     if start[:2] == b"PK" or start[:1] == b"\x80":
-        return ("is a zip or a pickle, which can hold code; minidl reads safetensors, which PyTorch writes with "
-                "safetensors.torch.save_file(model.state_dict(), ...)")
+        return ("is a zip or a pickle, which can hold code; minidl reads safetensors, which PyTorch writes "
+                "with safetensors.torch.save_file(model.state_dict(), ...)")
     return f"is no safetensors file, or a part of one is missing ({error})"

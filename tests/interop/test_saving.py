@@ -10,14 +10,16 @@ from minidl.interop import CheckpointError, load, save
 
 
 def things():
+    group = {"lr": 0.1, "betas": (0.9, 0.999), "params": [0, 1], "nesterov": False}
     return {
         "model": {"conv.weight": minidl.randn(2, 3, requires_grad=True), "empty": minidl.zeros(0, 4)},
         "optimizer": {"state": {0: {"momentum": minidl.randn(3).double(), "step": 7}, 1: {}},
-                      "param_groups": [{"lr": 0.1, "betas": (0.9, 0.999), "params": [0, 1], "nesterov": False}]},
-        "number": minidl.tensor(3), "mask": np.array([[True], [False]]), "sideways": np.arange(6.).reshape(2, 3).T,
-        "random": {"state": 2 ** 127 + 1}, "nothing": None, "text": "ü\n", "infinite": float("inf"), "third": 1 / 3,
+                      "param_groups": [group]},
+        "number": minidl.tensor(3), "mask": np.array([[True], [False]]),
+        "sideways": np.arange(6.).reshape(2, 3).T, "scalar": np.float32(0.1), "third": 1 / 3,
+        "random": {"state": 2 ** 127 + 1}, "nothing": None, "text": "ü\n", "infinite": float("inf"),
         "$strange": [{"$tensor": 1}], "a.b": minidl.ones(1), "a": {"b": minidl.zeros(1)},
-        "__metadata__": minidl.ones(2), "scalar": np.float32(0.1),
+        "__metadata__": minidl.ones(2),
     }
 
 
@@ -66,9 +68,9 @@ def test_safetensors_reads_a_state_dict_and_its_files_are_read(tmp_path):
     np.testing.assert_array_equal(load(tmp_path / "theirs")["layer.weight"].numpy(), w)
 
 
-@pytest.mark.parametrize("obj, name", [({"a": [1, print]}, "a.1 is a builtin"), ({"a": {"b": {1}}}, "a.b is a set"),
-                                       ({"c": np.array([1j])}, "c is an array of complex128"),
-                                       ({(1, 2): 3}, r"a key \(1, 2\)")])
+@pytest.mark.parametrize("obj, name", [
+    ({"a": [1, print]}, "a.1 is a builtin"), ({"a": {"b": {1}}}, "a.b is a set"),
+    ({"c": np.array([1j])}, "c is an array of complex128"), ({(1, 2): 3}, r"a key \(1, 2\)")])
 def test_what_only_pickle_could_store_is_refused_by_its_name(tmp_path, obj, name):
     with pytest.raises(TypeError, match=name):
         save(obj, tmp_path / "x")
@@ -110,6 +112,17 @@ def test_a_type_of_number_that_numpy_lacks_is_one_sentence(tmp_path):
     header = b'{"w":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}}'
     (tmp_path / "x").write_bytes(len(header).to_bytes(8, "little") + header + b"\0\0")
     with pytest.raises(CheckpointError, match="type that is not known"):
+        load(tmp_path / "x")
+
+
+@pytest.mark.parametrize("tree", ["[", '{"$tensor": "v"}', '{"$items": 3}', "[" * 100_000, '{"$tensor": []}'])
+def test_a_tree_made_up_by_someone_is_one_sentence(tmp_path, tree):
+    from safetensors.numpy import save_file
+
+    from minidl.interop.saving import checksum
+    arrays = {"w": np.ones(1)}
+    save_file(arrays, tmp_path / "x", {"minidl": tree, "crc32": checksum(tree, arrays)})
+    with pytest.raises(CheckpointError, match="makes no sense"):
         load(tmp_path / "x")
 
 
