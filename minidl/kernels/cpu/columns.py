@@ -160,15 +160,19 @@ def _fill(x, size, stride, padding, dilation, fill, cols, out, first, last):
         for i in range(KH):
             for j in range(KW):
                 left, inside, start = _inside(W, j * DW - PW, SW, OW)
-                for r in range(first, last):
-                    iy = r % OH * SH + i * DH - PH
+                n, oy = first // OH, first % OH
+                for _ in range(first, last):
+                    iy = oy * SH + i * DH - PH
                     if 0 <= iy < H:
                         _set(fill, target, at, left)
-                        _copy(source, ((r // OH * C + c) * H + iy) * W + start, SW, target, at + left, inside)
+                        _copy(source, ((n * C + c) * H + iy) * W + start, SW, target, at + left, inside)
                         _set(fill, target, at + left + inside, OW - left - inside)
                     else:
                         _set(fill, target, at, OW)
                     at += OW
+                    oy += 1
+                    if oy == OH:
+                        n, oy = n + 1, 0
 
 
 @jit
@@ -181,11 +185,15 @@ def _spill(cols, size, stride, padding, dilation, x, out, first, last):
         for i in range(KH):
             for j in range(KW):
                 left, inside, start = _inside(W, j * DW - PW, SW, OW)
-                for r in range(first, last):
-                    iy = r % OH * SH + i * DH - PH
+                n, oy = first // OH, first % OH
+                for _ in range(first, last):
+                    iy = oy * SH + i * DH - PH
                     if 0 <= iy < H:
-                        _add(source, at + left, target, ((r // OH * C + c) * H + iy) * W + start, SW, inside)
+                        _add(source, at + left, target, ((n * C + c) * H + iy) * W + start, SW, inside)
                     at += OW
+                    oy += 1
+                    if oy == OH:
+                        n, oy = n + 1, 0
 
 
 @jit

@@ -18,3 +18,4 @@ from minidl.kernels.reference.pooling import (
     max_pool_gradient, pool_size)
 from minidl.kernels.reference.reduction import cumprod_gradient, prod_gradient
 from minidl.kernels.reference.random import dropout_mask, philox, uniform
+from minidl.kernels.reference.resize import linear_weights, nearest_index
