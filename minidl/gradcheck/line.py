@@ -1,0 +1,101 @@
+"""One direction through one point: does f rise along it as backprop says? Finite differences, with their doubts."""
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+EPS = float(np.finfo(np.float64).eps)
+STEP = 6e-6                  # the cube root of EPS: there rounding and curvature spoil a central difference equally
+SLACK = 1e-7                 # of |g| |df|, the largest that <g, df> can be: what a gradient may be off by
+SHARP = 1e-3                 # an error of 0.1 % must stand out from the tolerance, or nothing was proven
+RETRIES = 1 / 16, 1 / 256, 16
+
+PROVEN = "pass", "zero"      # every other verdict is a failure
+
+
+class Measurement(NamedTuple):
+    """What a step of length h says: <g, df> by finite differences beside <vjp, u> by backprop."""
+    step: float
+    backprop: float
+    numeric: float
+    tolerance: float
+    noise: float             # the part of the tolerance that is there for rounding
+    reach: float             # |g| |df|: how far f moves, whether or not g sees it
+    jump: float              # |g| |right-hand slope - left-hand slope|
+
+    error = property(lambda self: abs(self.numeric - self.backprop))
+    agrees = property(lambda self: self.error <= self.tolerance)
+    is_zero = property(lambda self: max(self.reach, abs(self.backprop)) <= self.noise)
+    is_sharp = property(lambda self: self.tolerance <= SHARP * max(abs(self.numeric), abs(self.backprop)))
+    is_bent = property(lambda self: self.jump > max(1e-3 * self.reach, 2 * self.noise))
+
+
+@dataclass
+class Line:
+    """f along x + t u, u of length 1, where backprop claims the slope <vjp, u> = `backprop` for <g, f>.
+
+    at : t -> f(x + t u) as one flat vector
+    """
+    at: object
+    y: np.ndarray
+    g: np.ndarray
+    backprop: float
+    scale: float             # max(1, |x|): steps are as long as x is large
+    seen: list = field(default_factory=list)
+
+    def __post_init__(self):
+        self.size_of_g = norm(self.g)
+        self.rounding = EPS * norm(self.y)
+
+    def measure(self, factor=1.0):
+        """<g, df> from a central difference, and what the one-sided differences make of it."""
+        h = factor * STEP * self.scale
+        ahead, behind = self.at(h), self.at(-h)
+        df = (ahead - behind) / (2 * h)
+        reach, noise = self.size_of_g * norm(df), 4 / h * self.size_of_g * self.rounding
+        jump = self.size_of_g * norm(ahead - 2 * self.y + behind) / h
+        m = Measurement(h, self.backprop, float(self.g @ df), SLACK * reach + noise, noise, reach, jump)
+        self.seen.append(m)
+        return m
+
+    def judge(self):
+        """The verdict, one word, and the measurement that it rests on.
+
+        pass   backprop is right                       zero   it is right, and f does not move at all
+        wrong  it is not                               kink   the left and right slopes differ: there is no gradient
+        noise  rounding, or a step, drowns the slope   blind  f moves, but the cotangent g does not see it
+        All but the first two leave the gradient unproven, and only `wrong` says that it is at fault.
+        """
+        m = self.measure()
+        if m.agrees and not m.is_bent and (m.is_sharp or m.is_zero):
+            return ("zero" if m.is_zero else "pass"), m
+        self.measure_rounding()
+        self.seen = [self.measure(factor) for factor in (1, *RETRIES)]
+        kinked = self.has_kink()
+        for m in self.seen:
+            if m.agrees and not (m.is_bent and kinked):
+                if m.is_zero and m.step >= self.seen[0].step:
+                    return "zero", m
+                if m.is_sharp:
+                    return "pass", m
+        first, fine, finest, coarse = self.seen
+        if kinked and finest.error <= finest.jump + finest.tolerance:
+            return ("noise" if finest.jump > 8 * first.jump else "kink"), finest
+        if first.agrees:
+            return ("noise" if first.noise > SHARP * first.reach else "blind"), first
+        same = [m for m in (fine, coarse) if first.error / 2 < m.error < 2 * first.error]
+        return ("wrong" if same else "noise"), first
+
+    def measure_rounding(self):
+        """How much f changes when x changes by a few units in its last place: that is rounding, not slope."""
+        tiny = 4 * EPS * self.scale
+        self.rounding = max([self.rounding] + [norm(self.at(t) - self.y) for t in (-tiny, tiny)])
+
+    def has_kink(self):
+        """Curvature's jump shrinks with the step, a kink's (or a break's) stays as it is."""
+        first, _, finest, _ = self.seen
+        return finest.jump > max(first.jump / 4, 2 * finest.noise)
+
+
+def norm(x):
+    return float(np.sqrt(x @ x))
