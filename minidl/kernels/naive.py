@@ -72,7 +72,7 @@ def max_pool(x, size, stride, padding, dilation, ceil_mode):
     """y and the winners' places iy * W + ix; of equal values the first wins, and NaN beats every number."""
     found = list(windows(x.shape, size, stride, padding, dilation, ceil_mode))
     y = np.empty(tuple(last + 1 for last in found[-1][0]), x.dtype)
-    index = np.empty(y.shape, np.int64)
+    index = np.empty(y.shape, np.int32)
     for out, cells, _ in found:
         best = cells[0]
         for cell in cells:

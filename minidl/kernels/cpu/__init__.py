@@ -1,4 +1,11 @@
 """The kernel interface for CPUs: what is not made faster here is the reference itself."""
-from minidl.kernels.reference import *
+from minidl.kernels.reference import *                  # noqa: I001, everything, then the faster ones:
+from minidl.kernels.cpu.activation import relu, relu_gradient
 from minidl.kernels.cpu.convolution import (
     col2im, conv2d, conv2d_gradient_w, conv2d_gradient_x, im2col)
+from minidl.kernels.cpu.indexing import getitem_gradient
+from minidl.kernels.cpu.normalization import (
+    batch_norm, batch_norm_gradient, local_response_norm, local_response_norm_gradient, standardize,
+    standardize_gradient)
+from minidl.kernels.cpu.pooling import avg_pool, avg_pool_gradient, max_pool, max_pool_gradient
+from minidl.kernels.cpu.random import dropout_mask, philox, uniform

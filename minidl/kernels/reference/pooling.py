@@ -19,7 +19,7 @@ def pool_sizes(shape, size, stride, padding, dilation, ceil_mode):
 
 
 def max_pool(x, size, stride, padding, dilation, ceil_mode):
-    """x (N, C, H, W) -> y (N, C, OH, OW) and the winners' places iy * W + ix, int64, of the same shape.
+    """x (N, C, H, W) -> y (N, C, OH, OW) and the winners' places iy * W + ix, int32, of the same shape.
 
     Of equal values the first in row-major order wins; a NaN beats every number. The padding never wins: a
     window with no cell inside x (which dilation can make) is -inf, at place -1.
@@ -34,7 +34,7 @@ def max_pool(x, size, stride, padding, dilation, ceil_mode):
     best = (place >= 0) & ((cols == y[:, :, None]) | np.isnan(cols))
     winner = best.argmax(2)[:, :, None]                                            # the first True
     index = np.take_along_axis(np.broadcast_to(place, flat), winner, 2)[:, :, 0]
-    return y, np.where(best.any(2), index, -1)
+    return y, np.where(best.any(2), index, -1).astype(np.int32)
 
 
 def max_pool_gradient(gy, index, shape):
@@ -104,7 +104,7 @@ def adaptive_avg_pool_gradient(gy, shape):
 def adaptive_max_pool(x, out):
     """x (N, C, H, W) -> y and the winners' places, both (N, C, OH, OW), as max_pool; so is the gradient."""
     N, C, H, W = x.shape
-    y, index = np.empty((N, C, *out), x.dtype), np.empty((N, C, *out), np.int64)
+    y, index = np.empty((N, C, *out), x.dtype), np.empty((N, C, *out), np.int32)
     for oy, (top, bottom) in enumerate(adaptive_windows(H, out[0])):
         for ox, (left, right) in enumerate(adaptive_windows(W, out[1])):
             window = x[:, :, top:bottom, left:right].reshape(N, C, -1)

@@ -34,10 +34,14 @@ def philox_blocks(counter, key):
 def uniform(key, shape, dtype):
     """Numbers in [0, 1), every multiple of 2^-24 (float32, one word each) or 2^-53 (float64, two words each)."""
     count = math.prod(shape)
+    return as_uniform(philox(key, count if np.dtype(dtype) == np.float32 else 2 * count), shape, dtype)
+
+
+def as_uniform(words, shape, dtype):
     if np.dtype(dtype) == np.float32:
-        return ((philox(key, count) >> 8).astype(dtype) * 2.0 ** -24).reshape(shape)
-    high, low = philox(key, 2 * count).reshape(-1, 2).astype(dtype).T
-    return ((high // 32 * 2.0 ** 26 + low // 64) * 2.0 ** -53).reshape(shape)
+        return ((words >> 8).astype(dtype) * 2.0 ** -24).reshape(shape)
+    high, low = (words.reshape(-1, 2) >> np.array([5, 6], np.uint32)).T
+    return ((high * 2.0 ** 26 + low) * 2.0 ** -53).reshape(shape)
 
 
 def dropout_mask(key, shape, p, dtype):
@@ -45,6 +49,14 @@ def dropout_mask(key, shape, p, dtype):
 
     Srivastava et al. 2014. One word per number, whatever the dtype, so that float32 and float64 drop alike.
     """
-    keep = philox(key, math.prod(shape)) >> 8 >= round(p * 2 ** 24)
-    scale = 1 / (1 - p) if p < 1 else 0.0
-    return (keep * np.dtype(dtype).type(scale)).reshape(shape)
+    keep = philox(key, math.prod(shape)) >> 8 >= drop_below(p)
+    return (keep * np.dtype(dtype).type(scale_of_kept(p))).reshape(shape)
+
+
+def drop_below(p):
+    """The share p of the numbers of 24 bits."""
+    return round(p * 2 ** 24)
+
+
+def scale_of_kept(p):
+    return 1 / (1 - p) if p < 1 else 0.0

@@ -1,0 +1,53 @@
+"""Philox again, in registers: the same bits as the reference, without its arrays of 64-bit products."""
+import math
+
+import numpy as np
+
+from minidl.kernels.cpu.jit import jit, prange
+from minidl.kernels.reference.random import as_uniform, drop_below, scale_of_kept
+
+
+def philox(key, size):
+    words = np.empty((-(-size // 4), 4), np.uint32)
+    _philox(np.uint64(key), words)
+    return words.reshape(-1)[:size]
+
+
+@jit(parallel=True)
+def _philox(key, words):
+    for i in prange(len(words)):
+        words[i, 0], words[i, 1], words[i, 2], words[i, 3] = _block(np.uint64(i), key)
+
+
+@jit
+def _block(i, key):
+    """The four words that block i of the stream of `key` is made of."""
+    low, half = np.uint64(0xFFFFFFFF), np.uint64(32)
+    c0, c1, c2, c3 = i & low, i >> half, np.uint64(0), np.uint64(0)
+    k0, k1 = key & low, key >> half
+    for _ in range(10):
+        p0, p1 = c0 * np.uint64(0xD2511F53), c2 * np.uint64(0xCD9E8D57)
+        c0, c1, c2, c3 = (p1 >> half) ^ c1 ^ k0, p1 & low, (p0 >> half) ^ c3 ^ k1, p0 & low
+        k0, k1 = (k0 + np.uint64(0x9E3779B9)) & low, (k1 + np.uint64(0xBB67AE85)) & low
+    return np.uint32(c0), np.uint32(c1), np.uint32(c2), np.uint32(c3)
+
+
+def uniform(key, shape, dtype):
+    count = math.prod(shape)
+    return as_uniform(philox(key, count if np.dtype(dtype) == np.float32 else 2 * count), shape, dtype)
+
+
+def dropout_mask(key, shape, p, dtype):
+    mask = np.empty(shape, dtype)
+    _dropout_mask(np.uint64(key), np.uint32(drop_below(p)), mask.dtype.type(scale_of_kept(p)), mask.reshape(-1))
+    return mask
+
+
+@jit(parallel=True)
+def _dropout_mask(key, drop, scale, mask):
+    for i in prange(-(-len(mask) // 4)):
+        words = _block(np.uint64(i), key)
+        for j in range(4):
+            at = np.int64(4 * i + j)
+            if at < len(mask):
+                mask[at] = scale if words[j] >> np.uint32(8) >= drop else 0
