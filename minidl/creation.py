@@ -16,7 +16,7 @@ def as_array(data, dtype=None):
         raise TypeError(f"a tensor is made of numbers in a rectangle; {data!r:.60} is not one")
     if dtype is None and array.dtype == np.float64 and not is_array(data) and not isinstance(data, np.generic):
         dtype = dtypes.get_default_dtype()
-    return array.astype(dtype, copy=False)
+    return array.astype(dtype or array.dtype, copy=False)
 
 
 def tensor(data, *, dtype=None, device=None, requires_grad=False):
