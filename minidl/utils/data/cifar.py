@@ -1,7 +1,7 @@
 """CIFAR-10 and CIFAR-100, "python version": pickles, read without letting them do anything."""
 
-import io
 import math
+import os
 import pickle
 
 import numpy as np
@@ -79,11 +79,10 @@ class DataUnpickler(pickle.Unpickler):
 def read_pickle(path):
     """What a pickle file holds, read by DataUnpickler; DataError for anything that is wrong with it."""
     try:
-        with open(path, "rb") as file:
-            content = file.read(LARGEST + 1)
-        if len(content) > LARGEST:
+        if os.stat(path).st_size > LARGEST:
             raise DataError(f"{path}: larger than {LARGEST:,} bytes, which no file of this set is")
-        return DataUnpickler(io.BytesIO(content), encoding="bytes").load()
+        with open(path, "rb") as file:
+            return DataUnpickler(file, encoding="bytes").load()
     except DataError:
         raise
     except (Exception, MemoryError) as error:            # a hostile pickle can raise anything
