@@ -15,7 +15,8 @@ from pathlib import Path
 from minidl.utils.data.dataset import DataError
 from minidl.utils.data.files import File, chunks_of
 
-FAILURES = (DataError, OSError, EOFError, HTTPException, zlib.error, subprocess.SubprocessError, tarfile.TarError)
+FAILURES = (DataError, OSError, EOFError, HTTPException, zlib.error, tarfile.TarError,
+            subprocess.SubprocessError)
 
 
 def fetch_files(name, files, sources, folder):

