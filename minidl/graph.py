@@ -100,13 +100,17 @@ class Walk:
     def push(self, node, gy, wanted):
         """Run the rule of `node` on `gy`, and add what it gives to the gradients of its inputs."""
         y = node.y
-        with mode(recording=self.create_graph):
+        before = Mode.recording, Mode.rule
+        Mode.recording, Mode.rule = self.create_graph, node
+        try:
             gxs = node.gradients(gy, wanted, self.create_graph)
-            if Mode.anomaly:
-                minidl.anomaly.check_backward(node, gy, gxs)
             for edge, gx in zip(node.edges, gxs):
                 if gx is not None:
                     self.add(edge, gx)
+        finally:
+            Mode.recording, Mode.rule = before
+        if Mode.anomaly and Mode.rule is None:
+            minidl.anomaly.check_backward(node, gy, gxs)
         return Step(node, y if isinstance(y, Outline) else of(y), as_tensor(gy), tuple([as_tensor(g) for g in gxs]))
 
     def add(self, node, gx):
@@ -133,19 +137,19 @@ class Walk:
 
 def topological_order(nodes):
     """All nodes that `nodes` were computed from, each after the nodes of its inputs."""
-    order, seen, stack = [], set(), [(node, False) for node in nodes]
+    order, seen, stack = [], set(), list(nodes)
     while stack:
-        node, inputs_done = stack.pop()
-        if inputs_done:
-            order.append(node)
+        node = stack.pop()
+        if node is None:                       # the node below this mark: its inputs are all in order
+            order.append(stack.pop())
         elif node not in seen:
             seen.add(node)
-            stack.append((node, True))
+            stack += [node, None]
             if isinstance(node, Op):
                 if node.edges is FREED:
                     raise RuntimeError(f"{node} was walked before and its memory freed; to walk a graph again, or "
                                        "from a second output, give the first walk retain_graph=True")
-                stack.extend([(edge, False) for edge in node.edges if edge is not None])
+                stack += [edge for edge in node.edges if edge is not None]
     return order
 
 

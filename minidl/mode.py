@@ -9,6 +9,7 @@ class _Mode(threading.local):
     keep_all = False        # does every op keep all its inputs and its output, read or not?
     anomaly = False         # is every result checked for NaN and Inf, and every op's origin noted?
     observer = None         # wraps every forward and every rule: the profiler, the stepper
+    rule = None             # the op whose gradient rule is running
 
 
 Mode = _Mode()

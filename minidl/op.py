@@ -1,4 +1,5 @@
 """Op: one differentiable operation. One call of an Op is one node of the graph."""
+import functools
 import inspect
 from dataclasses import fields, is_dataclass
 
@@ -37,7 +38,7 @@ class Op:
     edges = None              # per input: the node its gradient goes to, or None; FREED after the walk
     hooks = None              # tensor hooks on the result
     retained_by = None        # weak reference to the result, if it asked to retain its gradient
-    origin = None             # (module path, source line) of the call, noted in anomaly mode
+    origin = None             # (module path, "file:line") of the call: in anomaly mode, and for observers
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -56,6 +57,8 @@ class Op:
         inputs = self.prepare(inputs)
         arrays = [x.array if isinstance(x, Tensor) else x for x in inputs]
         k = kernels_for(*arrays)
+        if Mode.anomaly or Mode.observer is not None:
+            self.origin = minidl.anomaly.origin()
         forward = self.forward if Mode.observer is None else Mode.observer.forward(self)
         result = forward(k, *arrays)
         result = result if is_array(result) else k.asarray(result)     # NumPy's reductions answer with scalars
@@ -65,10 +68,16 @@ class Op:
         y = of(result)
         if self.view and k.may_share_memory(y.array, tensors[0].array):
             y.version, y.view_at = tensors[0].version, tensors[0].version.count
-        if Mode.anomaly:
+        if Mode.anomaly and Mode.rule is None:
             minidl.anomaly.check_forward(self, arrays, y.array)
-        if Mode.recording and any([x._requires_grad for x in tensors]) and y.dtype.kind == "f":
-            self.record(inputs, y)
+        if Mode.recording:
+            for x in tensors:
+                if x.view_at is not None and x.version.rebased_at > x.view_at:
+                    raise RuntimeError(f"{self}: an input of shape {x.shape} is a view of memory that "
+                                       f"{x.version.changed_by} has changed since, and was recorded doing so; take "
+                                       "the view again")
+            if result.dtype.kind == "f" and any([x._requires_grad for x in tensors]):
+                self.record(inputs, y)
         return y
 
     def prepare(self, inputs):
@@ -89,28 +98,20 @@ class Op:
             raise RuntimeError(f"{self}: one call of an op is one node of the graph; make a new op for each call")
         if type(self).__hash__ is None:
             raise TypeError(f"{type(self).__name__}: write @dataclass(eq=False); nodes are told apart by identity")
-        for x in inputs:
-            if isinstance(x, Tensor) and x.view_at is not None and x.version.rebased_at > x.view_at:
-                raise RuntimeError(f"{self}: an input of shape {x.shape} is a view of memory that {x.version.changed_by} "
-                                   "has changed since, and was recorded doing so; take the view again")
-        self.edges = tuple([x.node if needs_grad(x) else None for x in inputs])
-        read = self.what_is_read()
-        self.saved = tuple([x if not isinstance(x, Tensor) or self.name_of_input(i) in read else Outline(x)
-                            for i, x in enumerate(inputs)])
+        wanted = tuple([isinstance(x, Tensor) and x._requires_grad for x in inputs])
+        self.edges = tuple([x.op or x if edge else None for x, edge in zip(inputs, wanted)])
+        read_y, read = self.what_is_read(wanted)
+        self.saved = tuple([x if keep or not isinstance(x, Tensor) else Outline(x.array)
+                            for x, keep in zip(inputs, read)])
         self.versions = [(x.version, x.version.count) for x in self.saved if isinstance(x, Tensor)]
-        self.y = Outline(y)
-        if "y" in read:
-            self.y = y.array       # the array: a node that held its own result would be a cycle
+        self.y = y.array if read_y else Outline(y.array)     # a node that held its own tensor would be a cycle
+        if read_y:
             self.versions.append((y.version, y.version.count))
         y.op, y._requires_grad = self, True
 
-    def what_is_read(self):
-        if Mode.keep_all:
-            return {"y", *self.input_names}
-        if len(self.reads_per_input) == 1:
-            return self.reads_per_input[0]
-        return set().union(*[read for read, edge in zip(self.reads_per_input, self.edges, strict=True)
-                             if edge is not None])
+    def what_is_read(self, wanted):
+        """Do the rules of the gradients that are `wanted` read y, and do they read each input?"""
+        return (True, (True,) * len(wanted)) if Mode.keep_all else reads_of(type(self), wanted)
 
     def name_of_input(self, i):
         return self.input_names[min(i, len(self.input_names) - 1)]
@@ -138,21 +139,22 @@ class Op:
         gxs = list(gxs) if isinstance(gxs, (tuple, list)) else [gxs]
         if len(gxs) != len(self.saved):
             raise ValueError(f"{self}.backward gave {len(gxs)} gradients for {len(self.saved)} inputs")
-        for i, (gx, x) in enumerate(zip(gxs, self.saved)):
-            gxs[i] = self.checked(i, gx, x) if wanted[i] else None
-        return gxs
+        return [self.checked(i, gx, x) if i_wanted and gx is not None else None
+                for i, (gx, x, i_wanted) in enumerate(zip(gxs, xs, wanted))]
 
     def checked(self, i, gx, x):
-        if gx is None:
-            return None
+        """A gradient of x's shape and dtype, whatever backward made of it; or an error."""
         if isinstance(gx, Outline):
-            raise RuntimeError(f"{self}.backward computes the gradient of {self.name_of_input(i)} from numbers that "
-                               f"were not kept; reads = {self.reads!r} forgets them")
+            raise RuntimeError(f"{self}.backward computes the gradient of {self.name_of_input(i)} from numbers "
+                               f"that were not kept; reads = {self.reads!r} forgets them")
         if isinstance(gx, np.generic):      # what NumPy makes of 0-d * 0-d
             gx = np.asarray(gx)
         if gx.shape != x.shape:
-            raise ValueError(f"{self}.backward gave a gradient of shape {gx.shape} to an input of shape {x.shape}")
+            gx = self.fitted(gx, x.shape)
         return gx if gx.dtype == x.dtype else minidl.ops.cast(gx, x.dtype)
+
+    def fitted(self, gx, shape):
+        raise ValueError(f"{self}.backward gave a gradient of shape {gx.shape} to an input of shape {shape}")
 
     def check_versions(self):
         for version, count in self.versions:
@@ -166,10 +168,11 @@ class Op:
 
     def release(self):
         """Forget the inputs and whatever forward stored; a later walk that comes here is an error."""
-        settings = {f.name for f in fields(self)} if is_dataclass(self) else ()
-        for name in [name for name in vars(self) if name not in settings and name != "origin"]:
-            delattr(self, name)
-        self.edges = FREED
+        everything = vars(self)
+        settings = [f.name for f in fields(self)] if is_dataclass(self) else []
+        remains = {name: everything[name] for name in [*settings, "origin"] if name in everything}
+        everything.clear()
+        everything.update(remains, edges=FREED)
 
     def __repr__(self):
         return f"{type(self).__name__}()"
@@ -186,15 +189,23 @@ class Elementwise(Op):
     def prepare(self, inputs):
         if any([isinstance(x, np.generic) for x in inputs]):
             inputs = scalars_settled(inputs)
+        try:
+            dtypes = [x.dtype for x in inputs if type(x) not in (float, int, bool)]
+        except AttributeError:
+            kinds = ", ".join([type(x).__name__ for x in inputs])
+            raise TypeError(f"{self}: takes tensors, arrays and real numbers, not {kinds}") from None
+        if dtypes and dtypes.count(dtypes[0]) == len(dtypes) and dtypes[0].kind == "f":
+            return inputs                                # by far the most common case
         dtype = result_type(*inputs)
         if self.to_float and category(dtype) < 2:
             dtype = get_default_dtype()
         return [minidl.ops.cast(x, dtype) if hasattr(x, "dtype") and x.dtype != dtype else x for x in inputs]
 
-    def checked(self, i, gx, x):
-        if gx is not None and not isinstance(gx, Outline) and gx.shape != x.shape:
-            gx = minidl.ops.sum_to(gx, x.shape)
-        return super().checked(i, gx, x)
+    def fitted(self, gx, shape):
+        lead = len(gx.shape) - len(shape)
+        if lead < 0 or any([n not in (1, m) for n, m in zip(shape, gx.shape[lead:])]):
+            return super().fitted(gx, shape)
+        return minidl.ops.sum_to(gx, shape)
 
 
 class Outline:
@@ -203,11 +214,11 @@ class Outline:
     Arithmetic with an Outline is an Outline: a rule may write all its gradients in one line, and those
     that nobody wants cost nothing.
     """
-    __slots__ = ("shape", "dtype", "device")
+    __slots__ = ("shape", "dtype")
     __array_ufunc__ = None
 
-    def __init__(self, x):
-        self.shape, self.dtype, self.device = x.shape, x.dtype, x.device
+    def __init__(self, array):
+        self.shape, self.dtype = array.shape, array.dtype
 
     ndim = property(lambda self: len(self.shape))
 
@@ -228,6 +239,17 @@ class _Freed(tuple):
 
 
 FREED = _Freed()      # the edges of a node that was walked and whose memory was given back
+
+
+@functools.cache
+def reads_of(cls, wanted):
+    """Does the rule of `cls` read y, and does it read each input, where the gradients in `wanted` are?"""
+    reads = cls.reads_per_input
+    if len(reads) > 1:
+        reads = [part for part, i_wanted in zip(reads, wanted, strict=True) if i_wanted]
+    names = set().union(*reads)
+    last = len(cls.input_names) - 1
+    return "y" in names, tuple([cls.input_names[min(i, last)] in names for i in range(len(wanted))])
 
 
 def needs_grad(x):

@@ -15,10 +15,7 @@ class Version:
     rebased_at is the count after the last change that was recorded: views made before it no longer know
     what they were computed from.
     """
-    __slots__ = ("count", "changed_by", "rebased_at")
-
-    def __init__(self):
-        self.count, self.changed_by, self.rebased_at = 0, None, 0
+    count, changed_by, rebased_at = 0, None, 0       # on the class: every op makes a Version, few are changed
 
     def bump(self, changed_by):
         self.count += 1
