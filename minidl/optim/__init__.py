@@ -1,0 +1,7 @@
+"""Optimizers, learning-rate schedules, and averages of weights. PyTorch's names and arguments throughout."""
+from minidl.optim.optimizer import Optimizer
+from minidl.optim.sgd import SGD
+from minidl.optim.adagrad import Adagrad
+from minidl.optim.rmsprop import RMSprop
+from minidl.optim.adam import Adam, AdamW
+from minidl.optim import lr_scheduler, swa_utils

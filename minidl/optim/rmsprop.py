@@ -1,0 +1,46 @@
+"""RMSprop: gradients divided by the size they usually have."""
+from minidl.kernels import kernels_for
+from minidl.optim.optimizer import Optimizer, buffer
+
+
+class RMSprop(Optimizer):
+    """v <- alpha v + (1 - alpha) g^2,  w <- w - lr g / (sqrt(v) + eps).
+
+    Tieleman & Hinton 2012, "Neural networks for machine learning", lecture 6.5.
+
+    centered : divide by the standard deviation instead, sqrt(v - m^2), m being the running mean of g:
+               Graves 2013, arXiv 1308.0850, equations 38 to 41
+    momentum : the quotients are accumulated, b <- momentum b + g / (...), and the step is lr b
+    """
+
+    def __init__(self, params, lr=0.01, alpha=0.99, eps=1e-8, weight_decay=0, momentum=0, centered=False, *,
+                 maximize=False):
+        super().__init__(params, {"lr": lr, "alpha": alpha, "eps": eps, "weight_decay": weight_decay,
+                                  "momentum": momentum, "centered": centered, "maximize": maximize})
+
+    def check(self, settings):
+        super().check(settings)
+        if settings["alpha"] > 1:
+            raise ValueError(f"RMSprop: alpha is a number from 0 to 1, not {settings['alpha']}")
+
+    def update(self, w, g, state, lr, alpha, eps, weight_decay, momentum, centered):
+        k = kernels_for(w)
+        if weight_decay:
+            g = g + weight_decay * w
+        state["step"] = state.get("step", 0) + 1
+        v = buffer(state, "square_avg", w)
+        v *= alpha
+        v += (1 - alpha) * g * g
+        variance = v
+        if centered:
+            m = buffer(state, "grad_avg", w)
+            m *= alpha
+            m += (1 - alpha) * g
+            variance = k.maximum(v - m * m, 0)           # rounding can leave it below 0
+        g = g / (k.sqrt(variance) + eps)
+        if momentum:
+            b = buffer(state, "momentum_buffer", w)
+            b *= momentum
+            b += g
+            g = b
+        w -= lr * g

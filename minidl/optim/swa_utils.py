@@ -1,0 +1,41 @@
+"""Averaging the weights of training, for a model that is better than the last one."""
+import copy
+
+import minidl
+from minidl.mode import no_grad
+from minidl.nn.module import Module
+
+
+class AveragedModel(Module):
+    """A copy of `model` whose parameters are running averages of the model's: w' <- decay w' + (1 - decay) w.
+
+        averaged = AveragedModel(model, decay=0.999)
+        ... optimizer.step(); averaged.update_parameters(model)
+        averaged.eval()(x)
+
+    Polyak & Juditsky 1992, "Acceleration of stochastic approximation by averaging", with the weights of the
+    past falling off exponentially. The first update copies the parameters; buffers (batch norm's statistics)
+    are copied always.
+    """
+
+    def __init__(self, model, decay=0.999):
+        super().__init__()
+        if not 0 <= decay <= 1:
+            raise ValueError(f"AveragedModel: decay is a number from 0 to 1, not {decay}")
+        self.module, self.decay = copy.deepcopy(model), decay
+        self.register_buffer("n_averaged", minidl.tensor(0))
+
+    def forward(self, *args, **kwargs):
+        return self.module(*args, **kwargs)
+
+    @no_grad()
+    def update_parameters(self, model):
+        """Take the model's present parameters into the average; after each step of the optimizer."""
+        decay = self.decay if self.n_averaged.item() else 0.0
+        for average, x in zip(self.module.parameters(), model.parameters(), strict=True):
+            average.array *= decay
+            average.array += (1 - decay) * x.array
+            average.version.bump("update_parameters")
+        for average, x in zip(self.module.buffers(), model.buffers(), strict=True):
+            average.copy_(x)
+        self.n_averaged.add_(1)
