@@ -41,8 +41,8 @@ def max_pool_gradient(gy, index, shape):
     """gx of `shape` (N, C, H, W): gy (N, C, OH, OW) added at the winners' places; windows may share a winner."""
     N, C, H, W = shape
     gx = np.zeros((N * C, H * W), gy.dtype)
-    gy, index = gy.reshape(N * C, -1), index.reshape(N * C, -1)
-    np.add.at(gx, (np.arange(N * C)[:, None], index), np.where(index >= 0, gy, 0))
+    plane = np.arange(N * C).reshape(N, C, 1, 1)
+    np.add.at(gx, (plane, index), np.where(index >= 0, gy, 0))
     return gx.reshape(shape)
 
 

@@ -1,0 +1,39 @@
+import math
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+EXTREME = np.array([-np.inf, -1e4, -80, -1, -1e-9, 0, 1e-9, 1, 100, 1e4, np.inf, np.nan])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_nothing_overflows_at_either_end(k, dtype):
+    x = EXTREME.astype(dtype)
+    sigmoid = [0, 0, 1.8048513878e-35, 0.2689414214, 0.5, 0.5, 0.5, 0.7310585786, 1, 1, 1, np.nan]       # 1 / (1 + e^-x)
+    softplus = [0, 0, 1.8048513878e-35, 0.3132616875, math.log(2), math.log(2), math.log(2), 1.3132616875, 100, 1e4,
+                np.inf, np.nan]                                                                      # log(1 + e^x)
+    for y, wanted in (k.sigmoid(x), sigmoid), (k.softplus(x), softplus), (k.erf(x), [math.erf(v) for v in EXTREME]):
+        assert y.dtype == dtype
+        assert_allclose(y, wanted, 1e-6, 1e-9)
+    assert_allclose(k.sigmoid(x[2]), math.exp(-80), 1e-5 if dtype is np.float32 else 1e-12)         # relative
+
+
+def test_rsqrt_is_one_over_the_root(k, rng):
+    x = rng.random((3, 4)).astype(np.float32) + 0.1
+    assert k.rsqrt(x).dtype == np.float32
+    assert_allclose(k.rsqrt(x), [[1 / math.sqrt(v) for v in row] for row in x], 1e-6)
+
+
+@pytest.mark.filterwarnings("error")
+def test_logsumexp_survives_infinities_and_large_numbers(k, rng):
+    inf, nan = np.inf, np.nan
+    x = np.array([[-inf, -inf], [inf, 3], [inf, inf], [-inf, 2], [1000, 1000], [-1000, -1000], [nan, 1]])
+    wanted = np.array([-inf, inf, inf, 2, 1000 + math.log(2), -1000 + math.log(2), nan])
+    assert_allclose(k.logsumexp(x, 1), wanted)
+    assert_allclose(k.logsumexp(x.astype(np.float32), (1,), keepdims=True), wanted[:, None], 1e-6)
+    x = rng.standard_normal((3, 4, 5)).astype(np.float32)
+    assert k.logsumexp(x, (0, 2)).dtype == np.float32
+    assert_allclose(k.logsumexp(x, (0, 2)), np.log(np.exp(x.astype(np.float64)).sum((0, 2))), 1e-6)
+    assert_array_equal(k.logsumexp(np.zeros((2, 0)), 1), [-inf, -inf])
