@@ -3,11 +3,11 @@ from dataclasses import dataclass
 
 from minidl.dtypes import get_default_dtype, category
 from minidl.op import Elementwise, Op
-from minidl.ops.comparison import sign
+from minidl.ops.comparison import floor_divide, sign
 
 __all__ = [
     "abs", "add", "cast", "clamp", "cos", "div", "erf", "exp", "expm1", "log", "log1p", "maximum",
-    "minimum", "mul", "neg", "pow", "rsqrt", "sigmoid", "sin", "sqrt", "square", "sub", "tanh", "where",
+    "minimum", "mul", "neg", "pow", "remainder", "rsqrt", "sigmoid", "sin", "sqrt", "square", "sub", "tanh", "where",
 ]
 
 
@@ -52,6 +52,17 @@ class Div(Elementwise):
 
     def backward(self, gy, y, a, b):
         return gy / b, -gy * y / b
+
+
+class Remainder(Elementwise):
+    """y = a - b floor(a / b), with the sign of b;  dy/db = -floor(a / b)"""
+    reads = ", a b"
+
+    def forward(self, k, a, b):
+        return k.remainder(a, b)
+
+    def backward(self, gy, y, a, b):
+        return gy, -gy * floor_divide(a, b) if self.needs(1) else None
 
 
 class Neg(Elementwise):
@@ -308,6 +319,7 @@ def add(input, other, *, alpha=1): return Add()(input, other if alpha == 1 else 
 def sub(input, other, *, alpha=1): return Sub()(input, other if alpha == 1 else other * alpha)
 def mul(input, other): return Mul()(input, other)
 def div(input, other): return Div()(input, other)
+def remainder(input, other): return Remainder()(input, other)
 def neg(input): return Neg()(input)
 def exp(input): return Exp()(input)
 def expm1(input): return Expm1()(input)
@@ -336,13 +348,13 @@ def pow(input, exponent):
 
 
 def clamp(input, min=None, max=None):
-    """`input`, no less than `min` and no more than `max`; bounds that are tensors share the gradient of ties."""
+    """`input`, no less than `min` and no more than `max`, numbers or tensors; at a bound the gradient is input's."""
     if min is None and max is None:
         raise ValueError("clamp: needs min, max or both")
     if not hasattr(min, "dtype") and not hasattr(max, "dtype"):
         return Clamp(min, max)(input)
-    input = input if min is None else maximum(input, min)
-    return input if max is None else minimum(input, max)
+    input = input if min is None else where(input < min, min, input)
+    return input if max is None else where(input > max, max, input)
 
 
 def where(condition, input, other):

@@ -5,7 +5,7 @@ from minidl.op import Elementwise
 
 __all__ = [
     "ceil", "eq", "floor", "floor_divide", "ge", "gt", "isfinite", "isinf", "isnan", "le", "logical_and", "logical_not",
-    "logical_or", "lt", "ne", "remainder", "round", "sign",
+    "logical_or", "lt", "ne", "round", "sign",
 ]
 
 
@@ -38,4 +38,3 @@ def floor(input): return Untracked("floor")(input)
 def ceil(input): return Untracked("ceil")(input)
 def round(input): return Untracked("round")(input)
 def floor_divide(input, other): return Untracked("floor_divide")(input, other)
-def remainder(input, other): return Untracked("remainder")(input, other)

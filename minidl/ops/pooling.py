@@ -131,7 +131,7 @@ def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
     op = MaxPool2d(size, stride, padding, dilation, ceil_mode)
     if return_indices:
         array = input.array if input.ndim == 4 else input.array[None]
-        index = of(kernels_for(array).max_pool(array, size, stride, padding, dilation, ceil_mode)[1])
+        index = of(kernels_for(array).max_pool(array, size, stride, padding, dilation, ceil_mode)[1].astype("int64"))
         return on_batch(op, input), index if input.ndim == 4 else squeeze(index, 0)
     return on_batch(op, input)
 
@@ -155,7 +155,7 @@ def adaptive_max_pool2d(input, output_size, return_indices=False):
     y = on_batch(AdaptiveMaxPool2d(out), input)
     if return_indices:
         array = input.array if input.ndim == 4 else input.array[None]
-        index = of(kernels_for(array).adaptive_max_pool(array, out)[1])
+        index = of(kernels_for(array).adaptive_max_pool(array, out)[1].astype("int64"))
         return y, index if input.ndim == 4 else squeeze(index, 0)
     return y
 
