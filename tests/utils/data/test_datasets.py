@@ -69,7 +69,7 @@ def test_mislabelled_files_are_sentences(small_mnist):
 
 def test_what_is_not_there_and_not_to_be_downloaded_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setenv("MINIDL_DATA", str(tmp_path))
-    with pytest.raises(DataError, match="train-images-idx3-ubyte is not in .*: `minidl data fetch mnist` gets"):
+    with pytest.raises(DataError, match="train-images-idx3-ubyte is not in .*: `minidl data fetch mnist`"):
         load("mnist", download=False)
     assert list(tmp_path.iterdir()) == []
 

@@ -159,6 +159,17 @@ def test_two_iterators_over_one_loader_do_not_disturb_each_other():
     assert same([second for _, second in both], list(one_by_one))
 
 
+def test_an_old_iterator_that_is_used_on_does_not_move_the_new_one():
+    loader = DataLoader(some_data(), 10, shuffle=True, generator=1)
+    old = iter(loader)
+    next(old)
+    new = iter(loader)
+    next(new)
+    for _ in old:
+        assert (loader.state_dict()["epoch"], loader.state_dict()["position"]) == (1, 1)
+    assert (loader.state_dict()["epoch"], loader.state_dict()["position"]) == (1, 1)
+
+
 def test_a_state_of_another_loader_is_refused():
     state = DataLoader(some_data(), 10, shuffle=True).state_dict()
     with pytest.raises(ValueError, match="batch_size 10 instead of 5, shuffle True instead of False"):
