@@ -15,21 +15,33 @@ class _Mode(threading.local):
 Mode = _Mode()
 
 
+class switch:
+    """Set attributes of `Mode` in this thread, at once; as a with-block, set them back at its end."""
+
+    def __init__(self, **settings):
+        unknown = [name for name in settings if not hasattr(_Mode, name)]
+        if unknown:
+            known = [name for name in vars(_Mode) if not name.startswith("_")]
+            raise TypeError(f"mode: no switch is called {unknown[0]!r}; there are {', '.join(known)}")
+        self.before = {name: getattr(Mode, name) for name in settings}
+        self.set(settings)
+
+    def set(self, settings):
+        for name, value in settings.items():
+            setattr(Mode, name, value)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.set(self.before)
+
+
 @contextmanager
 def mode(**settings):
     """Set attributes of `Mode` in this thread for the length of a with-block, or of a decorated function."""
-    unknown = [name for name in settings if not hasattr(_Mode, name)]
-    if unknown:
-        known = [name for name in vars(_Mode) if not name.startswith("_")]
-        raise TypeError(f"mode: no switch is called {unknown[0]!r}; there are {', '.join(known)}")
-    before = {name: getattr(Mode, name) for name in settings}
-    for name, value in settings.items():
-        setattr(Mode, name, value)
-    try:
+    with switch(**settings):
         yield
-    finally:
-        for name, value in before.items():
-            setattr(Mode, name, value)
 
 
 def no_grad():
@@ -47,6 +59,6 @@ def is_grad_enabled():
     return Mode.recording
 
 
-def set_grad_enabled(mode_on):
-    """`enable_grad()` or `no_grad()`, by a truth value; as a with-block only."""
-    return mode(recording=bool(mode_on))
+def set_grad_enabled(mode):
+    """Record ops from here on, or do not; as a with-block, until its end."""
+    return switch(recording=bool(mode))
