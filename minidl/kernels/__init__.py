@@ -1,11 +1,11 @@
 """Which kernels an array uses: `kernels_for(array)` is a module of functions over arrays."""
 import numpy as np
 
-from minidl.kernels import cpu, reference
+from minidl.kernels import cpu, meta, reference
 
 KERNEL_SETS = {"reference": reference, "cpu": cpu}      # the sets that NumPy arrays can use, by name
 
-_set_of = {np.ndarray: cpu}                             # one line per array type
+_set_of = {np.ndarray: cpu, meta.MetaArray: meta}       # an array type, its kernels
 
 
 def kernels_for(*arrays):
