@@ -3,8 +3,11 @@ import numpy as np
 
 from minidl import dtypes
 from minidl.kernels import device_of, is_array
+from minidl.kernels.meta import MetaArray
 from minidl.random import default_generator
 from minidl.tensor import Tensor, unpack
+
+DEVICES = "cpu", "cuda", "meta"
 
 
 def as_array(data, dtype=None):
@@ -47,18 +50,21 @@ def to(x, target):
     """`x` as another dtype, on another device, or as another tensor is."""
     if isinstance(target, Tensor):
         return x.to(target.dtype)
-    if isinstance(target, str) and target.split(":")[0] in ("cpu", "cuda"):
-        on_device(x.array, target)
-        return x
+    if isinstance(target, str) and target.split(":")[0] in DEVICES:
+        array = on_device(x.array, target)
+        return x if array is x.array else Tensor(array)
     from minidl.ops import cast
     return cast(x, np.dtype(target))
 
 
 def on_device(array, device):
-    """`array` where it was asked to be; today that is the CPU, whatever its kernels."""
-    if device is not None and str(device).split(":")[0] != device_of(array):
-        raise RuntimeError(f"device {str(device)!r}: this version of minidl computes on the CPU only")
-    return array
+    """`array` where it was asked to be: "cpu", or "meta", where it has a shape and a dtype but no numbers."""
+    if device is None or str(device).split(":")[0] == device_of(array):
+        return array
+    if str(device) == "meta":
+        return MetaArray(array.shape, array.dtype)
+    raise RuntimeError(f"device {str(device)!r}, for an array on {device_of(array)!r}: this version of minidl computes "
+                       "on the CPU only")
 
 
 def zeros(*size, dtype=None, device=None, requires_grad=False):

@@ -91,7 +91,9 @@ class Tensor:
         return self.shape[0]
 
     def __repr__(self):
-        numbers = np.array2string(np.asarray(self.detach().cpu().array), separator=", ", prefix="tensor(", threshold=200,
+        if self.device == "meta":
+            return f"tensor(..., shape={self.shape}, dtype={self.dtype}, device='meta')"
+        numbers = np.array2string(self.detach().cpu().array, separator=", ", prefix="tensor(", threshold=200,
                                   precision=4)
         notes = [f"dtype={self.dtype}"] if self.dtype not in (np.float32, np.int64, np.bool_) else []
         notes += [f"op={self.op}"] if self.op else ["requires_grad=True"] if self.requires_grad else []

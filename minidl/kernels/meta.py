@@ -54,9 +54,10 @@ class MetaArray(np.lib.mixins.NDArrayOperatorsMixin):
         if method != "__call__":
             return NotImplemented
         shape = (matmul_shape if ufunc is np.matmul else broadcast_shape)(*inputs)
-        return out[0] if out else MetaArray(shape, dtype or ufunc(*map(smallest, inputs)).dtype)
+        return MetaArray(shape, out[0].dtype if out else dtype or ufunc(*map(smallest, inputs)).dtype)
 
     def __array_function__(self, func, types, args, kwargs):
+        kwargs = {name: value for name, value in kwargs.items() if name != "out"}
         return RULES[func](func, *args, **kwargs) if func in RULES else NotImplemented
 
 

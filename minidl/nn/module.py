@@ -239,7 +239,7 @@ class Module:
 
         The Parameters stay the same objects, so an optimizer keeps them. Integer buffers keep their dtype.
         """
-        if device is not None and not (isinstance(device, str) and device.split(":")[0] in ("cpu", "cuda")):
+        if device is not None and not (isinstance(device, str) and device.split(":")[0] in minidl.creation.DEVICES):
             device, dtype = None, device
         if dtype is not None and minidl.dtypes.category(dtype) < 2:
             raise TypeError(f"{type(self).__name__}.to: the parameters can only be floating-point, not {dtype}")
