@@ -45,7 +45,7 @@ def guesses(got, wanted):
     """What `got` would be if this or that mistake had been made."""
     axes = range(wanted.ndim)
     for order in permutations(axes) if wanted.ndim < 5 else ():
-        if order != tuple(axes):
+        if order != tuple(axes) and wanted.transpose(order).shape == wanted.shape:
             yield f"it is transposed: its dimensions are in the order {order}", wanted.transpose(order)
     for axis in axes:
         yield f"it is mirrored along dimension {axis}", np.flip(wanted, axis)
