@@ -55,7 +55,7 @@ def load(path):
     try:
         return filled(json.loads(metadata["minidl"]), arrays)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        raise CheckpointError(f"{path}: was not written by minidl.save: its metadata makes no sense") from None
+        raise CheckpointError(f"{path}: was not written by minidl: its metadata makes no sense") from None
 
 
 def outline(obj, name, arrays):
@@ -85,8 +85,8 @@ def outline(obj, name, arrays):
     if isinstance(obj, (list, tuple)):
         values = [outline(value, inside(i), arrays) for i, value in enumerate(obj)]
         return values if isinstance(obj, list) else {TUPLE: values}
-    raise TypeError(f"save: {name or 'the object'} is a {type(obj).__name__}; tensors, arrays, numbers, strings, "
-                    "None, and dicts, lists and tuples of them can be saved (of a module, its state_dict())")
+    raise TypeError(f"save: {name or 'the object'} is a {type(obj).__name__}; tensors, arrays, numbers, strings and "
+                    "None can be saved, and dicts, lists and tuples of them (of a module, its state_dict())")
 
 
 def filled(tree, arrays):

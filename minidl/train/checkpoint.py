@@ -1,0 +1,59 @@
+"""Checkpoints: all that is needed to go on training as if nothing had happened, in one file."""
+import numpy as np
+
+from minidl.interop import CheckpointError, load, save
+from minidl.random import get_rng_state, set_rng_state
+
+FORMAT = "minidl checkpoint 1"
+
+
+def save_checkpoint(path, settings, **parts):
+    """Write the state dicts of `parts` (model=, optimizer=, loader=, ...; None is left out) to one file.
+
+    Beside them it holds `settings`, plain values that say what was trained, and the state of the default
+    random generator. An old file is replaced by a whole new one, or stays. Weights that are not finite are an
+    ArithmeticError: an intact checkpoint is worth more than a later one.
+    """
+    states = {name: part.state_dict() for name, part in parts.items() if part is not None}
+    for name, x in states.get("model", {}).items():
+        if not np.isfinite(x.numpy()).all():
+            raise ArithmeticError(f"{name} is no longer finite, so it is not saved")
+    save({"format": FORMAT, "settings": settings, "random": get_rng_state(), **states}, path)
+
+
+def read_checkpoint(path):
+    """A checkpoint's content: its settings and state dicts by name."""
+    content = load(path)
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        holds = ", ".join(list(content)[:3]) if isinstance(content, dict) else type(content).__name__
+        raise CheckpointError(f"{path}: is no checkpoint of minidl's training; it holds {holds or 'nothing'}")
+    return content
+
+
+def load_checkpoint(path, settings, **parts):
+    """Put every part, and the default random generator, back where `save_checkpoint` found it.
+
+    A checkpoint made with other settings is a CheckpointError that names those that differ.
+    """
+    content = read_checkpoint(path)
+    check_settings(path, content["settings"], settings)
+    parts = {name: part for name, part in parts.items() if part is not None}
+    for name, part in parts.items():
+        if name not in content:
+            raise CheckpointError(f"{path}: has no state of the {name}")
+        try:
+            part.load_state_dict(content[name])
+        except (ValueError, LookupError, TypeError, RuntimeError) as error:
+            raise CheckpointError(f"{path}: the {name} in it is another one: {one_line(error)}") from error
+    set_rng_state(content["random"])
+
+
+def check_settings(path, saved, wanted):
+    differing = [key for key in {**saved, **wanted} if saved.get(key) != wanted.get(key)]
+    if differing:
+        of = lambda settings: ", ".join(f"{key} {settings.get(key)}" for key in differing)
+        raise CheckpointError(f"{path}: is of a training with {of(saved)}; this one has {of(wanted)}")
+
+
+def one_line(error):
+    return " ".join(str(error).split())
