@@ -10,4 +10,5 @@ from minidl.fused import Fused
 from minidl.random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, set_rng_state
 from minidl.creation import *
 from minidl import anomaly, autograd, creation, ops
+from minidl.profiler import profile
 from minidl.ops import *
