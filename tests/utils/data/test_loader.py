@@ -105,13 +105,17 @@ def test_a_restored_loader_goes_on_with_the_very_next_batch(num_workers, consume
     def loader(seed):
         return DataLoader(some_data(), 5, shuffle=True, generator=seed, num_workers=num_workers)
 
-    first, second = loader(1), loader(2)
+    first, second, third = loader(1), loader(2), loader(3)
     running = endless(first)
     for _ in range(consumed):
         next(running)
     second.load_state_dict(json.loads(json.dumps(first.state_dict())))
     rest = endless(second)
-    assert same([next(running) for _ in range(9)], [next(rest) for _ in range(9)])
+    assert same([next(running)], [next(rest)])
+    third.load_state_dict(second.state_dict())                  # and a second time, right after
+    again = endless(third)
+    following = [next(running) for _ in range(9)]
+    assert same(following, [next(rest) for _ in range(9)]) and same(following, [next(again) for _ in range(9)])
 
 
 def test_the_position_counts_what_was_handed_out_not_what_was_prepared():
