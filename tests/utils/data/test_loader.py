@@ -115,7 +115,8 @@ def test_a_restored_loader_goes_on_with_the_very_next_batch(num_workers, consume
     third.load_state_dict(second.state_dict())                  # and a second time, right after
     again = endless(third)
     following = [next(running) for _ in range(9)]
-    assert same(following, [next(rest) for _ in range(9)]) and same(following, [next(again) for _ in range(9)])
+    for other in (rest, again):
+        assert same(following, [next(other) for _ in range(9)])
 
 
 def test_the_position_counts_what_was_handed_out_not_what_was_prepared():
