@@ -175,6 +175,17 @@ def test_an_old_iterator_that_is_used_on_does_not_move_the_new_one():
     assert (loader.state_dict()["epoch"], loader.state_dict()["position"]) == (1, 1)
 
 
+def test_a_loader_can_be_set_back_in_the_middle_of_an_epoch():
+    loader = DataLoader(some_data(), 5, shuffle=True, generator=1)
+    batches = iter(loader)
+    next(batches)
+    state = loader.state_dict()
+    rest = list(batches)
+    next(iter(loader))
+    loader.load_state_dict(state)
+    assert same(list(loader), rest)
+
+
 def test_a_state_of_another_loader_is_refused():
     state = DataLoader(some_data(), 10, shuffle=True).state_dict()
     with pytest.raises(ValueError, match="batch_size 10 instead of 5, shuffle True instead of False"):
