@@ -25,8 +25,7 @@ def as_array(data, dtype=None):
 def tensor(data, *, dtype=None, device=None, requires_grad=False):
     """A leaf with a copy of `data`: a number, nested lists, an array or a tensor (detached)."""
     array = data.array if isinstance(data, Tensor) else data
-    array = as_array(array, dtype) if not is_array(array) else array.astype(dtype or array.dtype)
-    array = array.copy() if array is data or (isinstance(data, Tensor) and array is data.array) else array
+    array = array.astype(dtype or array.dtype) if is_array(array) else np.array(as_array(array, dtype))
     return Tensor(on_device(array, device), requires_grad)
 
 
