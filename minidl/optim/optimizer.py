@@ -93,7 +93,7 @@ class Optimizer:
         """
         order = self._in_order()
         index = {id(p): i for i, p in enumerate(order)}
-        return {"state": {i: dict(self.state[p]) for i, p in enumerate(order) if p in self.state},
+        return {"state": {i: dict(self.state[p]) for i, p in enumerate(order) if self.state.get(p)},
                 "param_groups": [{**group, "params": [index[id(p)] for p in group["params"]]}
                                  for group in self.param_groups]}
 
