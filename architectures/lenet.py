@@ -113,6 +113,10 @@ class SparseConv2d(nn.Module):
         kernels = F.pad(self.weight, (0, 0, 0, 0, 0, 1))        # (61, 5, 5), the last one zero
         return F.conv2d(x, kernels[self.place], self.bias)      # filters (16, 6, 5, 5) -> (N, 16, 10, 10)
 
+    def macs(self, shape):
+        """Multiplications for an output of `shape` (16, 10, 10), without those with the zeros between."""
+        return self.weight.numel() * shape[1] * shape[2]
+
     def reset_parameters(self):
         """A map that reads few maps has a small fan-in, and large weights."""
         first = 0

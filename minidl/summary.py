@@ -1,0 +1,234 @@
+"""summary: what every layer of a network makes, costs and sees, without computing a number."""
+from dataclasses import dataclass
+from dataclasses import field as attribute
+from math import ceil, prod
+
+from minidl.dtypes import get_default_dtype
+from minidl.kernels.meta import MetaArray
+from minidl.mode import mode
+from minidl.nn.module import calls
+from minidl.ops.convolution import Conv2d, ConvTranspose2d
+from minidl.ops.matrix import Einsum, Linear, MatMul
+from minidl.ops.pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d
+from minidl.ops.reduction import Extreme, LogSumExp, Norm, Sum
+from minidl.ops.shape import Reshape
+from minidl.tensor import of
+
+
+@dataclass
+class Row:
+    """One call of a layer, or the ops that a module's own forward runs between calls of its layers.
+
+    name, kind   : "features.0", "Conv2d"
+    shape        : of the result, for one image, without the batch
+    parameters   : of the layer itself, where it is called for the first time
+    macs         : multiplications with an addition, of convolutions and matrix products, unless the module has
+                   a method macs(shape) that knows better
+    field        : the receptive field, (height, width) in pixels of the input, which may be smaller
+    activations  : bytes of the results of its ops
+    columns      : bytes of the patches that im2col makes of the inputs of its convolutions
+    """
+    name: str
+    kind: str
+    shape: tuple = ()
+    parameters: int = 0
+    macs: int = 0
+    field: tuple = (1, 1)
+    activations: int = 0
+    columns: int = 0
+    module: object = attribute(default=None, repr=False)
+
+
+@dataclass
+class Summary:
+    """The rows in the order of the forward pass, and what the whole network comes to, for one image."""
+    rows: list
+    parameters: int
+    trainable: int
+    input_shape: tuple
+
+    macs = property(lambda self: sum(row.macs for row in self.rows))
+    activations = property(lambda self: sum(row.activations for row in self.rows))
+    columns = property(lambda self: max((row.columns for row in self.rows), default=0))
+
+    def table(self):
+        """The rows as strings, headings first."""
+        lines = [("layer", "", "output", "parameters", "MACs", "sees", "activations", "im2col")]
+        for row in self.rows:
+            lines.append((row.name, row.kind, times(row.shape), count(row.parameters), count(row.macs),
+                          times(row.field), size(row.activations), size(row.columns)))
+        return lines
+
+    def totals(self):
+        fixed = self.parameters - self.trainable
+        return (f"{self.parameters:,} parameters{f', {fixed:,} of them fixed' if fixed else ''} "
+                f"({size(4 * self.parameters)} in float32); for one image {times(self.input_shape)}: "
+                f"{self.macs:,} MACs, {size(self.activations)} of activations, "
+                f"{size(self.columns) or 'nothing'} for the largest im2col")
+
+    def __str__(self):
+        lines = self.table()
+        widths = [max(map(len, column)) for column in zip(*lines)]
+        ragged = [[cell.ljust(n) if i < 3 else cell.rjust(n) for i, (cell, n) in enumerate(zip(line, widths))]
+                  for line in lines]
+        return "\n".join([*map("  ".join, ragged), self.totals()])
+
+
+def summary(model, input_shape):
+    """What each layer of `model` makes of an image of `input_shape` (C, H, W), and what that costs: print it.
+
+    The model is run once, in eval mode, on arrays that have a shape and no numbers; it takes no time and no
+    memory, and changes nothing.
+    """
+    image = MetaArray((1, *input_shape), get_default_dtype())
+    watcher = Watcher(image)
+    with without_numbers(model), mode(recording=False, observer=watcher):
+        model(of(image))
+    for row in watcher.rows:
+        if hasattr(row.module, "macs"):
+            row.macs = row.module.macs(row.shape)
+    parameters = list(model.parameters())
+    return Summary(watcher.rows, sum(x.numel() for x in parameters),
+                   sum(x.numel() for x in parameters if x.requires_grad), tuple(input_shape))
+
+
+class without_numbers:
+    """For the length of a with-block a model is in eval mode and its numbers are only shapes."""
+
+    def __init__(self, model):
+        self.tensors = {id(x): x for x in [*model.parameters(), *model.buffers()]}.values()
+        self.modes = [(module, module.training) for module in model.modules()]
+
+    def __enter__(self):
+        self.arrays = [x.array for x in self.tensors]
+        for x in self.tensors:
+            x.array = MetaArray(x.shape, x.dtype)
+        for module, _ in self.modes:
+            module.training = False
+
+    def __exit__(self, *_):
+        for x, array in zip(self.tensors, self.arrays):
+            x.array = array
+        for module, training in self.modes:
+            module.training = training
+
+
+class Watcher:
+    """Sees every op run, and adds it to the row of the module that it runs in."""
+
+    def __init__(self, image):
+        self.rows = []
+        self.fields = {id(image): Field()}       # of every array that was computed from the image
+        self.alive = [image]                     # so that no id is used twice
+        self.counted = set()
+
+    def forward(self, op):
+        def run(k, *arrays):
+            y = op.forward(k, *arrays)
+            self.note(op, arrays, y)
+            return y
+        return run
+
+    def note(self, op, arrays, y):
+        row = self.row_of_this_call(op)
+        row.macs += macs(op, arrays, y)
+        row.columns += columns(op, arrays, y)
+        if not op.view:
+            row.activations += prod(y.shape) * y.dtype.itemsize
+        if seeing := [x for x in arrays if id(x) in self.fields]:
+            x = max(seeing, key=lambda x: self.fields[id(x)].size)
+            self.fields[id(y)] = self.fields[id(x)].through(op, x, arrays, y)
+            row.field, row.shape = self.fields[id(y)].size, tuple(y.shape[1:])
+        self.alive.append(y)
+
+    def row_of_this_call(self, op):
+        module, path = calls.stack[-1]
+        own = list(module.parameters(recurse=False))
+        is_layer = own or not list(module.children())
+        if not self.rows or self.rows[-1].module is not module:
+            self.rows.append(Row(path, type(module).__name__ if is_layer else "", module=module))
+            self.rows[-1].parameters = sum(x.numel() for x in own if id(x) not in self.counted)
+            self.counted.update(map(id, own))
+        if not is_layer and not op.view:
+            self.rows[-1].kind += f"{' ' if self.rows[-1].kind else ''}{type(op).__name__}"
+        return self.rows[-1]
+
+
+def macs(op, arrays, y):
+    """How often the op multiplies two numbers and adds the product to a third."""
+    if isinstance(op, Conv2d):
+        return prod(y.shape) * prod(arrays[1].shape[1:])
+    if isinstance(op, ConvTranspose2d):
+        return prod(arrays[0].shape) * prod(arrays[1].shape[1:])
+    if isinstance(op, (Linear, MatMul)):
+        return prod(y.shape) * arrays[0].shape[-1]
+    if isinstance(op, Einsum):
+        return prod({letter: n for letters, x in zip(op.letters, arrays)
+                     for letter, n in zip(letters, x.shape)}.values())
+    return 0
+
+
+def columns(op, arrays, y):
+    """Bytes of every patch that a convolution looks at, written out."""
+    if not isinstance(op, Conv2d):
+        return 0
+    x, w = arrays[:2]
+    return prod(x.shape[:2]) * prod(w.shape[2:]) * prod(y.shape[2:]) * x.dtype.itemsize
+
+
+@dataclass(frozen=True)
+class Field:
+    """What one value sees of the input, (height, width) in pixels; `step`, how far apart two neighbours look;
+    `folded`, how many neighbours became features of one row when an image was flattened.
+
+    Dumoulin & Visin 2016; Araujo, Norris & Sim 2019, equation 2, forwards.
+    """
+    size: tuple = (1, 1)
+    step: tuple = (1, 1)
+    folded: tuple = (1, 1)
+
+    def window(self, n, stride=(1, 1)):
+        """After a window of n (height, width) neighbours, moved by stride."""
+        size = tuple(s + (m - 1) * step for s, m, step in zip(self.size, n, self.step))
+        return Field(size, tuple(step * s for step, s in zip(self.step, stride)), self.folded)
+
+    def through(self, op, x, arrays, y):
+        """The Field of the result y of an op, this one being that of its input x."""
+        if isinstance(op, Conv2d):
+            return self.window(covered(op, arrays[1].shape[2:]), op.stride)
+        if isinstance(op, ConvTranspose2d):
+            n = [ceil(m / s) for m, s in zip(covered(op, arrays[1].shape[2:]), op.stride)]
+            return self.window(n, [1 / s for s in op.stride])
+        if isinstance(op, (MaxPool2d, AvgPool2d)):
+            return self.window(covered(op, op.size), op.stride)
+        if isinstance(op, (AdaptiveAvgPool2d, AdaptiveMaxPool2d)):
+            stride = [n / m for n, m in zip(x.shape[2:], y.shape[2:])]
+            return self.window([ceil(s) for s in stride], stride)
+        if isinstance(op, (Sum, Extreme, LogSumExp, Norm)) and x.ndim == 4:
+            return self.window([x.shape[d] if d in op.dims else 1 for d in (2, 3)])
+        if isinstance(op, Reshape) and x.ndim == 4 and y.ndim < 4:
+            return Field(self.size, self.step, x.shape[2:])
+        if isinstance(op, (Linear, MatMul)):                  # every feature sees all that was flattened
+            return Field(self.window(self.folded).size, self.step)
+        return self
+
+
+def covered(op, size):
+    """How far a window of this size reaches with the op's dilation."""
+    return [d * (n - 1) + 1 for d, n in zip(getattr(op, "dilation", (1, 1)), size)]
+
+
+def times(shape):
+    return "x".join(f"{n:g}" for n in shape)
+
+
+def count(n):
+    return f"{n:,}" if n else ""
+
+
+def size(n):
+    """Bytes, for a person."""
+    for unit, factor in (("GiB", 2 ** 30), ("MiB", 2 ** 20), ("KiB", 2 ** 10)):
+        if n >= factor:
+            return f"{n / factor:,.1f} {unit}"
+    return f"{n} B" if n else ""

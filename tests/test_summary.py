@@ -1,0 +1,125 @@
+"""The summary of a network."""
+import numpy as np
+import pytest
+
+import architectures
+import minidl
+from minidl import nn
+from minidl.nn import functional as F
+from minidl.summary import summary
+
+
+@pytest.mark.parametrize("name, parameters, macs", [
+    ("lenet5", 61_706, 416_520),                  # LeCun et al. 1998 with the usual simplifications
+    ("lenet5_1998", 60_000, 326_520),             # section II.B: 60,000 trainable parameters
+    ("keras_mnist_cnn", 93_322, 2_794_240),       # Keras' model.summary() prints the parameters
+    ("keras_cifar100_cnn", 325_956, 1_488_064),
+])
+def test_parameters_and_macs_are_the_published_ones(name, parameters, macs):
+    result = summary(architectures.build(name), architectures.MODELS[name].input_shape)
+    assert (result.parameters, result.macs) == (parameters, macs)
+    assert sum(row.parameters for row in result.rows) == parameters
+
+
+def test_the_receptive_fields_of_lenet5_are_those_of_its_figure():
+    """By hand: 5, + 1, + 4 * 2, + 2, + 4 * 4 pixels; C5 sees the whole image, and so does all after it."""
+    result = summary(architectures.build("lenet5"), (1, 32, 32))
+    fields = [row.field[0] for row in result.rows]
+    assert fields == [5, 6, 14, 16, 32, 32, 32, 32, 32]
+
+
+def seen(model, shape):
+    """How many pixels (height, width) of the input the middle of the output depends on: by its gradient."""
+    x = minidl.rand(1, *shape, requires_grad=True)
+    y = model.eval()(x)
+    while y.ndim > 2:
+        y = y[..., y.shape[-1] // 2]
+    y.sum().backward()
+    rows, columns = np.nonzero(x.grad.numpy().sum((0, 1)))
+    return int(np.ptp(rows) + 1), int(np.ptp(columns) + 1)
+
+
+class Branches(nn.Module):
+    """The wider of two ways counts, whichever is added to which."""
+
+    def __init__(self, swapped):
+        super().__init__()
+        self.wide, self.narrow, self.swapped = nn.Conv2d(1, 2, 5, padding=2), nn.Conv2d(1, 2, 1), swapped
+
+    def forward(self, x):
+        a, b = self.wide(x), self.narrow(x)
+        return b + a if self.swapped else a + b
+
+
+@pytest.mark.parametrize("model, shape", [
+    (nn.Sequential(nn.Conv2d(1, 2, (3, 5), stride=(2, 1)), nn.Conv2d(2, 2, 3, dilation=2)), (1, 25, 23)),
+    (nn.Sequential(nn.Conv2d(1, 2, 3), nn.AvgPool2d(3, 2), nn.Conv2d(2, 3, 2)), (1, 24, 24)),
+    (nn.Sequential(nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d(3)), (1, 20, 14)),
+    (nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(2 * 4 * 6, 5)), (1, 6, 8)),
+    (Branches(False), (1, 15, 15)), (Branches(True), (1, 15, 15)),
+], ids=str)
+def test_a_receptive_field_is_what_the_gradient_reaches(model, shape):
+    assert summary(model, shape).rows[-1].field == seen(model, shape)
+
+
+def test_memory_and_shapes_of_a_convolution_worked_out_by_hand():
+    model = nn.Sequential(nn.Conv2d(4, 6, (3, 2), stride=2, padding=1, groups=2), nn.ReLU())
+    conv, relu = summary(model, (4, 9, 8)).rows
+    assert conv.shape == relu.shape == (6, 5, 5)
+    assert conv.parameters == 6 * 2 * 3 * 2 + 6
+    assert conv.macs == 6 * 5 * 5 * (2 * 3 * 2)
+    assert conv.columns == 4 * (3 * 2) * (5 * 5) * 4 and relu.columns == 0
+    assert conv.activations == relu.activations == 6 * 5 * 5 * 4
+    assert (conv.name, conv.kind, relu.kind) == ("0", "Conv2d", "ReLU")
+
+
+def test_macs_of_other_products():
+    class Products(nn.Module):
+        def forward(self, x):                                      # (1, 2, 3, 4)
+            y = minidl.einsum("bchw,bdhw->bcd", x, x)               # 2 * 2 * 3 * 4
+            return y @ y                                            # 2 * 2 * 2
+    assert summary(Products(), (2, 3, 4)).macs == 48 + 8
+    up = nn.ConvTranspose2d(3, 5, 2, stride=2)
+    assert summary(nn.Sequential(up), (3, 4, 4)).macs == 3 * 4 * 4 * 5 * 2 * 2
+
+
+def test_a_layer_that_is_called_twice_has_its_parameters_once():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(3, 3)
+
+        def forward(self, x):
+            return self.layer(F.relu(self.layer(x)))
+    result = summary(Twice(), (3,))
+    rows = [(row.name, row.parameters, row.macs) for row in result.rows]
+    assert rows == [("layer", 12, 9), ("", 0, 0), ("layer", 0, 9)]
+    assert result.parameters == 12
+
+
+def test_the_model_is_as_it_was_before():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Dropout())
+    model[1].eval()
+    before = {name: x.numpy().copy() for name, x in model.state_dict().items()}
+    summary(model, (1, 8, 8))
+    for name, x in model.state_dict().items():
+        np.testing.assert_array_equal(x.numpy(), before[name])
+    assert (model.training, model[0].training, model[1].training) == (True, True, False)
+
+
+def test_a_network_that_would_need_terabytes_costs_nothing():
+    model = nn.Sequential(nn.Conv2d(3, 64, 3, padding=1), nn.ReLU())
+    result = summary(model, (3, 100_000, 100_000))
+    assert result.activations == 2 * 64 * 10 ** 10 * 4
+
+
+def test_an_input_that_does_not_fit_is_the_layer_s_own_sentence():
+    with pytest.raises(ValueError, match="x has 3 channels"):
+        summary(architectures.build("lenet5"), (3, 32, 32))
+
+
+def test_fixed_parameters_and_totals_are_printed():
+    model = nn.Sequential(nn.Linear(10, 10), nn.Linear(10, 2))
+    model[0].requires_grad_(False)
+    text = str(summary(model, (10,)))
+    assert "132 parameters, 110 of them fixed" in text and "120 MACs" in text
