@@ -73,7 +73,8 @@ class DataUnpickler(pickle.Unpickler):
     def find_class(self, module, name):
         if (module, name) in self.KNOWN:
             return self.KNOWN[module, name]
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which a data file has no use for")
+        asked = repr(f"{module}.{name}")[:80]                # repr: the file's own text may be anything
+        raise pickle.UnpicklingError(f"it asks for {asked}, which a data file has no use for")
 
 
 def read_pickle(path):

@@ -51,6 +51,11 @@ def test_rows_are_planes_of_red_green_and_blue(tmp_path, write):
         assert images[n, channel, row, column] == ROWS[n, 1024 * channel + 32 * row + column]
 
 
+def test_an_array_that_was_stored_by_columns_is_read_by_columns(tmp_path):
+    (tmp_path / "batch").write_bytes(modern_batch(np.asfortranarray(ROWS), [*range(6)]))
+    np.testing.assert_array_equal(read_cifar([tmp_path / "batch"], b"labels")[0].reshape(6, -1), ROWS)
+
+
 def test_the_pickles_made_here_are_what_numpy_reads():
     batch = pickle.loads(python2_batch(ROWS, range(6)), encoding="bytes")
     np.testing.assert_array_equal(batch[b"data"], ROWS)
@@ -112,6 +117,7 @@ ARRAY = python2_array(ROWS)
     (b"\x80\x02}(U\x04data" + ARRAY.replace(b"M\x06\x00", b"M\x07\x00") + b"U\x06labels]u.", "its own shape"),
     (b"\x80\x02}(U\x04datacnumpy\nndarray\n)R5b.", "not a file of this set"),
     (b"\x80\x02}(U\x04datacnumpy\nndarray\n)RU\x06labels]u.", "not an array of bytes with 3072 columns"),
+    (b"\x80\x04\x8c\x05a\n\x1b[m\x8c\x01b\x93.", r"asks for 'a.n.x1b\[m.b'"),      # a line break
     (b"\x80\x04\x8e" + b"\xff" * 7 + b"\x7f" + b"x", "not a file of this set"),      # "2^63 bytes follow"
     (b"\x80\x02" + b"(" * 100_000 + b"t" * 100_000 + b".", "holds no data and labels"),    # tuples in tuples
 ])
