@@ -2,7 +2,7 @@
 from typing import NamedTuple
 
 import minidl
-from minidl.kernels import kernels_for
+from minidl.kernels import is_array, kernels_for
 from minidl.mode import Mode, mode
 from minidl.op import FREED, Op, Outline
 from minidl.tensor import Tensor, of
@@ -115,7 +115,11 @@ class Walk:
 
     def add(self, node, gx):
         """Gradients that meet are added: a new sum, for the parts may be in use elsewhere."""
-        self.grads[node] = self.grads[node] + gx if node in self.grads else gx
+        if node in self.grads:
+            gx = self.grads[node] + gx
+            if not isinstance(gx, Tensor) and not is_array(gx):      # NumPy adds 0-d arrays up to a scalar
+                gx = kernels_for(gx).asarray(gx)
+        self.grads[node] = gx
 
     def hooked(self, hook, gy):
         with mode(recording=self.create_graph):

@@ -233,7 +233,11 @@ class Tensor:
         self.version.bump(op_name)
         if y.requires_grad:
             y = y if y.dtype == self.dtype else minidl.ops.cast(y, self.dtype)
+            if self.op is not None:
+                self.op.retained_by = None
             self.op, self._requires_grad, self.hooks = y.op, True, None
+            if self.retains_grad:
+                self.retain_grad()
             self.version.rebased_at = self.version.count
         return self
 
