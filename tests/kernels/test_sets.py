@@ -69,20 +69,5 @@ def test_a_kernel_that_cannot_be_cached_is_compiled_all_the_same():
     assert file["double"].signatures                         # the compiled one has taken its place
 
 
-def test_threads_of_python_may_run_kernels_at_the_same_time():
-    run("import threading, numpy as np\n"
-        "from minidl.kernels import cpu\n"
-        "x = np.random.default_rng(0).standard_normal((8, 3, 12, 12)).astype('f')\n"
-        "where = (2, 2), (2, 2), (0, 0), (1, 1), False\n"
-        "wanted, same = cpu.max_pool(x, *where)[0], []\n"
-        "def work():\n"
-        "    for _ in range(50): same.append((cpu.max_pool(x, *where)[0] == wanted).all())\n"
-        "threads = [threading.Thread(target=work) for _ in range(4)]\n"
-        "for t in threads: t.start()\n"
-        "for t in threads: t.join()\n"
-        "assert len(same) == 200 and all(same)\n"
-        "import numba; assert numba.threading_layer() in ('omp', 'tbb')")
-
-
 def run(program, **environment):
     subprocess.run([sys.executable, "-c", program], check=True, env=os.environ | environment)

@@ -1,28 +1,27 @@
 """Activations in one pass over memory."""
 import numpy as np
 
-from minidl.kernels.cpu.jit import jit, prange
+from minidl.kernels.cpu.jit import jit
+from minidl.kernels.cpu.threads import in_parts
 
 
 def relu(x):
-    y = np.empty(x.shape, x.dtype)
-    _relu(np.ascontiguousarray(x).reshape(-1), y.reshape(-1))
+    y, x = np.empty(x.shape, x.dtype), np.ascontiguousarray(x)
+    in_parts(lambda i, j: np.maximum(flat(x)[i:j], 0, out=flat(y)[i:j]), x.size, x.size // 8)
     return y
 
 
-@jit(parallel=True)
-def _relu(x, y):
-    for i in prange(len(x)):
-        y[i] = x[i] if not x[i] < 0 else 0               # NaN is not < 0, and stays
-
-
 def relu_gradient(gy, y):
-    gx = np.empty(y.shape, gy.dtype)
-    _relu_gradient(np.ascontiguousarray(gy).reshape(-1), np.ascontiguousarray(y).reshape(-1), gx.reshape(-1))
+    gx, gy, y = np.empty(y.shape, gy.dtype), np.ascontiguousarray(gy), np.ascontiguousarray(y)
+    in_parts(lambda i, j: _relu_gradient(flat(gy)[i:j], flat(y)[i:j], flat(gx)[i:j]), y.size, y.size // 8)
     return gx
 
 
-@jit(parallel=True)
+@jit
 def _relu_gradient(gy, y, gx):
-    for i in prange(len(y)):
+    for i in range(len(y)):
         gx[i] = gy[i] if y[i] > 0 else 0
+
+
+def flat(x):
+    return x.reshape(-1)

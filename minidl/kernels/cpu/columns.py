@@ -1,12 +1,13 @@
 """Convolution by im2col and matrix products, block by block, so that the columns stay in a core's cache.
 
 A block is some rows of the output, numbered through all images: row r is row r % OH of image r // OH. Each
-thread makes a block's columns, multiplies, and puts the result where it belongs, on its own.
+thread takes its share of the rows, and of each block makes the columns, multiplies, and puts the result where
+it belongs.
 """
 import numpy as np
 
-from minidl.kernels.cpu.jit import jit, prange
-from minidl.kernels.cpu.threads import one_blas_thread, thread_count
+from minidl.kernels.cpu.jit import jit
+from minidl.kernels.cpu.threads import in_parts, one_blas_thread, scratch
 from minidl.kernels.reference.convolution import out_size
 
 CACHE = 2 ** 19              # bytes of columns that stay in a core's second-level cache
@@ -15,139 +16,102 @@ PRODUCT = 256                # columns below which a matrix product is slow
 
 def im2col(x, size, stride, padding, dilation, fill=0.0):
     N, C, H, W = x.shape
-    (KH, KW), out = size, output_shape(x.shape, size, stride, padding, dilation)
-    cols = np.empty((N, C, KH, KW, *out), x.dtype)
-    _im2col(np.ascontiguousarray(x), size, stride, padding, dilation, x.dtype.type(fill),
-            cols.reshape(N, C * KH * KW, out[0] * out[1]), out)
+    OH, OW = output_shape(x.shape, size, stride, padding, dilation)
+    cols = np.empty((N, C, *size, OH, OW), x.dtype)
+    x, fill = np.ascontiguousarray(x), x.dtype.type(fill)
+
+    def part(first, last):
+        for n in range(first, last):
+            _fill(x, size, stride, padding, dilation, fill, cols[n].reshape(-1, OH * OW), (OH, OW), n * OH, n * OH + OH)
+
+    in_parts(part, N, cols.size)
     return cols
-
-
-@jit(parallel=True)
-def _im2col(x, size, stride, padding, dilation, fill, cols, out):
-    OH = out[0]
-    for n in prange(len(x)):
-        m = np.int64(n)
-        _fill(x, size, stride, padding, dilation, fill, cols[m], out, m * OH, (m + 1) * OH)
 
 
 def col2im(cols, shape, stride, padding, dilation):
     N, C, KH, KW, OH, OW = cols.shape
-    x = np.zeros(shape, cols.dtype)
-    cols = np.ascontiguousarray(cols).reshape(N, C * KH * KW, OH * OW)
-    _col2im(cols, (KH, KW), stride, padding, dilation, x, (OH, OW))
+    x, cols = np.zeros(shape, cols.dtype), np.ascontiguousarray(cols)
+
+    def part(first, last):
+        for n in range(first, last):
+            _spill(cols[n].reshape(-1, OH * OW), (KH, KW), stride, padding, dilation, x, (OH, OW), n * OH, n * OH + OH)
+
+    in_parts(part, N, cols.size)
     return x
-
-
-@jit(parallel=True)
-def _col2im(cols, size, stride, padding, dilation, x, out):
-    OH = out[0]
-    for n in prange(len(x)):
-        m = np.int64(n)
-        _spill(cols[m], size, stride, padding, dilation, x, out, m * OH, (m + 1) * OH)
 
 
 def conv2d(x, w, b, stride, padding, dilation, groups):
     N, F, size = len(x), len(w), w.shape[2:]
-    out = output_shape(x.shape, size, stride, padding, dilation)
-    y = np.empty((N, F, *out), x.dtype)
+    OH, OW = output_shape(x.shape, size, stride, padding, dilation)
+    x, w = np.ascontiguousarray(x), w.reshape(groups, F // groups, -1)              # w (G, F/G, C/G KH KW)
     b = np.zeros(F, x.dtype) if b is None else np.ascontiguousarray(b)
-    rows = block_rows(N * out[0], x.shape[1] * size[0] * size[1] * out[1] * x.itemsize, out[1])
+    y = np.empty((N, F, OH, OW), x.dtype)
+
+    def part(start, stop):
+        for first, last, cols, block in blocks(start, stop, OW, w, x.dtype):
+            _fill(x, size, stride, padding, dilation, x.dtype.type(0), matrix(cols), (OH, OW), first, last)
+            np.matmul(w, cols, out=block)
+            _put(matrix(block), b, y, first, last)
+
     with one_blas_thread():
-        _conv2d(np.ascontiguousarray(x), matrices(w, groups), b, size, stride, padding, dilation, y, rows,
-                thread_count())
+        in_parts(part, N * OH, y.size * w.shape[2])
     return y
 
 
-@jit(parallel=True)
-def _conv2d(x, w, b, size, stride, padding, dilation, y, rows, threads):
-    G, FG, KG = w.shape                                              # FG filters and KG numbers each, in a group
-    N, F, OH, OW = y.shape
-    for t in prange(threads):
-        room = np.empty((G * KG + F) * rows * OW, x.dtype)
-        for first in range(np.int64(t) * rows, N * OH, threads * rows):
-            last = min(first + rows, N * OH)
-            P = (last - first) * OW
-            cols = room[:G * KG * P].reshape(G * KG, P)
-            block = room[G * KG * P:(G * KG + F) * P].reshape(F, P)
-            _fill(x, size, stride, padding, dilation, x.dtype.type(0), cols, (OH, OW), first, last)
-            for g in range(G):
-                np.dot(w[g], cols[g * KG:(g + 1) * KG], block[g * FG:(g + 1) * FG])
-            _put(block, b, y, first, last)
-
-
 def conv2d_gradient_x(gy, w, shape, stride, padding, dilation, groups):
-    size, out = w.shape[2:], gy.shape[2:]
-    gx = np.zeros(shape, gy.dtype)
-    rows = block_rows(len(gy) * out[0], shape[1] * size[0] * size[1] * out[1] * gy.itemsize, out[1])
+    N, F, OH, OW = gy.shape
+    size, w = w.shape[2:], w.reshape(groups, F // groups, -1)
+    gy, gx = np.ascontiguousarray(gy), np.zeros(shape, gy.dtype)
+
+    def part(start, stop):                                                          # whole images, as patches overlap
+        for first, last, cols, block in blocks(start * OH, stop * OH, OW, w, gy.dtype):
+            _take(gy, matrix(block), first, last)
+            np.matmul(w.swapaxes(1, 2), block, out=cols)
+            _spill(matrix(cols), size, stride, padding, dilation, gx, (OH, OW), first, last)
+
     with one_blas_thread():
-        _conv2d_gradient_x(np.ascontiguousarray(gy), matrices(w, groups), size, stride, padding, dilation, gx, rows,
-                           thread_count())
+        in_parts(part, N, gy.size * w.shape[2])
     return gx
 
 
-@jit(parallel=True)
-def _conv2d_gradient_x(gy, w, size, stride, padding, dilation, gx, rows, threads):
-    G, FG, KG = w.shape
-    N, F, OH, OW = gy.shape
-    for t in prange(threads):                                        # each thread adds to images of its own
-        room = np.empty((G * KG + F) * rows * OW, gy.dtype)
-        stop = (np.int64(t) + 1) * N // threads * OH
-        for first in range(np.int64(t) * N // threads * OH, stop, rows):
-            last = min(first + rows, stop)
-            P = (last - first) * OW
-            cols = room[:G * KG * P].reshape(G * KG, P)
-            block = room[G * KG * P:(G * KG + F) * P].reshape(F, P)
-            _take(gy, block, first, last)
-            for g in range(G):
-                np.dot(w[g].T, block[g * FG:(g + 1) * FG], cols[g * KG:(g + 1) * KG])
-            _spill(cols, size, stride, padding, dilation, gx, (OH, OW), first, last)
-
-
 def conv2d_gradient_w(gy, x, size, stride, padding, dilation, groups):
-    F, out, (KH, KW) = gy.shape[1], gy.shape[2:], size
-    C = x.shape[1]
-    gw = np.zeros((thread_count(), groups, F // groups, C // groups * KH * KW), x.dtype)
-    rows = block_rows(len(gy) * out[0], C * KH * KW * out[1] * x.itemsize, out[1])
+    (N, F, OH, OW), C = gy.shape, x.shape[1]
+    gy, x = np.ascontiguousarray(gy), np.ascontiguousarray(x)
+    shape = (groups, F // groups, C // groups * size[0] * size[1])
+
+    def part(start, stop):
+        gw, product = np.zeros(shape, x.dtype), np.empty(shape, x.dtype)
+        for first, last, cols, block in blocks(start, stop, OW, gw, x.dtype):
+            _fill(x, size, stride, padding, dilation, x.dtype.type(0), matrix(cols), (OH, OW), first, last)
+            _take(gy, matrix(block), first, last)
+            gw += np.matmul(block, cols.swapaxes(1, 2), out=product)
+        return gw
+
     with one_blas_thread():
-        _conv2d_gradient_w(np.ascontiguousarray(gy), np.ascontiguousarray(x), size, stride, padding, dilation, gw,
-                           rows)
-    return gw.sum(0).reshape(F, C // groups, KH, KW)
+        return sum(in_parts(part, N * OH, gy.size * shape[2])).reshape(F, C // groups, *size)
 
 
-@jit(parallel=True)
-def _conv2d_gradient_w(gy, x, size, stride, padding, dilation, gw, rows):
-    threads, G, FG, KG = gw.shape
-    N, F, OH, OW = gy.shape
-    for t in prange(threads):                                        # each thread has a sum of its own
-        room = np.empty((G * KG + F) * rows * OW, x.dtype)
-        product = np.empty((FG, KG), x.dtype)
-        for first in range(np.int64(t) * rows, N * OH, threads * rows):
-            last = min(first + rows, N * OH)
-            P = (last - first) * OW
-            cols = room[:G * KG * P].reshape(G * KG, P)
-            block = room[G * KG * P:(G * KG + F) * P].reshape(F, P)
-            _fill(x, size, stride, padding, dilation, x.dtype.type(0), cols, (OH, OW), first, last)
-            _take(gy, block, first, last)
-            for g in range(G):
-                np.dot(block[g * FG:(g + 1) * FG], cols[g * KG:(g + 1) * KG].T, product)
-                gw[t, g] += product
+def blocks(start, stop, OW, w, dtype):
+    """The blocks that rows `start` to `stop` fall into: first and last row, memory for the columns (G, C/G KH KW, P)
+    and for the output (G, F/G, P), whose next block overwrites them. w is (G, F/G, C/G KH KW)."""
+    G, FG, KG = w.shape
+    rows = max(CACHE // max(1, G * KG * OW * np.dtype(dtype).itemsize), -(-PRODUCT // max(1, OW)), 1)
+    rows = min(rows, stop - start)
+    room = scratch(G * (KG + FG) * rows * OW, dtype)
+    for first in range(start, stop, max(1, rows)):
+        last = min(first + rows, stop)
+        P = (last - first) * OW
+        cols, block = room[:G * KG * P], room[G * KG * P:G * (KG + FG) * P]
+        yield first, last, cols.reshape(G, KG, P), block.reshape(G, FG, P)
+
+
+def matrix(block):
+    """(G, R, P) -> (G R, P)"""
+    return block.reshape(-1, block.shape[2])
 
 
 def output_shape(shape, size, stride, padding, dilation):
-    OH, OW = (out_size(*axis) for axis in zip(shape[2:], size, stride, padding, dilation, strict=True))
-    return OH, OW
-
-
-def matrices(w, groups):
-    """w (F, C/groups, KH, KW) -> (G, F/G, C/G KH KW)"""
-    return np.ascontiguousarray(w).reshape(groups, len(w) // groups, w[0].size)
-
-
-def block_rows(rows, bytes_per_row, row_length):
-    """How many rows of the output make a block: what fits in the cache, but enough for a matrix product, and no
-    more than a thread's share."""
-    wanted = max(CACHE // max(1, bytes_per_row), -(-PRODUCT // max(1, row_length)))
-    return max(1, min(wanted, -(-rows // thread_count())))
+    return tuple(out_size(*axis) for axis in zip(shape[2:], size, stride, padding, dilation, strict=True))
 
 
 @jit

@@ -1,7 +1,10 @@
-"""Normalization: a channel, row or image per thread, its sums in float64, in as few passes as the formulas allow."""
+"""Normalization: channel by channel, row by row or image by image, with sums in float64."""
+import math
+
 import numpy as np
 
-from minidl.kernels.cpu.jit import SUMS, jit, prange
+from minidl.kernels.cpu.jit import SUMS, jit
+from minidl.kernels.cpu.threads import in_parts
 from minidl.kernels.reference import normalization as reference
 
 SHORT = 16                   # pixels below which walking along a channel is slower than NumPy
@@ -11,21 +14,20 @@ def batch_norm(x, w, b, eps):
     N, C, H, W = x.shape
     if H * W < SHORT:
         return reference.batch_norm(x, w, b, eps)
-    y = np.empty(x.shape, x.dtype)
-    mean, var = np.empty(C, x.dtype), np.empty(C, x.dtype)
-    _channel_statistics(channels(x), mean, var)
-    inv_std = 1 / np.sqrt(var + eps)
-    scale = inv_std if w is None else w * inv_std
-    _scale_channels(channels(x), mean, scale, np.zeros_like(mean) if b is None else np.ascontiguousarray(b),
-                    channels(y))
+    x, y, number = channels(x), np.empty(x.shape, x.dtype), x.dtype.type
+    mean, var, inv_std = np.empty((3, C), x.dtype)
+    w = np.ones(C, x.dtype) if w is None else np.ascontiguousarray(w)
+    b = np.zeros(C, x.dtype) if b is None else np.ascontiguousarray(b)
+    in_parts(lambda first, last: _batch_norm(x, w, b, number(eps), channels(y), mean, var, inv_std, first, last),
+             C, x.size)
     return y, mean, var, inv_std
 
 
-@jit(parallel=True, fastmath=SUMS)
-def _channel_statistics(x, mean, var):
+@jit(fastmath=SUMS)
+def _batch_norm(x, w, b, eps, y, mean, var, inv_std, first, last):
     N, C, P = x.shape
     M = max(1, N * P)
-    for c in prange(C):
+    for c in range(first, last):
         total = 0.0
         for n in range(N):
             for p in range(P):
@@ -35,33 +37,29 @@ def _channel_statistics(x, mean, var):
             for p in range(P):
                 total += (x[n, c, p] - m) ** 2
         mean[c], var[c] = m, total / M
-
-
-@jit(parallel=True)
-def _scale_channels(x, mean, scale, shift, y):
-    N, C, P = x.shape
-    for c in prange(C):
+        inv_std[c] = 1 / np.sqrt(var[c] + eps)
+        scale, shift = inv_std[c] * w[c], b[c]
         for n in range(N):
             for p in range(P):
-                y[n, c, p] = (x[n, c, p] - mean[c]) * scale[c] + shift[c]
+                y[n, c, p] = (x[n, c, p] - mean[c]) * scale + shift
 
 
 def batch_norm_gradient(gy, x, w, mean, inv_std):
     N, C, H, W = x.shape
     if H * W < SHORT:
         return reference.batch_norm_gradient(gy, x, w, mean, inv_std)
-    gx = np.empty(x.shape, x.dtype)
-    gw, gb = np.empty(C, x.dtype), np.empty(C, x.dtype)
-    scale = inv_std if w is None else w * inv_std
-    _batch_norm_gradient(channels(gy), channels(x), mean, inv_std, scale, channels(gx), gw, gb)
+    gx, gw, gb = np.empty(x.shape, x.dtype), np.empty(C, x.dtype), np.empty(C, x.dtype)
+    gy, x, scale = channels(gy), channels(x), inv_std if w is None else w * inv_std
+    in_parts(lambda first, last: _batch_norm_gradient(gy, x, mean, inv_std, scale, channels(gx), gw, gb, first, last),
+             C, x.size)
     return (gx, None, None) if w is None else (gx, gw, gb)
 
 
-@jit(parallel=True, fastmath=SUMS)
-def _batch_norm_gradient(gy, x, mean, inv_std, scale, gx, gw, gb):
+@jit(fastmath=SUMS)
+def _batch_norm_gradient(gy, x, mean, inv_std, scale, gx, gw, gb, first, last):
     N, C, P = x.shape
-    M = max(1, N * P)
-    for c in prange(C):
+    M = x.dtype.type(max(1, N * P))
+    for c in range(first, last):
         sum_g, sum_gx = 0.0, 0.0
         for n in range(N):
             for p in range(P):
@@ -75,15 +73,15 @@ def _batch_norm_gradient(gy, x, mean, inv_std, scale, gx, gw, gb):
 
 
 def standardize(x, eps):
-    y, inv_std = np.empty(x.shape, x.dtype), np.empty((len(x), 1), x.dtype)
-    _standardize(np.ascontiguousarray(x), eps, y, inv_std)
+    x, y, inv_std = np.ascontiguousarray(x), np.empty(x.shape, x.dtype), np.empty((len(x), 1), x.dtype)
+    in_parts(lambda first, last: _standardize(x, eps, y, inv_std, first, last), len(x), x.size)
     return y, inv_std
 
 
-@jit(parallel=True, fastmath=SUMS)
-def _standardize(x, eps, y, inv_std):
-    R, D = x.shape
-    for r in prange(R):
+@jit(fastmath=SUMS)
+def _standardize(x, eps, y, inv_std, first, last):
+    D = x.shape[1]
+    for r in range(first, last):
         total = 0.0
         for d in range(D):
             total += x[r, d]
@@ -97,15 +95,15 @@ def _standardize(x, eps, y, inv_std):
 
 
 def standardize_gradient(gy, y, inv_std):
-    gx = np.empty(y.shape, y.dtype)
-    _standardize_gradient(np.ascontiguousarray(gy), np.ascontiguousarray(y), inv_std, gx)
+    gx, gy, y = np.empty(y.shape, y.dtype), np.ascontiguousarray(gy), np.ascontiguousarray(y)
+    in_parts(lambda first, last: _standardize_gradient(gy, y, inv_std, gx, first, last), len(y), y.size)
     return gx
 
 
-@jit(parallel=True, fastmath=SUMS)
-def _standardize_gradient(gy, y, inv_std, gx):
-    R, D = y.shape
-    for r in prange(R):
+@jit(fastmath=SUMS)
+def _standardize_gradient(gy, y, inv_std, gx, first, last):
+    D = y.shape[1]
+    for r in range(first, last):
         total, along = 0.0, 0.0
         for d in range(D):
             total += gy[r, d]
@@ -116,17 +114,17 @@ def _standardize_gradient(gy, y, inv_std, gx):
 
 
 def local_response_norm(x, size, alpha, beta, k):
-    y, scale = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype)
-    number = x.dtype.type
-    _local_response_norm(channels(x), size, number(alpha / size), number(beta), number(k), channels(y),
-                         channels(scale))
+    y, scale, number = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype), x.dtype.type
+    x, numbers = channels(x), (number(alpha / size), number(beta), number(k))
+    in_parts(lambda first, last: _local_response_norm(x, size, *numbers, channels(y), channels(scale), first, last),
+             len(x), x.size)
     return y, scale
 
 
-@jit(parallel=True)
-def _local_response_norm(x, size, alpha, beta, k, y, scale):
+@jit
+def _local_response_norm(x, size, alpha, beta, k, y, scale, first, last):
     N, C, P = x.shape
-    for n in prange(N):
+    for n in range(first, last):
         for c in range(C):
             for p in range(P):
                 scale[n, c, p] = k
@@ -139,18 +137,19 @@ def _local_response_norm(x, size, alpha, beta, k, y, scale):
 
 
 def local_response_norm_gradient(gy, x, scale, size, alpha, beta):
-    gx = np.empty(x.shape, x.dtype)
-    number = x.dtype.type
-    _local_response_norm_gradient(channels(gy), channels(x), channels(scale), size, number(2 * alpha * beta / size),
-                                  number(beta), channels(gx))
+    gx, number = np.empty(x.shape, x.dtype), x.dtype.type
+    gy, x, scale = channels(gy), channels(x), channels(scale)
+    numbers = number(2 * alpha * beta / size), number(beta)
+    in_parts(lambda first, last: _local_response_norm_gradient(gy, x, scale, size, *numbers, channels(gx), first, last),
+             len(x), x.size)
     return gx
 
 
-@jit(parallel=True)
-def _local_response_norm_gradient(gy, x, scale, size, factor, beta, gx):
+@jit
+def _local_response_norm_gradient(gy, x, scale, size, factor, beta, gx, first, last):
     N, C, P = x.shape
-    for n in prange(N):
-        ratio, reach = np.empty((C, P), x.dtype), np.empty(P, x.dtype)
+    ratio, reach = np.empty((C, P), x.dtype), np.empty(P, x.dtype)
+    for n in range(first, last):
         for c in range(C):
             _power(scale[n, c], -beta, gx[n, c])
             for p in range(P):
@@ -179,4 +178,4 @@ def _power(x, exponent, y):
 
 def channels(x):
     """(N, C, ...) -> (N, C, P), C-contiguous"""
-    return np.ascontiguousarray(x).reshape(*x.shape[:2], -1) if x.size else np.empty((*x.shape[:2], 0), x.dtype)
+    return np.ascontiguousarray(x).reshape(*x.shape[:2], math.prod(x.shape[2:]))

@@ -1,52 +1,90 @@
-"""Who runs in parallel: one pool of threads, Numba's; a matrix product inside it runs on its caller's thread.
+"""Who runs in parallel: Python's threads, each with a part of the work, in code that does not hold Python's lock.
 
-NumPy's BLAS has a pool of its own. Two pools that take turns on the same cores wait for each other's idle
-threads, up to a scheduler's quantum per turn, so a kernel never mixes parallel loops with parallel BLAS.
+There is one pool of threads, and they sleep when they have nothing to do. NumPy's BLAS has a pool of its own,
+whose threads stay awake for a while, and on the same cores two pools keep each other waiting. So BLAS is
+given one thread here, and what is parallel is parallel around it.
 """
 import functools
-import importlib
-import pathlib
-import warnings
+import os
+import threading
 from contextlib import contextmanager
+from queue import SimpleQueue
 
+import numpy as np
 
-@functools.cache
-def numba():
-    """The module, imported now, and set to use threads that Python's own threads may share."""
-    import numba
-    if numba.config.THREADING_LAYER == "default":        # else NUMBA_THREADING_LAYER was set, and is respected
-        numba.config.THREADING_LAYER = threading_layer() or "default"
-    return numba
-
-
-def threading_layer():
-    """"omp" or "tbb"; never "workqueue", which aborts when two Python threads run kernels. None if neither loads."""
-    for layer in "omp", "tbb":
-        try:
-            importlib.import_module(f"numba.np.ufunc.{layer}pool")
-            return layer
-        except ImportError:
-            pass
-    return None
-
-
-@functools.cache
-def has_threads():
-    if numba().config.THREADING_LAYER != "default":
-        return True
-    warnings.warn("neither OpenMP nor TBB can be loaded, so kernels run on one thread", stacklevel=2)
-    return False
+WORTH_A_THREAD = 2 ** 16     # numbers to handle; below, waking a thread takes longer than the work
 
 
 @functools.cache
 def thread_count():
-    return numba().get_num_threads() if has_threads() else 1
+    """OMP_NUM_THREADS, as for other programs that count, or the cores that this process may use."""
+    if setting := os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip():
+        return max(1, int(setting))
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def in_parts(work, count, size):
+    """[work(start, stop) for ranges that cover range(count)], one per thread; `size` is how many numbers that is.
+
+    The parts depend on nothing but count, size and the number of threads, so sums of the results are repeatable.
+    """
+    parts = max(1, min(thread_count(), count, size // WORTH_A_THREAD))
+    if parts == 1:
+        return [work(0, count)]
+    bounds, done = [count * i // parts for i in range(parts + 1)], SimpleQueue()
+    for i in range(1, parts):
+        tasks().put((work, bounds[i], bounds[i + 1], i, done))
+    results = {}
+    try:
+        results[0] = work(bounds[0], bounds[1])
+    finally:                             # also after an error: nobody may write into arrays that were given up
+        answers = [done.get() for _ in range(1, parts)]
+    for i, result, error in answers:
+        if error:
+            raise error
+        results[i] = result
+    return [results[i] for i in range(parts)]
+
+
+@functools.cache
+def tasks():
+    """What the threads read from; the first call starts them, one less than the cores, as the caller works, too."""
+    queue = SimpleQueue()
+    for i in range(1, thread_count()):
+        threading.Thread(target=serve, args=(queue,), name=f"kernels-{i}", daemon=True).start()
+    return queue
+
+
+def serve(queue):
+    while True:
+        work, start, stop, i, done = queue.get()
+        try:
+            done.put((i, work(start, stop), None))
+        except BaseException as error:
+            done.put((i, None, error))
+        del work, done                   # or a waiting thread would keep the last arrays alive
+
+
+if hasattr(os, "register_at_fork"):      # threads do not survive a fork: the child starts its own
+    os.register_at_fork(after_in_child=tasks.cache_clear)
+
+
+def scratch(size, dtype):
+    """`size` numbers of memory that is this thread's until its next call, so that pages are not made anew."""
+    held = getattr(_own, "memory", None)
+    needed = size * np.dtype(dtype).itemsize
+    if held is None or held.nbytes < needed:
+        held = _own.memory = np.empty(needed, np.uint8)
+    return held[:needed].view(dtype)
+
+
+_own = threading.local()
 
 
 @contextmanager
 def one_blas_thread():
-    """Within the block, np.dot in a jitted function runs on the thread that calls it."""
-    libraries = blas_of_scipy()
+    """Within the block, a matrix product runs on the thread that asks for it."""
+    libraries = blas_of_numpy()
     for library, _ in libraries:
         library.set_num_threads(1)
     try:
@@ -57,10 +95,9 @@ def one_blas_thread():
 
 
 @functools.cache
-def blas_of_scipy():
-    """The BLAS that Numba's np.dot calls, and its usual number of threads: SciPy's own, or the one it shares."""
-    import scipy.linalg.cython_blas                      # noqa: F401, loads the library
-    from threadpoolctl import ThreadpoolController
+def blas_of_numpy():
+    """NumPy's BLAS, and how many threads it usually has: the one of its own that it brings, or the system's."""
+    from threadpoolctl import ThreadpoolController       # at the first product, not at `import minidl`
     found = [lib for lib in ThreadpoolController().lib_controllers if lib.user_api == "blas"]
-    own = [lib for lib in found if {"scipy", "scipy.libs"} & set(pathlib.Path(lib.filepath).parts)]
+    own = [lib for lib in found if "numpy.libs" in lib.filepath]
     return [(lib, lib.get_num_threads()) for lib in own or found]
