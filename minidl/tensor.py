@@ -342,8 +342,13 @@ class Tensor:
 
     def sum(self, dim=None, keepdim=False, *, dtype=None): return minidl.ops.sum(self, dim, keepdim, dtype=dtype)
     def mean(self, dim=None, keepdim=False): return minidl.ops.mean(self, dim, keepdim)
-    def var(self, dim=None, *, correction=1, keepdim=False): return minidl.ops.var(self, dim, correction=correction, keepdim=keepdim)
-    def std(self, dim=None, *, correction=1, keepdim=False): return minidl.ops.std(self, dim, correction=correction, keepdim=keepdim)
+
+    def var(self, dim=None, unbiased=None, keepdim=False, *, correction=1):
+        return minidl.ops.var(self, dim, unbiased, keepdim, correction=correction)
+
+    def std(self, dim=None, unbiased=None, keepdim=False, *, correction=1):
+        return minidl.ops.std(self, dim, unbiased, keepdim, correction=correction)
+
     def prod(self, dim=None, keepdim=False): return minidl.ops.prod(self, dim, keepdim)
     def max(self, dim=None, keepdim=False): return minidl.ops.max(self, dim, keepdim)
     def min(self, dim=None, keepdim=False): return minidl.ops.min(self, dim, keepdim)

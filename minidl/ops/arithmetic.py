@@ -352,6 +352,8 @@ def clamp(input, min=None, max=None):
     if min is None and max is None:
         raise ValueError("clamp: needs min, max or both")
     if not hasattr(min, "dtype") and not hasattr(max, "dtype"):
+        if category(input.dtype) < 2 and (isinstance(min, float) or isinstance(max, float)):
+            input = cast(input, get_default_dtype())
         return Clamp(min, max)(input)
     input = input if min is None else where(input < min, min, input)
     return input if max is None else where(input > max, max, input)

@@ -174,6 +174,8 @@ def std(input, dim=None, unbiased=None, keepdim=False, *, correction=1):
 def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=1):
     """Variance and mean over `dim`."""
     floating("var", input)
+    if isinstance(dim, bool):                # PyTorch's x.var(False)
+        dim, unbiased = None, dim
     correction = correction if unbiased is None else int(unbiased)
     dims = dimensions(dim, input, "var")
     count = product([input.shape[d] for d in dims])
