@@ -80,18 +80,22 @@ def gradcheck(f, *inputs, cotangent="random", mode="directional", order=1, direc
     if order < 1:
         raise ValueError(f"gradcheck: order {order}; the gradient itself is order 1")
     rng = np.random.default_rng(seed)
-    report = Report(name or getattr(f, "__name__", repr(f)))
-    f, arrays = of_floats_alone(f, inputs)
+    of_floats, arrays = of_floats_alone(f, inputs)
     names = [f"input {i} {x.shape}" for i, x in arrays.items()]
-    point = Point(f, list(arrays.values()), names, report)
+    point = Point(of_floats, list(arrays.values()), names, Report(name or getattr(f, "__name__", repr(f))))
     point.set_cotangent(cotangent, rng)
+    return prove(point, order, lambda point: probes(point, mode, directions, samples, rng), rng, explain)
+
+
+def prove(point, order, probes, rng, explain):
+    """Check the gradients at `point` along all that `probes(point)` gives, and, order by order, theirs."""
     point.must_be_a_function()
     for level in range(1, order + 1):
-        for i, u, index in probes(point, mode, directions, samples, rng):
+        for i, u, index in probes(point):
             check(point, level, i, u, index, rng, explain)
         if level < order:
             point = point.of_the_gradients(rng)
-    return report
+    return point.report
 
 
 def of_floats_alone(f, inputs):
@@ -119,6 +123,7 @@ class Point:
 
     def __init__(self, f, xs, names, report):
         self.f, self.xs, self.names, self.report = f, xs, names, report
+        self.before = [x.copy() for x in xs]
         self.ys = self.evaluate(xs)
         self.y = flat(self.ys)
 
@@ -149,15 +154,8 @@ class Point:
             if [g.shape for g in self.gs] != shapes:
                 raise ValueError(f"gradcheck: f gives {', '.join(map(str, shapes))}, but the cotangent has "
                                  f"{', '.join(str(g.shape) for g in self.gs)}")
-        self.set_gradients()
-
-    def set_gradients(self):
-        """The gradients by backprop, None where none came; what f recorded must be what it computes."""
-        ys, self.gradients = self.backprop()
-        if norm(flat(ys) - self.y) > 1e-9 * norm(self.y):
-            raise GradcheckError(f"gradcheck of {self.report.name}: with create_graph a gradient differs by "
-                                 f"{norm(flat(ys) - self.y):.2g} (of {norm(self.y):.2g}) from the plain one; is a definition "
-                                 "different from its kernel, or a rule different for tensors and arrays?", self.report)
+        self.before += [g.copy() for g in self.gs]
+        self.recorded, self.gradients = self.backprop()
 
     def backprop(self):
         xs = [Tensor(x, requires_grad=True) for x in self.xs]
@@ -168,9 +166,8 @@ class Point:
 
     def must_be_a_function(self):
         """The same numbers twice, bit for bit, and the inputs as they were."""
-        before = [x.copy() for x in self.xs + self.gs]
-        runs = [[self.evaluate(self.xs), []], self.backprop(), self.backprop()]
-        for i, (x, old) in enumerate(zip(self.xs + self.gs, before)):
+        runs = [self.backprop(), (self.evaluate(self.xs), None), (self.recorded, None)]
+        for i, (x, old) in enumerate(zip(self.xs + self.gs, self.before)):
             if not same_bits(x, old):
                 who = self.names[i] if i < len(self.names) else f"cotangent {i - len(self.names)}"
                 raise GradcheckError(f"gradcheck of {self.report.name}: {who} was changed by f or by its gradient; work on a "
@@ -179,7 +176,7 @@ class Point:
             if len(ys) != len(self.ys) or not all(map(same_bits, ys, self.ys)):
                 raise GradcheckError(f"gradcheck of {self.report.name}: f gives another result the second time; if it draws "
                                      "random numbers, seed them inside f", self.report)
-            if gradients and not all(map(same_bits, gradients, self.gradients)):
+            if gradients is not None and not all(map(same_bits, gradients, self.gradients)):
                 raise GradcheckError(f"gradcheck of {self.report.name}: f gives another gradient the second time", self.report)
 
     def of_the_gradients(self, rng):
@@ -198,6 +195,11 @@ class Point:
         names = self.names + [f"cotangent {i} {g.shape}" for i, g in enumerate(self.gs)]
         point = Point(gradients, self.xs + self.gs, names, self.report)
         point.set_cotangent("random", rng)
+        difference, size = norm(flat(point.recorded) - point.y), norm(point.y)
+        if difference > 1e-9 * size:
+            raise GradcheckError(f"gradcheck of {self.report.name}: with create_graph the gradient differs by {difference:.2g} "
+                                 f"(of {size:.2g}) from the plain one; is a definition different from its kernel, or a rule "
+                                 "different for tensors and arrays?", self.report)
         return point
 
     def line(self, i, u):

@@ -12,7 +12,7 @@ def diagnose(got, wanted, sizes=()):
     if close(got, 0 * got, wanted):
         return "it is zero everywhere: the rule loses it, or the op is not recorded"
     factor = float((got * wanted).sum() / (wanted * wanted).sum()) if wanted.any() else np.inf
-    if close(got, factor * wanted, wanted):
+    if np.isfinite(factor) and close(got, factor * wanted, wanted):
         return about_factor(factor, sizes)
     for name, guess in guesses(got, wanted):
         if close(got, guess, wanted):

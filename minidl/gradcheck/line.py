@@ -8,7 +8,7 @@ EPS = float(np.finfo(np.float64).eps)
 STEP = 6e-6                  # the cube root of EPS: there rounding and curvature spoil a central difference equally
 SLACK = 1e-7                 # of |g| |df|, the largest that <g, df> can be: what a gradient may be off by
 SHARP = 1e-3                 # an error of 0.1 % must stand out from the tolerance, or nothing was proven
-RETRIES = 1 / 16, 1 / 256, 16
+RETRIES = 1 / 16, 1 / 256, 1 / 65536, 16
 
 PROVEN = "pass", "zero"      # every other verdict is a failure
 
@@ -70,30 +70,27 @@ class Line:
         if m.agrees and not m.is_bent and (m.is_sharp or m.is_zero):
             return ("zero" if m.is_zero else "pass"), m
         self.measure_rounding()
-        self.seen = [self.measure(factor) for factor in (1, *RETRIES)]
-        kinked = self.has_kink()
-        for m in self.seen:
-            if m.agrees and not (m.is_bent and kinked):
-                if m.is_zero and m.step >= self.seen[0].step:
-                    return "zero", m
-                if m.is_sharp:
-                    return "pass", m
-        first, fine, finest, coarse = self.seen
-        if kinked and finest.error <= finest.jump + finest.tolerance:
+        self.seen = first, fine, finest, _, coarse = [self.measure(factor) for factor in (1, *RETRIES)]
+        if (first.is_bent or not first.agrees) and self.has_kink() and finest.error <= finest.jump + finest.tolerance:
             return ("noise" if finest.jump > 8 * first.jump else "kink"), finest
-        if first.agrees:
-            return ("noise" if first.noise > SHARP * first.reach else "blind"), first
-        same = [m for m in (fine, coarse) if first.error / 2 < m.error < 2 * first.error]
-        return ("wrong" if same else "noise"), first
+        for a, b in (first, fine), (fine, finest), (coarse, first):          # they agree, but not with backprop
+            if not a.agrees and b.error > b.jump and abs(a.numeric - b.numeric) < 0.1 * min(a.error, b.error):
+                return "wrong", a
+        for m in self.seen:
+            if m.agrees and (m.is_sharp or m.is_zero):
+                return ("zero" if m.is_zero else "pass"), m
+        return ("blind" if first.agrees and first.noise <= SHARP * first.reach else "noise"), first
 
     def measure_rounding(self):
-        """How much f changes when x changes by a few units in its last place: that is rounding, not slope."""
-        tiny = 4 * EPS * self.scale
-        self.rounding = max([self.rounding] + [norm(self.at(t) - self.y) for t in (-tiny, tiny)])
+        """What is left of f's curvature over steps so short that it should be nothing: that is rounding."""
+        steps = [STEP * self.scale * 2.0 ** -i for i in (13, 14, 15, 16)]
+        moved = max([norm(self.at(h) - 2 * self.y + self.at(-h)) for h in steps])
+        limit = SHARP * STEP / 4 * norm(self.y)                              # beyond it no slope could be seen
+        self.rounding = max(self.rounding, min(moved, limit))
 
     def has_kink(self):
         """Curvature's jump shrinks with the step, a kink's (or a break's) stays as it is."""
-        first, _, finest, _ = self.seen
+        first, _, finest, *_ = self.seen
         return finest.jump > max(first.jump / 4, 2 * finest.noise)
 
 

@@ -60,6 +60,15 @@ class Row(NamedTuple):
     seconds: float
 
     killed = property(lambda self: self.killed_by is not None)
+    survived = property(lambda self: not self.killed and self.exempt is None)
+
+
+def total(rows):
+    """All rows in one sentence: killed N of N."""
+    rows = list(rows)
+    killed, exempt = sum(row.killed for row in rows), sorted({row.exempt for row in rows if row.exempt})
+    excused = sum(row.exempt is not None for row in rows)
+    return f"killed {killed} of {len(rows) - excused}" + (f"; {excused} exempt: {'; '.join(exempt)}" if excused else "")
 
 
 def check_mutants(names=None):
@@ -90,9 +99,10 @@ def mutants_of_the_engine():
 
 
 def slots(cls, cases):
-    """input of the op -> the calls in which it has a gradient."""
+    """input of the op -> the calls in which it has a gradient; each passes as long as nothing is broken."""
     found = {}
     for case in cases:
+        gradcheck(case.in_minidl(), *case.inputs(), order=2, directions=1, name=repr(case))
         seen = {}
         with replaced(cls, "gradients", noting(cls, seen)):
             xs = [minidl.Tensor(x, requires_grad=True) for x in case.inputs()]

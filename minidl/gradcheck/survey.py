@@ -1,0 +1,38 @@
+"""check_ops: the gradient of every op in the table, row by row."""
+import time
+from typing import NamedTuple
+
+from minidl.gradcheck.check import GradcheckError, gradcheck
+from minidl.gradcheck.line import PROVEN
+from minidl.gradcheck.table import all_cases
+
+
+class OpRow(NamedTuple):
+    """One call of the table: the op it proves, and how that went.
+
+    error : the largest error, as a part of its tolerance     message : what gradcheck said, if it failed
+    """
+    op: str
+    call: str
+    order: int
+    error: float
+    verdict: str
+    seconds: float
+    message: str | None = None
+
+    passed = property(lambda self: self.verdict == "pass")
+
+
+def check_ops(names=None, order=2):
+    """An OpRow for every call in the table, or for those of the ops called `names`, one after the other."""
+    for name, case in all_cases():
+        if names is None or name in names:
+            start = time.perf_counter()
+            try:
+                report, verdict, message = gradcheck(case.in_minidl(), *case.inputs(), order=order, name=repr(case)), "pass", None
+            except GradcheckError as error:
+                report, message = error.report, str(error)
+                failed = [c.verdict for c in report.checks if c.verdict not in PROVEN] if report else []
+                verdict = failed[0] if failed else "error"
+            yield OpRow(name, repr(case), order, report.worst if report else float("nan"), verdict,
+                        time.perf_counter() - start, message)
