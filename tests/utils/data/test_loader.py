@@ -279,6 +279,7 @@ def test_per_sample_numbers_are_uniform_and_independent():
         assert abs(numbers.mean() - 1 / 2) < 5 * (1 / 12 / 1e5) ** 0.5
         assert abs(numbers.var() - 1 / 12) < 5 * (1 / 180 / 1e5) ** 0.5     # 1/180: variance of (x - 1/2)^2
         assert abs(np.corrcoef(numbers[1:], numbers[:-1])[0, 1]) < 5 / 1e5 ** 0.5
+    assert len(set(first * 2.0 ** 53 % 2 ** 26)) > 99_000, "all 53 bits are drawn"
     correlations = np.corrcoef([first, *second.T])[np.triu_indices(4, 1)]
     assert abs(correlations).max() < 5 / 1e5 ** 0.5
     counts = np.bincount(PerSample(0, 1, range(60_000)).integers(2, 8, 60_000))
