@@ -1,4 +1,4 @@
-"""Layers: modules with parameters, and what to build modules from. PyTorch's names and arguments throughout."""
+"""Layers, and what layers are built from. Names and arguments are PyTorch's."""
 from minidl.nn.parameter import Parameter
 from minidl.nn.module import Module, module_path
 from minidl.nn.containers import ModuleDict, ModuleList, ParameterList, Sequential
@@ -11,8 +11,8 @@ from minidl.nn.normalization import (
     BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm1d, InstanceNorm2d, LayerNorm, LocalResponseNorm)
 from minidl.nn.dropout import Dropout, Dropout2d, DropPath
 from minidl.nn.activation import (
-    ELU, GELU, Hardsigmoid, Hardswish, Hardtanh, LeakyReLU, LogSoftmax, PReLU, ReLU, ReLU6, SELU, Sigmoid, SiLU, Softmax,
-    Softplus, Tanh)
+    ELU, GELU, Hardsigmoid, Hardswish, Hardtanh, LeakyReLU, LogSoftmax, PReLU, ReLU, ReLU6, SELU, Sigmoid,
+    SiLU, Softmax, Softplus, Tanh)
 from minidl.nn.loss import (
     BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, KLDivLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss)
 from minidl.nn.resize import PixelShuffle, Upsample, ZeroPad2d

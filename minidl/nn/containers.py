@@ -68,9 +68,11 @@ class Sequential(_List):
 
     def __init__(self, *args):
         super().__init__()
-        named = args[0] if len(args) == 1 and isinstance(args[0], dict) else {str(i): m for i, m in enumerate(args)}
-        for name, module in named.items():
-            self.add_module(name, module)
+        if len(args) == 1 and isinstance(args[0], dict):
+            for name, module in args[0].items():
+                self.add_module(name, module)
+        else:
+            self.extend(args)
 
     def forward(self, input):
         for module in self._modules.values():

@@ -19,8 +19,8 @@ class BackwardHooks:
     def outputs(self, y):
         """The output (a tensor or a tuple of them) on its way through the second gate."""
         if not isinstance(y, (Tensor, tuple)):
-            raise TypeError(f"{type(self.module).__name__} has backward hooks, so its output should be a tensor or a "
-                            f"tuple, not {type(y).__name__}")
+            raise TypeError(f"{type(self.module).__name__} has backward hooks, so its output should be a "
+                            f"tensor or a tuple, not {type(y).__name__}")
         passed, _ = through_gate(y if isinstance(y, tuple) else (y,), self.gradients_entered)
         return passed if isinstance(y, tuple) else passed[0]
 
@@ -43,8 +43,8 @@ class BackwardHooks:
             return grads
         answer = answer if isinstance(answer, tuple) else (answer,)
         if len(answer) != len(grads):
-            raise ValueError(f"a backward hook of {type(self.module).__name__} answered with {len(answer)} gradients "
-                             f"for {len(grads)}")
+            raise ValueError(f"a backward hook of {type(self.module).__name__} answered with {len(answer)} "
+                             f"gradients for {len(grads)}")
         return answer
 
 
@@ -55,7 +55,10 @@ def through_gate(values, arrived):
     signal = gate(*[values[i] for i in watched]) if watched else None
     if not needs_grad(signal):                   # under no_grad nothing comes back
         return values, False
-    return tuple([Pass(gate, i)(x.detach(), signal) if i in watched else x for i, x in enumerate(values)]), True
+    values = list(values)
+    for i in watched:
+        values[i] = Pass(gate, i)(values[i].detach(), signal)
+    return tuple(values), True
 
 
 class Gate(Op):

@@ -6,6 +6,8 @@ input reaches: for a weight (out, in, ...) they are in * rest and out * rest. Ra
 """
 import math
 
+import numpy as np
+
 import minidl
 from minidl.mode import no_grad
 
@@ -30,7 +32,7 @@ def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
     """
     if not a < b:
         raise ValueError(f"trunc_normal_: the interval from a={a} to b={b} is empty")
-    from scipy.special import ndtr, ndtri                # loaded by the first call, not by `import minidl`
+    from scipy.special import ndtr, ndtri      # here, so that `import minidl` need not wait for it
     low, high = ndtr((a - mean) / std), ndtr((b - mean) / std)
     u = (generator or minidl.default_generator).uniform(tensor.shape, minidl.float64)
     return tensor.copy_(minidl.as_tensor(mean + std * ndtri(low + u * (high - low)))).clamp_(a, b)
@@ -68,8 +70,8 @@ def dirac_(tensor, groups=1):
     "DiracNets", arXiv 1706.00388, section 3.1.
     """
     if not 3 <= tensor.ndim <= 5 or tensor.shape[0] % groups:
-        raise ValueError(f"dirac_: fills weights (out, in, ...) of convolutions, out divisible by groups={groups}; "
-                         f"this one has shape {tensor.shape}")
+        raise ValueError("dirac_: fills weights (out, in, ...) of convolutions, out divisible by "
+                         f"groups={groups}; this one has shape {tensor.shape}")
     out, channels = tensor.shape[0] // groups, tensor.shape[1]
     middle = [n // 2 for n in tensor.shape[2:]]
     zeros_(tensor)
@@ -80,9 +82,10 @@ def dirac_(tensor, groups=1):
 
 
 def xavier_uniform_(tensor, gain=1.0, generator=None):
-    """Uniform in ±gain sqrt(6 / (fan_in + fan_out)), which keeps the variance of a linear layer's outputs and
-    gradients near that of its inputs. Glorot & Bengio 2010, "Understanding the difficulty of training deep
-    feedforward neural networks", equation 16.
+    """Uniform in ±gain sqrt(6 / (fan_in + fan_out)): neither values nor gradients grow from layer to layer.
+
+    Glorot & Bengio 2010, "Understanding the difficulty of training deep feedforward neural networks",
+    equation 16.
     """
     bound = gain * math.sqrt(6 / sum(fans(tensor)))
     return uniform_(tensor, -bound, bound, generator)
@@ -120,10 +123,9 @@ def orthogonal_(tensor, gain=1, generator=None):
     """
     if tensor.ndim < 2:
         raise ValueError(f"orthogonal_: fills matrices and weights of convolutions, not shape {tensor.shape}")
-    import numpy as np
     rows, columns = tensor.shape[0], math.prod(tensor.shape[1:])
-    m = (generator or minidl.default_generator).normal((max(rows, columns), min(rows, columns)), minidl.float64)
-    q, r = np.linalg.qr(m)
+    tall = max(rows, columns), min(rows, columns)
+    q, r = np.linalg.qr((generator or minidl.default_generator).normal(tall, minidl.float64))
     q = q * np.sign(np.diagonal(r))
     return tensor.copy_(minidl.as_tensor(gain * (q if rows >= columns else q.T).reshape(tensor.shape)))
 
@@ -141,7 +143,8 @@ def calculate_gain(nonlinearity, param=None):
     if nonlinearity == "leaky_relu":
         return math.sqrt(2 / (1 + (0.01 if param is None else param) ** 2))
     if nonlinearity not in GAINS:
-        raise ValueError(f"calculate_gain: no gain is known for {nonlinearity!r}, only for leaky_relu, {', '.join(GAINS)}")
+        raise ValueError(f"calculate_gain: no gain is known for {nonlinearity!r}, only for leaky_relu, "
+                         f"{', '.join(GAINS)}")
     return GAINS[nonlinearity]
 
 
@@ -149,12 +152,12 @@ def kaiming_std(tensor, a, mode, nonlinearity):
     if mode not in ("fan_in", "fan_out"):
         raise ValueError(f'kaiming: mode is "fan_in" or "fan_out", not {mode!r}')
     fan_in, fan_out = fans(tensor)
-    return calculate_gain(nonlinearity, a) / math.sqrt(fan_in if mode == "fan_in" else fan_out)
+    return calculate_gain(nonlinearity, a) / math.sqrt(max(1, fan_in if mode == "fan_in" else fan_out))
 
 
 def fans(tensor):
     """(fan_in, fan_out) of a weight (out, in, ...)."""
     if tensor.ndim < 2:
-        raise ValueError(f"fan-in and fan-out need a weight (out, in, ...); this tensor has shape {tensor.shape}")
+        raise ValueError(f"fan-in and fan-out need a weight (out, in, ...), not one of shape {tensor.shape}")
     size = math.prod(tensor.shape[2:])
     return tensor.shape[1] * size, tensor.shape[0] * size

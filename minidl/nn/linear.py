@@ -38,11 +38,12 @@ class Linear(Module):
         return F.linear(input, self.weight, self.bias)
 
     def extra_repr(self):
-        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+        bias = self.bias is not None
+        return f"in_features={self.in_features}, out_features={self.out_features}, bias={bias}"
 
 
 class Embedding(Module):
-    """Row i of the weight (num_embeddings, embedding_dim) for every index i: (...) integers -> (..., embedding_dim).
+    """Row i of the weight (num_embeddings, embedding_dim) for every integer i: (...) -> (..., embedding_dim).
 
     padding_idx : this row starts at 0 and receives no gradient
     """

@@ -15,10 +15,13 @@ class _Loss(Module):
 
 
 class CrossEntropyLoss(_Loss):
-    """-log of the target class's softmax: scores (N, C, ...), targets (N, ...) class numbers or probabilities (N, C, ...).
+    """-log of the target class's softmax, for scores (N, C, ...).
 
-    weight : (C,), how much each class counts        label_smoothing : the part of a target spread over all classes
-    ignore_index : targets of this number do not count
+    Targets are class numbers (N, ...), or probabilities (N, C, ...).
+
+    weight          : (C,), how much each class counts
+    ignore_index    : targets of this number do not count
+    label_smoothing : this part of a target is spread over all classes
     """
 
     def __init__(self, weight=None, *, ignore_index=-100, reduction="mean", label_smoothing=0.0):
@@ -27,8 +30,8 @@ class CrossEntropyLoss(_Loss):
         self.ignore_index, self.label_smoothing = ignore_index, label_smoothing
 
     def forward(self, input, target):
-        return F.cross_entropy(input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction,
-                               label_smoothing=self.label_smoothing)
+        return F.cross_entropy(input, target, self.weight, ignore_index=self.ignore_index,
+                               reduction=self.reduction, label_smoothing=self.label_smoothing)
 
 
 class NLLLoss(_Loss):
@@ -40,7 +43,8 @@ class NLLLoss(_Loss):
         self.ignore_index = ignore_index
 
     def forward(self, input, target):
-        return F.nll_loss(input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction)
+        return F.nll_loss(input, target, self.weight, ignore_index=self.ignore_index,
+                          reduction=self.reduction)
 
 
 class MSELoss(_Loss):
@@ -64,7 +68,7 @@ class L1Loss(_Loss):
 
 
 class SmoothL1Loss(_Loss):
-    """(input - target)^2 / (2 beta) where they differ by less than beta, |input - target| - beta / 2 elsewhere."""
+    """d^2 / (2 beta) where |d| < beta, |d| - beta / 2 elsewhere, d being input - target."""
 
     def __init__(self, *, reduction="mean", beta=1.0):
         super().__init__(reduction)

@@ -39,8 +39,8 @@ class Module:
 
     def __call__(self, *args, **kwargs):
         try:
-            if (self._forward_pre_hooks or self._forward_hooks or self._backward_pre_hooks or self._backward_hooks
-                    or Mode.anomaly or Mode.observer is not None):
+            if (Mode.anomaly or Mode.observer is not None or self._forward_pre_hooks or self._forward_hooks
+                    or self._backward_pre_hooks or self._backward_hooks):
                 return self._watched_call(args, kwargs)
             return self.forward(*args, **kwargs)
         except Exception as error:
@@ -79,8 +79,7 @@ class Module:
 
     @property
     def _buffers(self):
-        return {name: x for name, x in vars(self).items() if name in self._is_persistent and isinstance(x, Tensor)
-                and not isinstance(x, Parameter)}
+        return {name: x for name, x in vars(self).items() if name in self._is_persistent and x is not None}
 
     @property
     def _modules(self):
@@ -89,10 +88,10 @@ class Module:
     def __setattr__(self, name, value):
         if isinstance(value, (Parameter, Module)) and "training" not in vars(self):
             raise AttributeError(f"{type(self).__name__}: call super().__init__() before assigning {name!r}")
-        holds_parameter = isinstance(vars(self).get(name), Parameter)
-        if holds_parameter and not (value is None or isinstance(value, Parameter)):
-            raise TypeError(f"{type(self).__name__}.{name} is a parameter; {type(value).__name__} cannot take its "
-                            "place, because it would not be trained. Wrap it in nn.Parameter, or copy_ into it")
+        before = vars(self).get(name)
+        if isinstance(before, Parameter) and not (value is None or isinstance(value, Parameter)):
+            raise TypeError(f"{type(self).__name__}.{name} is a parameter; a {type(value).__name__} in its "
+                            "place would not be trained. Wrap it in nn.Parameter, or copy_ into the old one")
         super().__setattr__(name, value)
 
     def register_parameter(self, name, param):
@@ -114,8 +113,8 @@ class Module:
     def _set_new(self, name, value, kind):
         where = f"{type(self).__name__}: {name!r}"
         if not isinstance(name, str) or name == "" or "." in name:
-            raise KeyError(f"{where} cannot name a {kind.__name__.lower()}: a name is a string without dots, not empty")
-        if hasattr(self, name) and not (name in vars(self) and isinstance(vars(self)[name], (kind, type(None)))):
+            raise KeyError(f"{where} cannot be a name: names are strings without dots, and not empty")
+        if hasattr(self, name) and not isinstance(vars(self).get(name, name), (kind, type(None))):
             raise KeyError(f"{where} is the name of something else already")
         if value is not None and not isinstance(value, kind):
             raise TypeError(f"{where} should be a {kind.__name__} or None, not {type(value).__name__}")
@@ -146,7 +145,8 @@ class Module:
 
     def _named_members(self, kind, prefix, recurse, remove_duplicate):
         modules = self.named_modules(None, prefix, remove_duplicate) if recurse else [(prefix, self)]
-        members = ((join(path, name), x) for path, module in modules for name, x in getattr(module, kind).items())
+        members = ((join(path, name), x) for path, module in modules
+                   for name, x in getattr(module, kind).items())
         return unique(members) if remove_duplicate else members
 
     def children(self): return (module for _, module in self.named_children())
@@ -159,8 +159,9 @@ class Module:
         module = self
         for name in target.split(".") if target else []:
             if name not in module._modules:
-                raise AttributeError(f"{type(self).__name__} has no submodule {target!r}: {type(module).__name__} has no "
-                                     f"{name!r}, but {', '.join(module._modules) or 'no submodules'}")
+                there = ", ".join(module._modules) or "nothing"
+                raise AttributeError(f"{type(self).__name__} has no submodule {target!r}: there is no {name!r} "
+                                     f"in the {type(module).__name__}, which holds {there}")
             module = module._modules[name]
         return module
 
@@ -197,7 +198,8 @@ class Module:
             if key in state_dict and (shape := tuple(getattr(state_dict[key], "shape", ()))) != x.shape:
                 problems.append(f"{key} has shape {shape} in the state dict, but {x.shape} here")
         if problems:
-            raise RuntimeError("\n  ".join([f"the state dict does not fit {type(self).__name__}:", *problems]))
+            problems.insert(0, f"the state dict does not fit {type(self).__name__}:")
+            raise RuntimeError("\n  ".join(problems))
         with no_grad():
             for key, x in own.items():
                 if key in state_dict:
@@ -239,10 +241,10 @@ class Module:
 
         The Parameters stay the same objects, so an optimizer keeps them. Integer buffers keep their dtype.
         """
-        if device is not None and not (isinstance(device, str) and device.split(":")[0] in minidl.creation.DEVICES):
+        if device is not None and str(device).split(":")[0] not in minidl.creation.DEVICES:
             device, dtype = None, device
         if dtype is not None and minidl.dtypes.category(dtype) < 2:
-            raise TypeError(f"{type(self).__name__}.to: the parameters can only be floating-point, not {dtype}")
+            raise TypeError(f"{type(self).__name__}.to: parameters can only be floating-point, not {dtype}")
 
         def moved(x):
             x = x if device is None else x.to(device)
@@ -288,7 +290,8 @@ class Module:
 
     def __repr__(self):
         lines = [self.extra_repr()] if self.extra_repr() else []
-        lines += [f"({name}): " + repr(module).replace("\n", "\n  ") for name, module in self._modules.items()]
+        for name, module in self._modules.items():
+            lines.append(f"({name}): " + repr(module).replace("\n", "\n  "))
         if not self._modules:
             return f"{type(self).__name__}({''.join(lines)})"
         return "\n  ".join([f"{type(self).__name__}(", *lines]) + "\n)"

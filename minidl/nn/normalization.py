@@ -13,7 +13,8 @@ class _Norm(Module):
         self.register_parameter("bias", Parameter(minidl.zeros(shape)) if affine and bias else None)
 
     def repr_of(self, *names):
-        return ", ".join([f"{name}={getattr(self, name)}" for name in names])
+        values = {**vars(self), "has_bias": self.bias is not None}
+        return ", ".join([f"{name.removeprefix('has_')}={values[name]}" for name in names])
 
 
 class _ChannelNorm(_Norm):
@@ -33,17 +34,18 @@ class _ChannelNorm(_Norm):
 
     def check(self, input):
         if input.ndim not in self.dimensions:
-            raise ValueError(f"{type(self).__name__}({self.num_features}): expects {' or '.join(map(str, self.dimensions))} "
-                             f"dimensions, and input has shape {tuple(input.shape)}")
+            wanted = " or ".join(map(str, self.dimensions))
+            raise ValueError(f"{type(self).__name__}({self.num_features}): expects {wanted} dimensions, and "
+                             f"input has shape {tuple(input.shape)}")
 
     def extra_repr(self):
-        bias = self.bias is not None
-        return (f"{self.num_features}, {self.repr_of('eps', 'momentum', 'affine')}, bias={bias}, "
-                f"{self.repr_of('track_running_stats')}")
+        settings = self.repr_of("eps", "momentum", "affine", "has_bias", "track_running_stats")
+        return f"{self.num_features}, {settings}"
 
 
 class _BatchNorm(_ChannelNorm):
-    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True, *, bias=True):
+    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True, *,
+                 bias=True):
         super().__init__(num_features, eps, momentum, affine, track_running_stats, bias)
 
     def forward(self, input):
@@ -53,8 +55,8 @@ class _BatchNorm(_ChannelNorm):
         momentum = self.momentum
         if momentum is None:                     # each batch counts the same
             momentum = 1 / (self.num_batches_tracked.item() + 1)
-        y = F.batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias, self.training, momentum,
-                         self.eps)
+        y = F.batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias, self.training,
+                         momentum, self.eps)
         if self.training:
             self.num_batches_tracked.add_(1)
         return y
@@ -80,7 +82,8 @@ class BatchNorm2d(_BatchNorm):
 
 
 class _InstanceNorm(_ChannelNorm):
-    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=False, track_running_stats=False, *, bias=True):
+    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=False, track_running_stats=False, *,
+                 bias=True):
         super().__init__(num_features, eps, momentum, affine, track_running_stats, bias)
 
     def forward(self, input):
@@ -98,7 +101,10 @@ class InstanceNorm1d(_InstanceNorm):
 
 
 class InstanceNorm2d(_InstanceNorm):
-    """Each channel of each image of (N, C, H, W) to mean 0 and variance 1. Ulyanov et al. 2016, arXiv 1607.08022."""
+    """Each channel of each image, (N, C, H, W) or (C, H, W), to mean 0 and variance 1.
+
+    Ulyanov, Vedaldi & Lempitsky 2016, arXiv 1607.08022.
+    """
     dimensions = 3, 4
 
 
@@ -110,19 +116,22 @@ class LayerNorm(_Norm):
 
     def __init__(self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True):
         super().__init__()
-        self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-        self.eps, self.elementwise_affine = eps, elementwise_affine
-        self.make_affine(self.normalized_shape, elementwise_affine, bias)
+        shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        self.normalized_shape, self.eps, self.elementwise_affine = shape, eps, elementwise_affine
+        self.make_affine(shape, elementwise_affine, bias)
 
     def forward(self, input):
         return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self):
-        return f"{self.normalized_shape}, {self.repr_of('eps', 'elementwise_affine')}, bias={self.bias is not None}"
+        return f"{self.normalized_shape}, {self.repr_of('eps', 'elementwise_affine', 'has_bias')}"
 
 
 class GroupNorm(_Norm):
-    """Each image's channels, in num_groups groups, to mean 0 and variance 1: Wu & He 2018, arXiv 1803.08494."""
+    """Each image's channels, in num_groups groups, to mean 0 and variance 1.
+
+    Wu & He 2018, "Group normalization", arXiv 1803.08494.
+    """
 
     def __init__(self, num_groups, num_channels, eps=1e-5, affine=True, *, bias=True):
         super().__init__()
@@ -135,12 +144,14 @@ class GroupNorm(_Norm):
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self):
-        return f"{self.num_groups}, {self.num_channels}, {self.repr_of('eps', 'affine')}, bias={self.bias is not None}"
+        return f"{self.num_groups}, {self.num_channels}, {self.repr_of('eps', 'affine', 'has_bias')}"
 
 
-class LocalResponseNorm(_Norm):
-    """Each number divided by the activity of the `size` channels around it: Krizhevsky et al. 2012, section 3.3.
+class LocalResponseNorm(Module):
+    """Each number divided by the activity of the `size` channels around it, (N, C, ...).
 
+    Krizhevsky, Sutskever & Hinton 2012, "ImageNet classification with deep convolutional neural networks",
+    section 3.3.
     alpha is divided by size, as in PyTorch and Caffe; the paper's alpha, 1e-4 with size 5, is 5e-4 here.
     """
 
@@ -152,4 +163,4 @@ class LocalResponseNorm(_Norm):
         return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
 
     def extra_repr(self):
-        return f"{self.size}, {self.repr_of('alpha', 'beta', 'k')}"
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

@@ -14,7 +14,8 @@ class _Pool(Module):
 class _MaxPool(_Pool):
     settings = "kernel_size", "stride", "padding", "dilation", "ceil_mode"
 
-    def __init__(self, kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False):
+    def __init__(self, kernel_size, stride=None, padding=0, dilation=1, return_indices=False,
+                 ceil_mode=False):
         super().__init__()
         self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
         self.padding, self.dilation = padding, dilation
@@ -56,7 +57,8 @@ class AvgPool1d(_AvgPool):
     """The mean of every window: (N, C, L) -> (N, C, OL)."""
 
     def forward(self, input):
-        return F.avg_pool1d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
+        return F.avg_pool1d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode,
+                            self.count_include_pad)
 
 
 class AvgPool2d(_AvgPool):
@@ -72,8 +74,8 @@ class AvgPool2d(_AvgPool):
         self.divisor_override = divisor_override
 
     def forward(self, input):
-        return F.avg_pool2d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad,
-                            self.divisor_override)
+        return F.avg_pool2d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode,
+                            self.count_include_pad, self.divisor_override)
 
 
 class _AdaptivePool(_Pool):
@@ -92,7 +94,7 @@ class AdaptiveAvgPool1d(_AdaptivePool):
 
 
 class AdaptiveAvgPool2d(_AdaptivePool):
-    """The means of windows that cover the image, output_size of them: a number, or a pair. None keeps the size."""
+    """The means of windows that cover the image, output_size of them: a number, or a pair; None: as it is."""
 
     def forward(self, input):
         return F.adaptive_avg_pool2d(input, self.output_size)

@@ -22,7 +22,7 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
     else:
         total = sum([n ** norm_type for n in norms]) ** (1 / norm_type)
     if error_if_nonfinite and not math.isfinite(total):
-        raise RuntimeError(f"clip_grad_norm_: the norm of the gradients is {total}, so they cannot be clipped")
+        raise RuntimeError(f"clip_grad_norm_: the norm of the gradients is {total}; they cannot be clipped")
     scale = max_norm / (total + 1e-6)                    # as in PyTorch, with its guard against 0
     if not scale >= 1:                                   # also where it is NaN
         for g in grads:
@@ -53,7 +53,7 @@ def vector_to_parameters(vec, parameters):
     parameters = list(parameters)
     n = sum([p.numel() for p in parameters])
     if vec.shape != (n,):
-        raise ValueError(f"vector_to_parameters: the parameters hold {n} numbers, and vec has shape {tuple(vec.shape)}")
+        raise ValueError(f"vector_to_parameters: parameters of {n} numbers, but vec has shape {vec.shape}")
     start = 0
     for p in parameters:
         p.copy_(vec[start:start + p.numel()].reshape(p.shape))

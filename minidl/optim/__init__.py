@@ -1,4 +1,4 @@
-"""Optimizers, learning-rate schedules, and averages of weights. PyTorch's names and arguments throughout."""
+"""Optimizers, learning-rate schedules, and averages of weights. Names and arguments are PyTorch's."""
 from minidl.optim.optimizer import Optimizer
 from minidl.optim.sgd import SGD
 from minidl.optim.adagrad import Adagrad

@@ -42,8 +42,9 @@ class LRScheduler:
         return self._last_lr
 
     def state_dict(self):
-        """Where the schedule stands, and its settings: numbers and lists. The rates are in the optimizer's."""
-        return {name: value for name, value in vars(self).items() if name not in ("optimizer", "lr_lambdas", "schedulers")}
+        """Where the schedule stands, and its settings: numbers, lists. The rates are in the optimizer's."""
+        elsewhere = "optimizer", "lr_lambdas", "schedulers"
+        return {name: value for name, value in vars(self).items() if name not in elsewhere}
 
     def load_state_dict(self, state_dict):
         vars(self).update(state_dict)
@@ -108,8 +109,8 @@ class LinearLR(LRScheduler):
 
     def __init__(self, optimizer, start_factor=1 / 3, end_factor=1.0, total_iters=5):
         if not 0 < start_factor <= 1 or not 0 <= end_factor <= 1:
-            raise ValueError("LinearLR: start_factor is above 0 and end_factor at least 0, and both are at most 1, not "
-                             f"{start_factor} and {end_factor}")
+            raise ValueError("LinearLR: start_factor is above 0 and end_factor at least 0, and both are at most "
+                             f"1, not {start_factor} and {end_factor}")
         self.start_factor, self.end_factor, self.total_iters = start_factor, end_factor, total_iters
         super().__init__(optimizer)
 
@@ -149,7 +150,7 @@ class PolynomialLR(LRScheduler):
 
 
 class CosineAnnealingLR(LRScheduler):
-    """eta_min + (base - eta_min) (1 + cos(pi epoch / T_max)) / 2: half a wave down in T_max epochs, then up again.
+    """eta_min + (base - eta_min) (1 + cos(pi epoch / T_max)) / 2: down in T_max epochs, then up again.
 
     Loshchilov & Hutter 2017, "SGDR", arXiv 1608.03983, equation 5, without the restarts.
     """
@@ -173,17 +174,17 @@ class CosineAnnealingLR(LRScheduler):
 
 
 class SequentialLR(LRScheduler):
-    """One schedule after the other: the next one takes over, from the base rate, at each of the epochs `milestones`."""
+    """One schedule after the other: at each epoch of `milestones` the next begins, from the base rate."""
 
     def __init__(self, optimizer, schedulers, milestones):
         schedulers, milestones = list(schedulers), list(milestones)
         if len(milestones) != len(schedulers) - 1:
-            raise ValueError(f"SequentialLR: {len(schedulers)} schedules have {len(schedulers) - 1} changes between them, "
-                             f"but {len(milestones)} milestones came")
+            raise ValueError(f"SequentialLR: {len(schedulers)} schedules have {len(schedulers) - 1} changes "
+                             f"between them, but {len(milestones)} milestones came")
         for scheduler in schedulers:
             if not isinstance(scheduler, LRScheduler) or scheduler.optimizer is not optimizer:
-                raise ValueError(f"SequentialLR: {type(scheduler).__name__} is not a schedule of this optimizer that steps "
-                                 "without arguments")
+                raise ValueError(f"SequentialLR: {type(scheduler).__name__} is not a schedule of this "
+                                 "optimizer that steps without arguments")
         self.optimizer, self.schedulers, self.milestones = optimizer, schedulers, milestones
         self.last_epoch = -1
         self.step()
@@ -199,7 +200,8 @@ class SequentialLR(LRScheduler):
         self._last_lr = scheduler.get_last_lr()
 
     def state_dict(self):
-        return {**super().state_dict(), "_schedulers": [scheduler.state_dict() for scheduler in self.schedulers]}
+        inner = [scheduler.state_dict() for scheduler in self.schedulers]
+        return {**super().state_dict(), "_schedulers": inner}
 
     def load_state_dict(self, state_dict):
         state_dict = dict(state_dict)
@@ -209,7 +211,7 @@ class SequentialLR(LRScheduler):
 
 
 class ReduceLROnPlateau:
-    """Times `factor` when a measured number, given to `step(metrics)`, has not improved for more than `patience` epochs.
+    """Times `factor` when what `step(metrics)` is given has not improved for more than `patience` epochs.
 
     mode      : "min" for a number that should fall, such as a loss; "max" for one that should rise
     threshold : how much better counts as better: as a fraction of the best ("rel") or as it is ("abs")
@@ -217,18 +219,18 @@ class ReduceLROnPlateau:
     min_lr    : no rate goes below; a number, or one for each group. Changes smaller than eps are not made
     """
 
-    def __init__(self, optimizer, mode="min", factor=0.1, patience=10, threshold=1e-4, threshold_mode="rel", cooldown=0,
-                 min_lr=0, eps=1e-8):
+    def __init__(self, optimizer, mode="min", factor=0.1, patience=10, threshold=1e-4, threshold_mode="rel",
+                 cooldown=0, min_lr=0, eps=1e-8):
         self.optimizer = checked(self, optimizer)
         if not factor < 1:
             raise ValueError(f"ReduceLROnPlateau: factor should be below 1, not {factor}")
         if mode not in ("min", "max") or threshold_mode not in ("rel", "abs"):
-            raise ValueError(f"ReduceLROnPlateau: mode is min or max and threshold_mode rel or abs, not {mode} and "
-                             f"{threshold_mode}")
+            raise ValueError("ReduceLROnPlateau: mode is min or max and threshold_mode rel or abs, not "
+                             f"{mode} and {threshold_mode}")
         groups = len(optimizer.param_groups)
         self.min_lrs = list(min_lr) if isinstance(min_lr, (list, tuple)) else [min_lr] * groups
         if len(self.min_lrs) != groups:
-            raise ValueError(f"ReduceLROnPlateau: {len(self.min_lrs)} values of min_lr for {groups} parameter groups")
+            raise ValueError(f"ReduceLROnPlateau: {len(self.min_lrs)} values of min_lr for {groups} groups")
         self.mode, self.factor, self.patience, self.cooldown, self.eps = mode, factor, patience, cooldown, eps
         self.threshold, self.threshold_mode = threshold, threshold_mode
         self.best = math.inf if mode == "min" else -math.inf

@@ -21,23 +21,26 @@ class Optimizer:
     def __init__(self, params, defaults):
         self.defaults, self.param_groups, self.state = defaults, [], {}
         if isinstance(params, (Tensor, dict)):
-            raise TypeError(f"{self}: parameters come as a list of tensors or of groups, not as one {type(params).__name__}")
+            raise TypeError(f"{self}: parameters come as a list of tensors or of groups, not as one "
+                            f"{type(params).__name__}")
         params = list(params)
         if not params:
-            raise ValueError(f"{self}: there are no parameters to update (was the generator already used up?)")
+            raise ValueError(f"{self}: there are no parameters to update; was a generator used up before?")
         for group in params if isinstance(params[0], dict) else [{"params": params}]:
             self.add_param_group(group)
 
     def add_param_group(self, param_group):
         """More parameters, with settings of their own: {"params": parameters, "lr": 0.01}."""
         params = param_group["params"]
-        group = {**self.defaults, **param_group, "params": [params] if isinstance(params, Tensor) else list(params)}
+        params = [params] if isinstance(params, Tensor) else list(params)
+        group = {**self.defaults, **param_group, "params": params}
         known = {id(p) for other in self.param_groups for p in other["params"]}
-        for p in group["params"]:
+        for p in params:
             if not isinstance(p, Tensor):
                 raise TypeError(f"{self}: parameters are tensors, not {type(p).__name__}")
             if not p.is_leaf:
-                raise ValueError(f"{self}: a tensor of shape {p.shape} was computed by {p.op}; only leaves can be updated")
+                raise ValueError(f"{self}: a tensor of shape {p.shape} was computed by {p.op}; only leaves "
+                                 "can be updated")
             if id(p) in known:
                 raise ValueError(f"{self}: a parameter of shape {p.shape} comes twice")
             known.add(id(p))
@@ -48,7 +51,7 @@ class Optimizer:
         """Are the settings numbers that an update can use?"""
         for name, value in settings.items():
             if name == "betas":
-                if len(value) != 2 or not all([0 <= beta < 1 for beta in value]):
+                if len(value) != 2 or not 0 <= min(value) <= max(value) < 1:
                     raise ValueError(f"{self}: betas are two numbers from 0 to below 1, not {value}")
             elif name in AT_LEAST_0 and not (isinstance(value, numbers.Real) and 0 <= value < math.inf):
                 raise ValueError(f"{self}: {name} is a number of at least 0, not {value!r}")
@@ -75,8 +78,8 @@ class Optimizer:
             settings = {name: number(group[name]) for name in self.defaults if name != "maximize"}
             for p in group["params"]:
                 if p.grad is not None:
-                    g = p.grad.array
-                    self.update(p.array, -g if group["maximize"] else g, self.state.setdefault(p, {}), **settings)
+                    g = -p.grad.array if group["maximize"] else p.grad.array
+                    self.update(p.array, g, self.state.setdefault(p, {}), **settings)
                     p.version.bump(f"{self}.step")
         return loss
 
@@ -87,9 +90,9 @@ class Optimizer:
     # ---- the state, out and in
 
     def state_dict(self):
-        """{"state": {i: state of parameter i}, "param_groups": [settings, with "params": [i, ...]]}: PyTorch's layout.
+        """{"state": {i: state of parameter i}, "param_groups": [settings, with "params": [i, ...]]}
 
-        Dicts, lists, numbers and arrays (not copied), so that a file of it needs no pickle.
+        PyTorch's layout, in dicts, lists, numbers and arrays (not copied): a file of it needs no pickle.
         """
         order = self._in_order()
         index = {id(p): i for i, p in enumerate(order)}
@@ -98,12 +101,13 @@ class Optimizer:
                                  for group in self.param_groups]}
 
     def load_state_dict(self, state_dict):
-        """Continue where the optimizer stood that gave this state dict. Where it does not fit, nothing changes."""
+        """Continue where the optimizer of this state dict stood. Where it does not fit, nothing changes."""
         groups, order = state_dict["param_groups"], self._in_order()
         sizes, own_sizes = [[len(group["params"]) for group in gs] for gs in (groups, self.param_groups)]
         if sizes != own_sizes:
-            raise ValueError(f"{self}: the state dict has groups of {sizes} parameters, this optimizer of {own_sizes}")
-        place = {i: p for i, p in zip([i for group in groups for i in group["params"]], order)}
+            raise ValueError(f"{self}: the state dict has groups of {sizes} parameters, this optimizer of "
+                             f"{own_sizes}")
+        place = dict(zip([i for group in groups for i in group["params"]], order))
         state = {}
         for i, saved in state_dict["state"].items():
             p = place[int(i)]                            # JSON makes "0" of the key 0
@@ -142,5 +146,6 @@ def restored(optimizer, name, value, p):
         return int(value)
     array = minidl.tensor(value, dtype=p.dtype, device=p.device).array
     if array.shape != p.shape:
-        raise ValueError(f"{optimizer}: {name} has shape {array.shape} in the state dict, but its parameter {p.shape}")
+        raise ValueError(f"{optimizer}: {name} has shape {array.shape} in the state dict, but its parameter "
+                         f"{p.shape}")
     return array

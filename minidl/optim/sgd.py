@@ -15,15 +15,16 @@ class SGD(Optimizer):
     maximize     : climb
     """
 
-    def __init__(self, params, lr=0.001, momentum=0, dampening=0, weight_decay=0, nesterov=False, *, maximize=False):
-        super().__init__(params, {"lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay,
-                                  "nesterov": nesterov, "maximize": maximize})
+    def __init__(self, params, lr=0.001, momentum=0, dampening=0, weight_decay=0, nesterov=False, *,
+                 maximize=False):
+        super().__init__(params, {"lr": lr, "momentum": momentum, "dampening": dampening,
+                                  "weight_decay": weight_decay, "nesterov": nesterov, "maximize": maximize})
 
     def check(self, settings):
         super().check(settings)
         if settings["nesterov"] and (not settings["momentum"] or settings["dampening"]):
-            raise ValueError(f"SGD: nesterov needs momentum and no dampening, not momentum={settings['momentum']} and "
-                             f"dampening={settings['dampening']}")
+            raise ValueError("SGD: nesterov needs momentum and no dampening, not "
+                             f"momentum={settings['momentum']} and dampening={settings['dampening']}")
 
     def update(self, w, g, state, lr, momentum, dampening, weight_decay, nesterov):
         if weight_decay:

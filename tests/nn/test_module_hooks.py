@@ -58,7 +58,7 @@ def test_backward_hooks_see_the_gradients_of_outputs_and_inputs_and_change_no_nu
     h = net[0](x)
     y = net[2](net[1](h))
     gh, gx = grad(y, [h, x], gy)
-    net[0].register_full_backward_hook(lambda module, grad_input, grad_output: seen.append((grad_input, grad_output)))
+    net[0].register_full_backward_hook(lambda module, *grads: seen.append(grads))
     net[0].register_full_backward_pre_hook(lambda module, grad_output: seen.append(grad_output))
     net(x).backward(gy)
     (pre,), ((grad_input,), (grad_output,)) = seen
@@ -165,7 +165,7 @@ def test_answers_of_the_wrong_length_and_outputs_of_the_wrong_kind_are_errors():
 
     module = Dict()
     module.register_full_backward_hook(lambda *args: None)
-    with pytest.raises(TypeError, match="Dict has backward hooks, so its output should be a tensor or a tuple, not dict"):
+    with pytest.raises(TypeError, match="Dict has backward hooks, so its output should be .* not dict"):
         module(random(1))
 
 

@@ -60,5 +60,5 @@ def test_parameters_become_a_vector_and_come_back():
     utils.vector_to_parameters(minidl.arange(19.0), net.parameters())
     np.testing.assert_array_equal(net[0].weight.detach().numpy(), np.arange(6.0).reshape(3, 2))
     np.testing.assert_array_equal(net[1].bias.detach().numpy(), [17, 18])
-    with pytest.raises(ValueError, match=r"the parameters hold 19 numbers, and vec has shape \(20,\)"):
+    with pytest.raises(ValueError, match=r"parameters of 19 numbers, but vec has shape \(20,\)"):
         utils.vector_to_parameters(minidl.zeros(20), net.parameters())

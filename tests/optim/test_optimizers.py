@@ -10,7 +10,8 @@ from minidl import nn, optim
 
 ALL = [optim.SGD, optim.Adagrad, optim.RMSprop, optim.Adam, optim.AdamW]
 REMEMBER = [(optim.SGD, {"momentum": 0.9, "nesterov": True}), (optim.Adagrad, {"lr_decay": 0.1}),
-            (optim.RMSprop, {"momentum": 0.9, "centered": True}), (optim.Adam, {"amsgrad": True}), (optim.AdamW, {})]
+            (optim.RMSprop, {"momentum": 0.9, "centered": True}), (optim.Adam, {"amsgrad": True}),
+            (optim.AdamW, {})]
 
 
 def parameter(*numbers, dtype=minidl.float64):
@@ -62,17 +63,18 @@ def test_weight_decay_is_the_gradient_of_half_the_squared_norm():
     np.testing.assert_allclose(path[:, 0], 2 * 0.95 ** np.arange(1, 4))
 
 
-def test_maximize_climbs():
-    for cls in ALL:
-        up = steps(lambda p: cls(p, lr=0.1, maximize=True), 1, [2, 3, -1])
-        down = steps(lambda p: cls(p, lr=0.1), 1, [-2, -3, 1])
-        np.testing.assert_array_equal(up, down)
+@pytest.mark.parametrize("cls", ALL)
+def test_maximize_climbs(cls):
+    up = steps(lambda p: cls(p, lr=0.1, maximize=True), 1, [2, 3, -1])
+    down = steps(lambda p: cls(p, lr=0.1), 1, [-2, -3, 1])
+    np.testing.assert_array_equal(up, down)
 
 
 def test_adagrad_divides_by_the_norm_of_all_gradients_so_far(rng):
     g = rng.standard_normal(5)
     path = steps(lambda p: optim.Adagrad(p, lr=0.1, initial_accumulator_value=0.3), 0, g)[:, 0]
-    np.testing.assert_allclose(path, -0.1 * np.cumsum([g[t] / math.sqrt(0.3 + sum(g[:t + 1] ** 2)) for t in range(5)]))
+    moves = [g[t] / math.sqrt(0.3 + sum(g[:t + 1] ** 2)) for t in range(5)]
+    np.testing.assert_allclose(path, -0.1 * np.cumsum(moves))
 
 
 def test_rmsprop_settles_at_steps_of_the_learning_rate_whatever_the_gradients_scale():
@@ -85,12 +87,13 @@ def test_centered_rmsprop_divides_by_the_deviation(rng):
     g, alpha = rng.standard_normal(4), 0.9
     path = steps(lambda p: optim.RMSprop(p, lr=0.1, alpha=alpha, centered=True), 0, g)[:, 0]
     weights = [np.array([(1 - alpha) * alpha ** (t - s) for s in range(t + 1)]) for t in range(4)]
-    deviations = [math.sqrt((w * g[:t + 1] ** 2).sum() - (w * g[:t + 1]).sum() ** 2) for t, w in enumerate(weights)]
+    deviations = [math.sqrt((w * g[:t + 1] ** 2).sum() - (w * g[:t + 1]).sum() ** 2)
+                  for t, w in enumerate(weights)]
     np.testing.assert_allclose(path, -0.1 * np.cumsum(g / deviations), rtol=1e-6)
 
 
 def test_adams_first_step_has_the_length_of_the_learning_rate():
-    """Kingma & Ba 2015, section 2.1: with corrected averages, |step| is about lr; at t = 1 exactly, but for eps."""
+    """Kingma & Ba 2015, section 2.1: |step| is about lr; at t = 1 exactly, but for eps."""
     path = steps(lambda p: optim.Adam(p, lr=0.01, eps=1e-12), [0, 0, 0], [[1e-4, -3, 500]])
     np.testing.assert_allclose(path[0], [-0.01, 0.01, -0.01], rtol=1e-6)
 
@@ -108,10 +111,11 @@ def test_adam_is_its_averages_written_out(rng):
 
 
 def test_amsgrad_never_forgets_a_large_gradient():
-    g = [1, 100, 1, 1, 1, 1, 1, 1]
-    moves = {amsgrad: np.diff(steps(lambda p: optim.Adam(p, betas=(0, 0.5), amsgrad=amsgrad), 0, g)[:, 0])
-             for amsgrad in (False, True)}
-    assert abs(moves[True][-1]) < 0.2 * abs(moves[False][-1])
+    def last_move(amsgrad):
+        path = steps(lambda p: optim.Adam(p, betas=(0, 0.5), amsgrad=amsgrad), 0, [1, 100, 1, 1, 1, 1, 1, 1])
+        return abs(path[-1] - path[-2])
+
+    assert last_move(amsgrad=True) < 0.2 * last_move(amsgrad=False)
 
 
 def test_adamw_shrinks_weights_by_themselves_and_adam_through_the_gradient():
@@ -294,9 +298,9 @@ def test_a_state_dict_that_does_not_fit_changes_nothing():
 
     optimizer = trained(2, 3)
     before = dict(optimizer.state)
-    with pytest.raises(ValueError, match=r"SGD: the state dict has groups of \[3\] parameters, this optimizer of \[2\]"):
+    with pytest.raises(ValueError, match=r"groups of \[3\] parameters, this optimizer of \[2\]"):
         optimizer.load_state_dict(trained(2, 3, 1).state_dict())
-    with pytest.raises(ValueError, match=r"momentum_buffer has shape \(4,\) in the state dict, but its parameter \(3,\)"):
+    with pytest.raises(ValueError, match=r"momentum_buffer has shape \(4,\) .* but its parameter \(3,\)"):
         optimizer.load_state_dict(trained(2, 4).state_dict())
     wrong = trained(2, 3).state_dict()
     wrong["param_groups"][0]["lr"] = -1

@@ -37,7 +37,8 @@ def test_an_average_continues_from_its_state_dict():
     again.load_state_dict(average.state_dict())
     nn.init.ones_(model.weight)
     average.update_parameters(model), again.update_parameters(model)
-    np.testing.assert_array_equal(average.module.weight.detach().numpy(), again.module.weight.detach().numpy())
+    weights = [model.module.weight.detach().numpy() for model in (average, again)]
+    np.testing.assert_array_equal(*weights)
 
 
 def test_a_decay_beyond_one_is_refused():
