@@ -33,7 +33,8 @@ def read_checkpoint(path):
 def load_checkpoint(path, settings, **parts):
     """Put every part, and the default random generator, back where `save_checkpoint` found it.
 
-    A checkpoint made with other settings is a CheckpointError that names those that differ.
+    A checkpoint made with other settings is a CheckpointError that names those that differ; only `epochs` may,
+    for a training can be made longer.
     """
     content = read_checkpoint(path)
     check_settings(path, content["settings"], settings)
@@ -41,15 +42,28 @@ def load_checkpoint(path, settings, **parts):
     for name, part in parts.items():
         if name not in content:
             raise CheckpointError(f"{path}: has no state of the {name}")
-        try:
-            part.load_state_dict(content[name])
-        except (ValueError, LookupError, TypeError, RuntimeError) as error:
-            raise CheckpointError(f"{path}: the {name} in it is another one: {one_line(error)}") from error
+        put_back(path, name, part, content[name])
     set_rng_state(content["random"])
 
 
+def load_weights(path, model):
+    """The weights of a checkpoint into `model`: the averaged ones, if there are; its settings are returned."""
+    content = read_checkpoint(path)
+    averaged = {name.removeprefix("module."): x for name, x in content.get("average", {}).items()
+                if name.startswith("module.")}
+    put_back(path, "model", model, averaged or content["model"])
+    return content["settings"]
+
+
+def put_back(path, name, part, state):
+    try:
+        part.load_state_dict(state)
+    except (ValueError, LookupError, TypeError, RuntimeError) as error:
+        raise CheckpointError(f"{path}: the {name} in it is another one: {one_line(error)}") from error
+
+
 def check_settings(path, saved, wanted):
-    differing = [key for key in {**saved, **wanted} if saved.get(key) != wanted.get(key)]
+    differing = [key for key in {**saved, **wanted} if saved.get(key) != wanted.get(key) and key != "epochs"]
     if differing:
         of = lambda settings: ", ".join(f"{key} {settings.get(key)}" for key in differing)
         raise CheckpointError(f"{path}: is of a training with {of(saved)}; this one has {of(wanted)}")

@@ -87,11 +87,16 @@ class Run:
             save_checkpoint(self.checkpoint, self.settings, **self.parts)
             self.history.save_csv(self.folder / "history.csv")
 
-    def finish(self):
-        """Write what is for people and other programs: the curve, and the weights alone."""
+    def draw(self):
+        """Write the learning curve, if an epoch is done."""
         with self.nothing_lost():
             if self.history.rows:
                 self.history.save_picture(self.folder / "history.png")
+
+    def finish(self):
+        """Write what is for people and other programs: the curve, and the weights alone."""
+        self.draw()
+        with self.nothing_lost():
             model = self.average.module if self.average else self.model
             save(model.state_dict(), self.folder / "model.safetensors")
 

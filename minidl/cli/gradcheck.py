@@ -1,0 +1,111 @@
+"""minidl gradcheck"""
+from typing import Annotated
+
+import typer
+
+
+def gradcheck(
+    model: Annotated[str, typer.Argument(help="A network, to be checked as a whole; without it, every op is.")] = None,
+    mutants: Annotated[bool, typer.Option("--mutants", help="Break every rule in every way: is it noticed?")] = False,
+    source: Annotated[bool, typer.Option("--source", help="Break the lines of the source, one by one; slow.")] = False,
+):
+    """Compare every gradient with finite differences, and prove that a wrong one would be noticed."""
+    if model is not None and (mutants or source):
+        raise ValueError("gradcheck: a network is checked as it is; --mutants and --source break the ops, without one")
+    if model is not None:
+        return check_model(model)
+    if mutants:
+        return check_mutants()
+    if source:
+        return check_source()
+    return check_ops()
+
+
+def check_ops():
+    from minidl.cli.tables import print_table
+    from minidl.gradcheck import check_ops
+    rows = {}
+    for row in working(check_ops(), lambda row: row.op):
+        rows.setdefault(row.op, []).append(row)
+    lines = []
+    for op, calls in rows.items():
+        failed = [row for row in calls if not row.passed]
+        lines.append([op, str(len(calls)), str(max(row.order for row in calls)),
+                      f"{max(row.error for row in calls):.1e}", failed[0].verdict if failed else "pass"])
+    print_table(["op", "calls", "order", "worst error / tolerance", "verdict"], lines)
+    calls = [row for calls in rows.values() for row in calls]
+    return verdict(calls, f"{len(rows)} ops in {len(calls)} calls, gradients of gradients too",
+                   [f"{row.call}: {row.message}" for row in calls if not row.passed])
+
+
+def check_mutants():
+    from minidl.cli.tables import print_table
+    from minidl.gradcheck import check_mutants
+    rows = {}
+    for row in working(check_mutants(), lambda row: row.op):
+        rows.setdefault(row.op, []).append(row)
+    lines = [[op, str(len(of_op)), str(sum(row.killed for row in of_op)), str(sum(row.order == 2 for row in of_op)),
+              "; ".join(sorted({row.exempt for row in of_op if row.exempt}))] for op, of_op in rows.items()]
+    print_table(["op", "mutants", "killed", "only at order 2", "exempt, because"], lines)
+    mutants = [row for of_op in rows.values() for row in of_op if not row.exempt]
+    killed = sum(row.killed for row in mutants)
+    print(f"killed {killed} of {len(mutants)}")
+    for row in mutants:
+        if not row.killed:
+            print(f"survived: {row.op}, input {row.input}, {row.where}: {row.mutation}")
+    return 0 if killed == len(mutants) else 1
+
+
+def check_source():
+    from minidl.gradcheck import check_source
+    killed, survivors = 0, []
+    for row in working(check_source(), lambda row: row.place):
+        killed += row.killed
+        survivors += [] if row.killed else [row]
+    print(f"killed {killed} of {killed + len(survivors)}")
+    for row in survivors:
+        print(f"survived: {row.place}: {row.change}")
+    return 1 if survivors else 0
+
+
+def check_model(name):
+    import architectures
+    import minidl
+    from minidl.cli.tables import print_table
+    from minidl.gradcheck import GradcheckError, gradcheck_model
+    minidl.manual_seed(0)
+    known = architectures.find(name)
+    model = architectures.build(name)
+    images, labels = minidl.randn(4, *known.input_shape), minidl.randint(0, 10, (4,))
+    try:
+        report, message = gradcheck_model(model, (images, labels), name=name), None
+    except GradcheckError as error:
+        report, message = error.report, str(error)
+    print_table(*model_table(report))
+    return verdict(report.checks, f"{name}, {len(report.checks)} gradients of its parameters and input",
+                   [message] if message else [])
+
+
+def model_table(report):
+    """Headings, and a row for every parameter."""
+    rows = [[check.input, f"{check.backprop:.9g}", f"{check.numeric:.9g}", f"{check.error:.1e}", check.verdict]
+            for check in report.checks]
+    return ["parameter", "backprop", "finite differences", "error", "verdict"], rows
+
+
+def verdict(checks, what, failures):
+    """The last line, and the exit status."""
+    for failure in failures:
+        print(failure)
+    print(f"{what}: {f'{len(failures)} WRONG' if failures else 'every gradient is right'}")
+    return 1 if failures else 0
+
+
+def working(rows, name):
+    """The same rows; on a terminal, what is at work is shown meanwhile."""
+    from rich.console import Console
+    console = Console(stderr=True)
+    with console.status("starting") as status:
+        for row in rows:
+            status.update(name(row))
+            yield row

@@ -1,0 +1,21 @@
+"""minidl summary"""
+from typing import Annotated
+
+import typer
+
+
+def summary(
+    model: Annotated[str, typer.Argument(help="A network, such as lenet5.")],
+    size: Annotated[int, typer.Option(min=1, help="Height and width of the image, where it is not the paper's.")] = None,
+):
+    """What every layer of a network makes, costs and sees: shapes, parameters, multiplications, memory."""
+    import architectures
+    from minidl.cli.tables import print_table
+    from minidl.summary import summary as summarised
+    known = architectures.find(model)
+    channels, *image = known.input_shape
+    result = summarised(architectures.build(model), (channels, *([size] * len(image) if size else image)))
+    headings, *rows = result.table()
+    print(f"{model}: {known.paper}, {known.year}")
+    print_table(headings, rows, right=headings[3:])
+    print(result.totals())

@@ -1,0 +1,131 @@
+"""minidl train"""
+import shlex
+import time
+from contextlib import closing, nullcontext
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    model: Annotated[str, typer.Argument(help="A network, such as lenet5.")] = None,
+    data: Annotated[str, typer.Option(help="A data set, or a folder with train/CLASS/ and test/CLASS/.")] = None,
+    recipe: Annotated[str, typer.Option(help="Another recipe than the usual one for network and data.")] = None,
+    epochs: Annotated[int, typer.Option(min=1)] = None,
+    batch_size: Annotated[int, typer.Option(min=1)] = None,
+    optimizer: Annotated[str, typer.Option(help="SGD, RMSprop, Adagrad, Adam or AdamW.")] = None,
+    lr: Annotated[float, typer.Option(min=0, help="The learning rate that the schedule starts from.")] = None,
+    momentum: Annotated[float, typer.Option(min=0, max=1)] = None,
+    weight_decay: Annotated[float, typer.Option(min=0)] = None,
+    accumulate: Annotated[int, typer.Option(min=1, help="So many batches make one update.")] = None,
+    hold_out: Annotated[int, typer.Option(min=0, help="Evaluate on so many training images, held out, instead "
+                                          "of the test images: for choosing settings.")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = None,
+    out: Annotated[Path, typer.Option(help="The folder of this training. [default: runs/MODEL-DATA]")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the training in --out.")] = False,
+    detect_anomaly: Annotated[bool, typer.Option("--detect-anomaly", help="Stop at the op that first makes a NaN "
+                                                 "or Inf, and name it; slower.")] = False,
+):
+    """Train a network on a data set, as its recipe says unless an option says otherwise.
+
+    Ctrl-C saves; --resume goes on, bit for bit. After every epoch the folder has a checkpoint and a table.
+    """
+    flags = {"data": data, "recipe": recipe, "epochs": epochs, "batch_size": batch_size, "optimizer": optimizer,
+             "lr": lr, "momentum": momentum, "weight_decay": weight_decay, "accumulate": accumulate,
+             "hold_out": hold_out, "seed": seed}
+    flags = {name: value for name, value in flags.items() if value is not None}
+    if resume:
+        settings, out = resumed_settings(model, flags, out)
+    elif model is None:
+        raise ValueError("train: which network? For example: minidl train lenet5")
+    else:
+        from minidl.cli.training import folder_for, settings_for
+        settings = settings_for(model, **flags)
+        out = out or folder_for(settings)
+    return run(settings, out, resume, detect_anomaly)
+
+
+def resumed_settings(model, flags, out):
+    """The settings of the training in `out`, which may be told to last longer; and `out`."""
+    from minidl.cli.training import folder_for, settings_for
+    from minidl.train import check_settings, checkpoint_in, read_checkpoint
+    if out is None:
+        if model is None:
+            raise ValueError("train --resume: which training? Its folder is given with --out")
+        out = folder_for(settings_for(model, **flags))
+    path = checkpoint_in(out)
+    saved = read_checkpoint(path)["settings"]
+    given = flags | ({"model": model} if model else {})
+    if "momentum" in given:
+        given["optimizer_options"] = saved["optimizer_options"] | {"momentum": given.pop("momentum")}
+    check_settings(path, saved, saved | given)
+    return saved | given, out
+
+
+def run(settings, out, resume, detect_anomaly):
+    """Train, or go on, and return the exit status."""
+    from minidl.autograd import detect_anomaly as anomaly_mode
+    from minidl.cli.training import run_of
+    run = run_of(settings, out)
+    run.resume() if resume else run.start()
+    show(settings, run)
+    with anomaly_mode() if detect_anomaly else nullcontext():
+        return follow(run, settings, f"minidl train --resume --out {shlex.quote(str(out))}")
+
+
+def follow(run, settings, go_on):
+    """Train to the end, saying how it goes, or until Ctrl-C; the exit status. `go_on` is what to type after that."""
+    from minidl.cli.training import recipe_of
+    from minidl.train import NonFiniteLoss, interruption, watched
+    from minidl.train.progress import clock
+    epochs, start = settings["epochs"], time.monotonic()
+    steps = run.train(epochs, loss=recipe_of(settings).loss, accumulate=settings["accumulate"])
+    steps = watched(steps, run.loader, epochs, accumulate=settings["accumulate"])
+    try:
+        with interruption() as asked, closing(steps):
+            for step in steps:
+                if step.ends_epoch:
+                    print(epoch_line(run.history.rows[-1], epochs, settings), flush=True)
+                if asked():
+                    run.save()
+                    run.draw()
+                    print(f"stopped, and saved in {run.checkpoint}; go on with: {go_on}", flush=True)
+                    return 130
+    except NonFiniteLoss as error:
+        raise NonFiniteLoss(f"{error}. A smaller --lr may help; {go_on} --detect-anomaly names the op") from None
+    run.finish()
+    print(f"done in {clock(time.monotonic() - start)}; in {run.folder} are the learning curve (history.png and .csv) "
+          "and the weights (model.safetensors)")
+    return 0
+
+
+def show(settings, run):
+    """What is trained, on what, and how."""
+    from minidl.cli.training import recipe_of
+    recipe = recipe_of(settings)
+    options = "".join(f", {name} {value}" for name, value in recipe.optimizer_options.items())
+    rows = {
+        "network": f"{recipe.model}, {sum(x.numel() for x in run.model.parameters()):,} parameters",
+        "data": f"{recipe.data}: {len(run.loader.dataset):,} images to train on, {len(run.test_loader.dataset):,} "
+                f"{'held out' if settings['hold_out'] else 'to test'}",
+        "images": ", then ".join(map(str, recipe.train_transform.transforms)),
+        "recipe": f"{recipe.name} ({recipe.source})",
+        "epochs": f"{recipe.epochs} of {len(run.loader):,} batches of {recipe.batch_size}"
+                  + (f", {settings['accumulate']} of them an update" if settings["accumulate"] > 1 else ""),
+        "optimizer": f"{recipe.optimizer}, learning rate {recipe.lr:g}{options}, weight decay {recipe.weight_decay:g}",
+        "schedule": recipe.schedule if isinstance(recipe.schedule, str) else
+                    ", then ".join(f"{rate * recipe.lr / recipe.schedule[0][1]:g} for {epochs} epochs"
+                                 for epochs, rate in recipe.schedule),
+        "seed": str(settings["seed"]),
+        "folder": str(run.folder) + (f", resumed after {run.history.updates:,} updates" if run.history.updates else ""),
+    }
+    for name, value in rows.items():
+        print(f"{name:10} {value}")
+
+
+def epoch_line(row, epochs, settings):
+    test = "held out" if settings["hold_out"] else "test"
+    return (f"epoch {row['epoch']:{len(str(epochs))}}/{epochs}  train loss {row['train_loss']:.4f}, "
+            f"{row['train_top1']:.2%} right  {test} loss {row['test_loss']:.4f}, {row['test_top1']:.2%} right, "
+            f"{row['test_top5']:.2%} in the first five")

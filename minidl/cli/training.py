@@ -1,0 +1,107 @@
+"""From what a person asks for to what is trained: settings, recipe, data, model."""
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+import architectures
+import minidl
+from architectures import recipes
+from minidl import optim
+from minidl.optim.swa_utils import AveragedModel
+from minidl.train import Run
+from minidl.utils.data import DataLoader, Subset, datasets
+from minidl.utils.data.digits import stratified_split
+
+OPTIMIZERS = ("SGD", "RMSprop", "Adagrad", "Adam", "AdamW")
+OF_THE_RECIPE = ("epochs", "batch_size", "optimizer", "optimizer_options", "lr", "weight_decay")
+
+
+def settings_for(model, data=None, recipe=None, *, momentum=None, seed=0, accumulate=1, hold_out=0, **flags):
+    """All settings of a training as plain values: the recipe's, with those that are given in their place.
+
+    data   : None is the recipe's, or else the digits if there is a recipe for them, or else what there is one for
+    recipe : its name; None is the usual one for model and data
+    """
+    architectures.find(model)
+    recipe = recipes.named(recipe) if recipe else recipes.find(model, data or usual_data(model))
+    given = {name: value for name, value in flags.items() if value is not None}
+    if given.get("optimizer", recipe.optimizer) != recipe.optimizer:
+        given["optimizer"] = known_optimizer(given["optimizer"])
+        given["optimizer_options"] = {}
+    settings = {"model": model, "data": data or recipe.data, "recipe": recipe.name,
+                **{name: given.get(name, getattr(recipe, name)) for name in OF_THE_RECIPE},
+                "seed": seed, "accumulate": accumulate, "hold_out": hold_out}
+    if momentum is not None:
+        if settings["optimizer"] not in ("SGD", "RMSprop"):
+            raise ValueError(f"{settings['optimizer']} has no momentum to set; SGD and RMSprop have")
+        settings["optimizer_options"] = settings["optimizer_options"] | {"momentum": momentum}
+    return settings
+
+
+def usual_data(model):
+    known = [recipe.data for recipe in recipes.RECIPES if recipe.model == model]
+    if not known:
+        raise ValueError(f"there is no recipe for {model}; --recipe and --data name the one to use")
+    return "digits" if "digits" in known else known[0]
+
+
+def known_optimizer(name):
+    for known in OPTIMIZERS:
+        if known.lower() == name.lower():
+            return known
+    raise ValueError(f"there is no optimizer {name!r}{architectures.like(name, OPTIMIZERS)}; "
+                     f"there are {', '.join(OPTIMIZERS)}")
+
+
+def recipe_of(settings):
+    """The recipe with the settings in it."""
+    changed = {name: settings[name] for name in ("model", "data", *OF_THE_RECIPE)}
+    return replace(recipes.named(settings["recipe"]), **changed)
+
+
+def data_of(settings):
+    """The training and the test set; with `hold_out`, so many training images are the test set instead."""
+    recipe = recipe_of(settings)
+    train = datasets.load(recipe.data, train=True, transform=recipe.train_transform)
+    if not settings["hold_out"]:
+        return train, datasets.load(recipe.data, train=False, transform=recipe.test_transform)
+    if settings["hold_out"] >= len(train):
+        raise ValueError(f"{recipe.data} has {len(train):,} training images; {settings['hold_out']:,} held out "
+                         "leave none to train on")
+    held_out = stratified_split(train.labels, settings["hold_out"])
+    others = np.setdiff1d(np.arange(len(train)), held_out)
+    same = datasets.load(recipe.data, train=True, transform=recipe.test_transform)
+    return Subset(train, others), Subset(same, held_out)
+
+
+def model_of(settings, dataset):
+    """The network, with as many outputs as the data has classes and as many input channels as its images."""
+    recipe = recipe_of(settings)
+    known = architectures.find(recipe.model).options
+    image, _ = dataset[0]
+    fitting = {"num_classes": len(dataset.classes), "in_channels": len(image)}
+    options = {name: n for name, n in fitting.items() if known.get(name) not in (None, n)} | recipe.options
+    return architectures.build(recipe.model, **options)
+
+
+def loader_of(settings, dataset, **how):
+    return DataLoader(dataset, settings["batch_size"], num_workers=1, **how)
+
+
+def run_of(settings, folder):
+    """Everything that the settings say, made from their seed, as a Run in `folder`."""
+    recipe = recipe_of(settings)
+    train, test = data_of(settings)
+    minidl.manual_seed(settings["seed"])
+    model = model_of(settings, train)
+    optimizer = recipe.optimizer_for(model)
+    loader = loader_of(settings, train, shuffle=True)
+    updates_per_epoch = -(-len(loader) // settings["accumulate"])
+    return Run(folder, settings, model, optimizer, loader, loader_of(settings, test),
+               recipe.scheduler_for(optimizer, updates_per_epoch))
+
+
+def folder_for(settings):
+    """Where a training is kept unless it is told otherwise."""
+    return Path("runs") / f"{settings['model']}-{Path(settings['data']).name}"
