@@ -32,7 +32,7 @@ def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
     """
     if not a < b:
         raise ValueError(f"trunc_normal_: the interval from a={a} to b={b} is empty")
-    from scipy.special import ndtr, ndtri      # here, so that `import minidl` need not wait for it
+    from scipy.special import ndtr, ndtri  # here, so that `import minidl` need not wait for it
     low, high = ndtr((a - mean) / std), ndtr((b - mean) / std)
     u = (generator or minidl.default_generator).uniform(tensor.shape, minidl.float64)
     return tensor.copy_(minidl.as_tensor(mean + std * ndtri(low + u * (high - low)))).clamp_(a, b)

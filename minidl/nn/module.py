@@ -1,5 +1,6 @@
 """Module: what layers and networks are made of; parameters, submodules and a forward."""
 import threading
+from types import NoneType
 from typing import NamedTuple
 
 import minidl
@@ -57,10 +58,8 @@ class Module:
                     args = answer if isinstance(answer, tuple) else (answer,)
             if self._backward_pre_hooks or self._backward_hooks:
                 gates = BackwardHooks(self)
-                y = gates.outputs(self._forward_and_hooks(gates.inputs(args), kwargs))
-            else:
-                y = self._forward_and_hooks(args, kwargs)
-            return y
+                return gates.outputs(self._forward_and_hooks(gates.inputs(args), kwargs))
+            return self._forward_and_hooks(args, kwargs)
         finally:
             calls.pop()
 
@@ -79,7 +78,8 @@ class Module:
 
     @property
     def _buffers(self):
-        return {name: x for name, x in vars(self).items() if name in self._is_persistent and x is not None}
+        buffers = {name: x for name, x in vars(self).items() if name in self._is_persistent}
+        return {name: x for name, x in buffers.items() if x is not None and not isinstance(x, Parameter)}
 
     @property
     def _modules(self):
@@ -88,10 +88,11 @@ class Module:
     def __setattr__(self, name, value):
         if isinstance(value, (Parameter, Module)) and "training" not in vars(self):
             raise AttributeError(f"{type(self).__name__}: call super().__init__() before assigning {name!r}")
-        before = vars(self).get(name)
-        if isinstance(before, Parameter) and not (value is None or isinstance(value, Parameter)):
+        if isinstance(vars(self).get(name), Parameter) and not isinstance(value, (Parameter, NoneType)):
             raise TypeError(f"{type(self).__name__}.{name} is a parameter; a {type(value).__name__} in its "
                             "place would not be trained. Wrap it in nn.Parameter, or copy_ into the old one")
+        if name in vars(self).get("_is_persistent", ()) and not isinstance(value, (Tensor, NoneType)):
+            raise TypeError(f"{type(self).__name__}.{name} is a buffer: a Tensor, not {type(value).__name__}")
         super().__setattr__(name, value)
 
     def register_parameter(self, name, param):
@@ -114,7 +115,7 @@ class Module:
         where = f"{type(self).__name__}: {name!r}"
         if not isinstance(name, str) or name == "" or "." in name:
             raise KeyError(f"{where} cannot be a name: names are strings without dots, and not empty")
-        if hasattr(self, name) and not isinstance(vars(self).get(name, name), (kind, type(None))):
+        if hasattr(self, name) and not isinstance(vars(self).get(name, name), (kind, NoneType)):
             raise KeyError(f"{where} is the name of something else already")
         if value is not None and not isinstance(value, kind):
             raise TypeError(f"{where} should be a {kind.__name__} or None, not {type(value).__name__}")
@@ -160,8 +161,8 @@ class Module:
         for name in target.split(".") if target else []:
             if name not in module._modules:
                 there = ", ".join(module._modules) or "nothing"
-                raise AttributeError(f"{type(self).__name__} has no submodule {target!r}: there is no {name!r} "
-                                     f"in the {type(module).__name__}, which holds {there}")
+                raise AttributeError(f"{type(self).__name__} has no submodule {target!r}: there is no "
+                                     f"{name!r} in the {type(module).__name__}, which holds {there}")
             module = module._modules[name]
         return module
 
@@ -350,7 +351,7 @@ def note_path(error, module):
     inner, path, note = getattr(error, "raised_in", (None, "", None))
     if inner is not None:
         path = join(name_within(module, inner), path)
-    if note is not None:
+    if note in getattr(error, "__notes__", ()):
         error.__notes__.remove(note)
     note = f"in {path or 'forward'} of {type(module).__name__}"
     error.add_note(note)

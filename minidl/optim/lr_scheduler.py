@@ -109,8 +109,8 @@ class LinearLR(LRScheduler):
 
     def __init__(self, optimizer, start_factor=1 / 3, end_factor=1.0, total_iters=5):
         if not 0 < start_factor <= 1 or not 0 <= end_factor <= 1:
-            raise ValueError("LinearLR: start_factor is above 0 and end_factor at least 0, and both are at most "
-                             f"1, not {start_factor} and {end_factor}")
+            raise ValueError("LinearLR: start_factor is above 0 and end_factor at least 0, and both are at "
+                             f"most 1, not {start_factor} and {end_factor}")
         self.start_factor, self.end_factor, self.total_iters = start_factor, end_factor, total_iters
         super().__init__(optimizer)
 

@@ -118,7 +118,7 @@ def test_float64_weights_have_float64_digits():
 
 
 @pytest.mark.parametrize("call, sentence", [
-    (lambda: init.kaiming_normal_(minidl.empty(3)), r"need a weight \(out, in, ...\), not one of shape \(3,\)"),
+    (lambda: init.kaiming_normal_(minidl.empty(3)), r"a weight \(out, in, ...\), not one of shape \(3,\)"),
     (lambda: init.kaiming_normal_(minidl.empty(3, 3), mode="fan"), "mode is \"fan_in\" or .* not 'fan'"),
     (lambda: init.calculate_gain("gelu"), "no gain is known for 'gelu', only for leaky_relu, linear"),
     (lambda: init.eye_(minidl.empty(3)), r"fills matrices, and this tensor has shape \(3,\)"),

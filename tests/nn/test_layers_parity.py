@@ -87,10 +87,10 @@ LOSSES = [
     ("KLDivLoss", {"reduction": "batchmean"}, "probabilities"),
     ("KLDivLoss", {"reduction": "sum", "log_target": True}, "numbers"),
 ]
-# What PyTorch has besides: placement, which Module.to does here; what it has deprecated itself; options unused
+# What PyTorch has besides: placement, which Module.to does here; what it deprecates itself; unused options
 LEFT_OUT = {"device", "dtype", "size_average", "reduce", "_stacklevel", "min_value", "max_value", "max_norm",
-            "out", "norm_type", "scale_grad_by_freq", "sparse", "_weight", "_freeze", "recompute_scale_factor",
-            "antialias"}
+            "norm_type", "scale_grad_by_freq", "sparse", "_weight", "_freeze", "recompute_scale_factor",
+            "antialias", "out"}
 LEFT_OUT_OF = {"MaxPool1d": {"return_indices"}, "mse_loss": {"weight"}, "l1_loss": {"weight"}}
 
 

@@ -126,6 +126,10 @@ def test_a_buffer_may_be_replaced_and_a_missing_one_filled_in_later():
     assert module.state_dict() == {}
     module.mask = minidl.ones(2)
     assert list(module.state_dict()) == ["mask"]
+    with pytest.raises(TypeError, match="Module.mask is a buffer: a Tensor, not ndarray"):
+        module.mask = np.ones(2)
+    module.mask = nn.Parameter(minidl.ones(2))
+    assert list(module.buffers()) == [] and len(list(module.parameters())) == 1
 
 
 def test_a_parameter_requires_grad_and_shares_memory_and_version_with_its_tensor():

@@ -83,8 +83,8 @@ def assert_states_alike(optimizer, reference):
 
 
 @pytest.mark.parametrize("name, settings", [
-    ("SGD", {"momentum": 0.9}), ("RMSprop", {"centered": True, "momentum": 0.5}), ("Adagrad", {"lr_decay": 0.1}),
-    ("Adam", {"amsgrad": True}), ("AdamW", {})])
+    ("SGD", {"momentum": 0.9}), ("RMSprop", {"centered": True, "momentum": 0.5}),
+    ("Adagrad", {"lr_decay": 0.1}), ("Adam", {"amsgrad": True}), ("AdamW", {})])
 def test_training_begun_in_pytorch_continues_here(name, settings, rng):
     ours, optimizer, theirs, reference = both(name, settings, rng)
     for _ in range(5):
@@ -101,7 +101,8 @@ NOT_OURS = {"foreach", "differentiable", "fused", "capturable", "decoupled_weigh
 
 
 def arguments(cls):
-    return [(name, p.default) for name, p in inspect.signature(cls).parameters.items() if name not in NOT_OURS]
+    parameters = inspect.signature(cls).parameters.items()
+    return [(name, p.default) for name, p in parameters if name not in NOT_OURS]
 
 
 def rates(optimizer):
@@ -204,7 +205,8 @@ def test_reducing_on_a_plateau_is_pytorchs(settings, rng):
         assert ours.get_last_lr() == theirs.get_last_lr() and ours.num_bad_epochs == theirs.num_bad_epochs
 
 
-@pytest.mark.parametrize("name", sorted({name for name, _ in SCHEDULES}) + ["SequentialLR", "ReduceLROnPlateau"])
+@pytest.mark.parametrize("name", [*sorted({name for name, _ in SCHEDULES}), "SequentialLR",
+                                  "ReduceLROnPlateau"])
 def test_schedules_take_pytorchs_arguments(name):
     assert arguments(getattr(ours_lr, name)) == arguments(getattr(theirs_lr, name))
 
