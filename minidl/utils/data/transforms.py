@@ -191,20 +191,23 @@ def affine(images, angle, scale, shift, fill=0.0):
     The colour of a new pixel is looked up where that pixel came from: the inverse map, about the centre.
     """
     N, C, H, W = images.shape
-    y, x = np.mgrid[:H, :W].reshape(2, 1, H, W) - np.array([H - 1, W - 1]).reshape(2, 1, 1, 1) / 2
-    angle, scale, right, down = (value.reshape(N, 1, 1) for value in (angle, scale, *shift.T))
-    x, y = x - right, y - down
-    x, y = ((np.cos(angle) * x - np.sin(angle) * y) / scale + (W - 1) / 2,
-            (np.sin(angle) * x + np.cos(angle) * y) / scale + (H - 1) / 2)
-    x, y = np.clip(x, -1, W), np.clip(y, -1, H)            # further out it is the fill all the same
-    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
-    a, b = (part[..., None].astype(images.dtype) for part in (x - left, y - top))     # (N, H, W, 1)
-    around = np.pad(images, ((0, 0), (0, 0), (1, 2), (1, 2)), constant_values=fill).transpose(0, 2, 3, 1)
-    n = np.arange(N).reshape(N, 1, 1)
-    pixel = lambda dy, dx: around[n, top + 1 + dy, left + 1 + dx]                           # (N, H, W, C)
+    kind = images.dtype
+    angle, scale, right, down = (value.astype(kind).reshape(N, 1, 1) for value in (angle, scale, *shift.T))
+    middle_y, middle_x = kind.type((H - 1) / 2), kind.type((W - 1) / 2)
+    y = np.arange(H, dtype=kind)[:, None] - middle_y - down                                 # (N, H, 1)
+    x = np.arange(W, dtype=kind) - middle_x - right                                         # (N, 1, W)
+    cos, sin = np.cos(angle) / scale, np.sin(angle) / scale
+    y, x = sin * x + cos * y + middle_y, cos * x - sin * y + middle_x                       # (N, H, W)
+    y, x = np.clip(y, -1, H), np.clip(x, -1, W)            # further out it is the fill all the same
+    top, left = np.floor(y), np.floor(x)
+    b, a = (y - top)[:, None], (x - left)[:, None]         # (N, 1, H, W): how far below and to the right
+    around = np.pad(images, ((0, 0), (0, 0), (1, 2), (1, 2)), constant_values=fill)
+    plane = np.arange(N * C).reshape(N, C, 1, 1) * ((H + 3) * (W + 3))
+    corner = ((top.astype(int) + 1) * (W + 3) + left.astype(int) + 1)[:, None] + plane       # (N, C, H, W)
+    pixel = lambda dy, dx: around.ravel().take(corner + (dy * (W + 3) + dx))                 # (N, C, H, W)
     upper = (1 - a) * pixel(0, 0) + a * pixel(0, 1)
     lower = (1 - a) * pixel(1, 0) + a * pixel(1, 1)
-    return np.ascontiguousarray(((1 - b) * upper + b * lower).transpose(0, 3, 1, 2))
+    return (1 - b) * upper + b * lower
 
 
 @dataclass
