@@ -280,6 +280,8 @@ CONVENTIONS = [
 VALUES = [
     *[Case(name, ties(3, 4), ties(4)) for name in ("eq", "ne", "lt", "le", "gt", "ge")],
     *[Case(name, mask(3, 4), mask(4)) for name in ("logical_and", "logical_or")], Case("logical_not", mask(3)),
+    *[Case(name, ints(8, 3, 4), ints(8, 4)) for name in ("bitwise_and", "bitwise_or", "bitwise_xor")],
+    Case("bitwise_not", ints(8, 3)),
     *[Case(name, x(3, 4)) for name in ("isnan", "isinf", "isfinite", "sign", "floor", "ceil", "round")],
     Case("floor_divide", x(3, 4), away(4)),
     Case("argmax", distinct(3, 4)), Case("argmax", distinct(3, 4), 1, True), Case("argmin", distinct(3, 4), 0),

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from minidl.op import Elementwise
 
 __all__ = [
-    "ceil", "eq", "floor", "floor_divide", "ge", "gt", "isfinite", "isinf", "isnan", "le", "logical_and", "logical_not",
-    "logical_or", "lt", "ne", "round", "sign",
+    "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "ceil", "eq", "floor", "floor_divide", "ge", "gt",
+    "isfinite", "isinf", "isnan", "le", "logical_and", "logical_not", "logical_or", "lt", "ne", "round", "sign",
 ]
 
 
@@ -30,6 +30,10 @@ def ge(input, other): return Untracked("greater_equal")(input, other)
 def isnan(input): return Untracked("isnan")(input)
 def isinf(input): return Untracked("isinf")(input)
 def isfinite(input): return Untracked("isfinite")(input)
+def bitwise_and(input, other): return Untracked("bitwise_and")(input, other)
+def bitwise_or(input, other): return Untracked("bitwise_or")(input, other)
+def bitwise_xor(input, other): return Untracked("bitwise_xor")(input, other)
+def bitwise_not(input): return Untracked("bitwise_not")(input)
 def logical_and(input, other): return Untracked("logical_and")(input, other)
 def logical_or(input, other): return Untracked("logical_or")(input, other)
 def logical_not(input): return Untracked("logical_not")(input)
