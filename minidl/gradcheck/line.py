@@ -25,7 +25,7 @@ class Measurement(NamedTuple):
 
     error = property(lambda self: abs(self.numeric - self.backprop))
     agrees = property(lambda self: self.error <= self.tolerance)
-    is_zero = property(lambda self: max(self.reach, abs(self.backprop)) <= self.noise)
+    is_zero = property(lambda self: self.reach <= self.noise and abs(self.backprop) <= 1e-2 * self.noise)
     is_sharp = property(lambda self: self.tolerance <= SHARP * max(abs(self.numeric), abs(self.backprop)))
     is_bent = property(lambda self: self.jump > max(1e-3 * self.reach, 2 * self.noise))
 
@@ -76,9 +76,9 @@ class Line:
         for a, b in (first, fine), (fine, finest), (coarse, first):          # they agree, but not with backprop
             if not a.agrees and b.error > b.jump and abs(a.numeric - b.numeric) < 0.1 * min(a.error, b.error):
                 return "wrong", a
-        for m in self.seen:
-            if m.agrees and (m.is_sharp or m.is_zero):
-                return ("zero" if m.is_zero else "pass"), m
+        for verdict, m in [*[("pass", m) for m in self.seen], ("zero", coarse)]:
+            if m.agrees and (m.is_sharp if verdict == "pass" else m.is_zero):
+                return verdict, m
         return ("blind" if first.agrees and first.noise <= SHARP * first.reach else "noise"), first
 
     def measure_rounding(self):
