@@ -1,7 +1,8 @@
 """Arithmetic and the functions of one number: forward on arrays, backward on arrays or tensors."""
 from dataclasses import dataclass
 
-from minidl.dtypes import get_default_dtype, category
+from minidl.dtypes import category, get_default_dtype, result_type
+from minidl.kernels import kernels_for
 from minidl.op import Elementwise, Op
 from minidl.ops.comparison import floor_divide, sign
 
@@ -361,6 +362,9 @@ def clamp(input, min=None, max=None):
 
 def where(condition, input, other):
     """`input` where the condition (bool) holds, `other` elsewhere; all three broadcast."""
+    if not hasattr(input, "dtype") and not hasattr(other, "dtype"):
+        k = kernels_for(getattr(condition, "array", condition))
+        input = k.full((), input, dtype=result_type(input, other))
     return Where()(condition, input, other)
 
 
