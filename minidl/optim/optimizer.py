@@ -111,8 +111,12 @@ class Optimizer:
         state = {}
         for i, saved in state_dict["state"].items():
             p = place[int(i)]                            # JSON makes "0" of the key 0
-            state[p] = {name: restored(self, name, value, p) for name, value in saved.items()}
+            state[p] = {name: restored(self, name, value, p) for name, value in saved.items()
+                        if value is not None}            # PyTorch's for a momentum not yet there
         for group in groups:
+            if unknown := self.defaults.keys() - group.keys():
+                raise ValueError(f"{self}: the state dict says nothing about {', '.join(sorted(unknown))}; "
+                                 "is it another optimizer's?")
             self.check(group)
         self.state = state
         for group, saved in zip(self.param_groups, groups):

@@ -302,6 +302,8 @@ def test_a_state_dict_that_does_not_fit_changes_nothing():
         optimizer.load_state_dict(trained(2, 3, 1).state_dict())
     with pytest.raises(ValueError, match=r"momentum_buffer has shape \(4,\) .* but its parameter \(3,\)"):
         optimizer.load_state_dict(trained(2, 4).state_dict())
+    with pytest.raises(ValueError, match="nothing about dampening, momentum, nesterov; is it another"):
+        optimizer.load_state_dict(optim.Adam([parameter(1.0), parameter(1.0)]).state_dict())
     wrong = trained(2, 3).state_dict()
     wrong["param_groups"][0]["lr"] = -1
     with pytest.raises(ValueError, match="SGD: lr is a number"):
