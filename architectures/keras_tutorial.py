@@ -1,8 +1,8 @@
 """Two small networks of Keras tutorials: convolutions with ReLU and max pooling, no padding, two full layers.
 
-F. Chollet. Deep Learning with Python. Manning, 2017. Section 5.1, "Introduction to convnets": `keras_mnist_cnn`
-(93,322 parameters; the TensorFlow tutorial "Convolutional Neural Network" has the same layers for CIFAR-10).
-`keras_cifar100_cnn` (325,956) is its smaller sister, which circulates in tutorials without an author.
+F. Chollet. Deep Learning with Python. Manning, 2017. Section 5.1, "Introduction to convnets", has
+`keras_mnist_cnn`; TensorFlow's tutorial "Convolutional Neural Network" has the same layers for CIFAR-10.
+`keras_cifar100_cnn` circulates in tutorials without an author.
 
 No departures; the softmax is part of the loss. First values as in Keras: Glorot's uniform ones, biases 0.
 """
@@ -26,7 +26,7 @@ class KerasMnistCnn(nn.Module):
         x = F.relu(self.conv1(x))                               # (N, 32, 26, 26)
         x = F.max_pool2d(x, 2)                                  # (N, 32, 13, 13)
         x = F.relu(self.conv2(x))                               # (N, 64, 11, 11)
-        x = F.max_pool2d(x, 2)                                  # (N, 64,  5,  5), the last row and column unseen
+        x = F.max_pool2d(x, 2)                                  # (N, 64,  5,  5), edges unseen
         x = F.relu(self.conv3(x))                               # (N, 64,  3,  3)
         x = F.relu(self.dense1(x.flatten(1)))                   # (N, 64)
         return self.dense2(x)                                   # (N, 10)
@@ -47,7 +47,7 @@ class KerasCifar100Cnn(nn.Module):
         x = F.relu(self.conv1(x))                               # (N, 16, 30, 30)
         x = F.max_pool2d(x, 2)                                  # (N, 16, 15, 15)
         x = F.relu(self.conv2(x))                               # (N, 32, 13, 13)
-        x = F.max_pool2d(x, 2)                                  # (N, 32,  6,  6), the last row and column unseen
+        x = F.max_pool2d(x, 2)                                  # (N, 32,  6,  6), edges unseen
         x = F.relu(self.dense1(x.flatten(1)))                   # (N, 256)
         return self.dense2(x)                                   # (N, 100)
 

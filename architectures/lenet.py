@@ -4,11 +4,12 @@ Y. LeCun, L. Bottou, Y. Bengio, P. Haffner. Gradient-based learning applied to d
 Proceedings of the IEEE 86(11), 2278-2324, November 1998. Section II.B, figure 2, appendix A.
 
 Departures. `lenet5` is the simplification that everybody knows: plain averages in place of the trainable
-subsampling, every map of C3 connected to every map of S2, tanh, a linear output with softmax. In
-`lenet5_1998` the scores are the negated penalties y_i of equation 7, so that the highest wins, as everywhere
-here. Its bitmaps are read off the small figure 3, in the reading that circulates on the web; single dots may
-be wrong. The paper does not give the j of equation 9. Neither network is trained with the paper's stochastic
-diagonal Levenberg-Marquardt method (appendix C), but with momentum.
+subsampling, every map of C3 connected to every map of S2, tanh, a linear output with softmax. It starts from
+the weights of another paper by the same authors, because momentum makes little of this one's
+(docs/lenet5.md has numbers). `lenet5_1998` is as published, but for its scores, which are minus the penalties
+y_i of equation 7, so that here, too, the highest wins. Its bitmaps are read off the small figure 3 the way
+that circulates on the web; single dots may be wrong. The paper does not give the j of equation 9. Neither
+network is trained with the paper's stochastic diagonal Levenberg-Marquardt method (appendix C).
 """
 import minidl
 from minidl import nn
@@ -20,7 +21,7 @@ ACTIVATIONS = {"tanh": F.tanh, "relu": F.relu}
 class LeNet5(nn.Module):
     """Convolution and averaging, twice, then three full layers: (N, in_channels, 32, 32) -> (N, num_classes).
 
-    C5 is a convolution, though on 32 x 32 images its maps are single numbers: the paper says why, section VII.
+    C5 is a convolution, though its maps are single numbers: on larger images they are not, says the paper.
     """
 
     def __init__(self, num_classes=10, in_channels=1, activation="tanh"):
@@ -33,7 +34,7 @@ class LeNet5(nn.Module):
         self.c5 = nn.Conv2d(16, 120, 5)
         self.f6 = nn.Linear(120, 84)
         self.output = nn.Linear(84, num_classes)
-        self.apply(init_)
+        self.apply(init_by_root_)
 
     def forward(self, x):                                       # (N,   1, 32, 32)
         f = ACTIVATIONS[self.activation]
@@ -47,11 +48,11 @@ class LeNet5(nn.Module):
 
 
 class LeNet5Of1998(nn.Module):
-    """The published network, 60,000 parameters: (N, 1, 32, 32) -> (N, 10), minus the penalties of the digits."""
+    """The published network, (N, in_channels, 32, 32) -> (N, 10): minus the penalties of the ten digits."""
 
-    def __init__(self):
+    def __init__(self, in_channels=1):
         super().__init__()
-        self.c1 = nn.Conv2d(1, 6, 5)
+        self.c1 = nn.Conv2d(in_channels, 6, 5)
         self.s2 = Subsampling(6)
         self.c3 = SparseConv2d(TABLE_1, 5)
         self.s4 = Subsampling(16)
@@ -71,7 +72,7 @@ class LeNet5Of1998(nn.Module):
 
 
 def squash(a):
-    """Equation 6, A tanh(S a): A = 1.7159 and S = 2/3 make f(1) = 1 and f(-1) = -1, the points of largest curvature."""
+    """Equation 6, A tanh(S a); with A = 1.7159 and S = 2/3, f(1) = 1 and f(-1) = -1, where it is most curved."""
     return 1.7159 * F.tanh(2 / 3 * a)
 
 
@@ -128,20 +129,20 @@ class SparseConv2d(nn.Module):
 
 
 class RadialBasis(nn.Module):
-    """Equation 7: y_i = sum_j (x_j - w_ij)^2, how far x (N, 84) is from the centres w (10, 84); returns -y (N, 10)."""
+    """Equation 7: y_i = sum_j (x_j - w_ij)^2 for x (N, 84) and centres w (10, 84); returns -y (N, 10)."""
 
     def __init__(self, centres):
         super().__init__()
         self.register_buffer("centres", centres)
 
     def forward(self, x):
-        w = self.centres                                        # (x - w)^2 = x^2 - 2 x w + w^2, one matrix product
-        y = (x * x).sum(1, keepdim=True) - 2 * F.linear(x, w) + (w * w).sum(1)
+        w = self.centres
+        y = (x * x).sum(1, keepdim=True) - 2 * F.linear(x, w) + (w * w).sum(1)      # x² - 2 x w + w²
         return -y
 
 
 def mean_penalty(scores, labels):
-    """Equation 8, the mean of the right classes' penalties. scores (N, 10) are minus the penalties, labels (N,)."""
+    """Equation 8: the right classes' mean penalty. scores (N, 10) are minus the penalties, labels (N,)."""
     return -scores.gather(1, labels.unsqueeze(1)).mean()
 
 
@@ -158,7 +159,7 @@ def map_criterion(scores, labels, j=1.0):
 def init_(module):
     """Appendix A: uniform in ±2.4 / fan-in, biases too.
 
-    The deviation of a unit's sum grows with the fan-in, not with its root, because the inputs are correlated.
+    The deviation of a unit's sum then grows with the fan-in, as it does where the inputs are correlated.
     """
     if isinstance(module, (nn.Conv2d, nn.Linear)):
         fan_in = module.weight[0].numel()
@@ -170,6 +171,16 @@ def init_(module):
 
 def uniform_(x, fan_in):
     nn.init.uniform_(x, -2.4 / fan_in, 2.4 / fan_in)
+
+
+def init_by_root_(module):
+    """Standard deviation 1 / sqrt(fan-in), biases 0, for inputs that are not correlated.
+
+    LeCun, Bottou, Orr, Müller. Efficient BackProp. In Neural Networks: Tricks of the Trade, 1998. Equation 16.
+    """
+    if isinstance(module, (nn.Conv2d, nn.Linear)):
+        nn.init.kaiming_uniform_(module.weight, nonlinearity="linear")
+        nn.init.zeros_(module.bias)
 
 
 # Table I: the maps of S2 that each map of C3 reads. Three neighbours, four neighbours, four with a gap, all.
@@ -209,6 +220,9 @@ def lenet5(num_classes=10, in_channels=1, activation="tanh"):
     return LeNet5(num_classes, in_channels, activation)
 
 
-def lenet5_1998():
+def lenet5_1998(num_classes=10, in_channels=1):
     """60,000 parameters; to be trained with `map_criterion` or `mean_penalty`."""
-    return LeNet5Of1998()
+    if num_classes != 10:
+        raise ValueError(f"lenet5_1998: its output layer is drawings of the ten digits, so there can be no "
+                         f"{num_classes} classes; lenet5 has any number")
+    return LeNet5Of1998(in_channels)
