@@ -7,18 +7,19 @@ import numpy as np
 import pytest
 
 import minidl.kernels
-from minidl.kernels import KERNEL_SETS, cpu, kernels_for, reference, use_kernels
+from minidl.kernels import cpu, kernels_for, reference, use_kernels
 from minidl.kernels.cpu.jit import jit
 
 
 def functions(kernels):
-    return {name: f for name, f in vars(kernels).items() if inspect.isfunction(f) and not name.startswith("_")}
+    return {name: f for name, f in vars(kernels).items() if callable(f) and not name.startswith("_")}
 
 
 def test_the_sets_have_the_same_functions_with_the_same_arguments():
     assert functions(cpu).keys() == functions(reference).keys()
     for name, f in functions(reference).items():
-        assert inspect.signature(functions(cpu)[name]) == inspect.signature(f), name
+        if inspect.isfunction(f):
+            assert inspect.signature(functions(cpu)[name]) == inspect.signature(f), name
 
 
 def test_the_first_array_chooses_and_numbers_have_no_say(monkeypatch):
