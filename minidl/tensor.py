@@ -43,6 +43,7 @@ class Tensor:
         if isinstance(data, Tensor):
             data = data.array
         self.array = data if is_array(data) else minidl.creation.as_array(data)
+        minidl.dtypes.category(self.array.dtype)         # an error for what is no number
         self.op, self.grad, self.name = None, None, name
         self.version, self.view_at = Version(), None
         self.hooks, self.retains_grad = None, False

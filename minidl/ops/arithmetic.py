@@ -343,9 +343,7 @@ def pow(input, exponent):
     """input ^ exponent; the exponent may be a number or a tensor."""
     if hasattr(exponent, "dtype"):
         return Pow()(input, exponent)
-    if isinstance(exponent, float) and category(input.dtype) < 2:
-        input = cast(input, get_default_dtype())
-    return Power(exponent)(input)
+    return Power(exponent)(cast(input, result_type(input, exponent)))
 
 
 def clamp(input, min=None, max=None):
