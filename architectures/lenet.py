@@ -72,7 +72,7 @@ class LeNet5Of1998(nn.Module):
 
 
 def squash(a):
-    """Equation 6, A tanh(S a); with A = 1.7159 and S = 2/3, f(1) = 1 and f(-1) = -1, where it is most curved."""
+    """Equation 6, A tanh(S a); with A = 1.7159 and S = 2/3, f(1) = 1 and f(-1) = -1, its sharpest bends."""
     return 1.7159 * F.tanh(2 / 3 * a)
 
 
@@ -124,7 +124,7 @@ class SparseConv2d(nn.Module):
         for i, maps in enumerate(self.table):
             fan_in = len(maps) * self.weight[0].numel()
             uniform_(self.weight[first:first + len(maps)], fan_in)
-            uniform_(self.bias[i], fan_in)
+            uniform_(self.bias[i:i + 1], fan_in)
             first += len(maps)
 
 
@@ -176,7 +176,7 @@ def uniform_(x, fan_in):
 def init_by_root_(module):
     """Standard deviation 1 / sqrt(fan-in), biases 0, for inputs that are not correlated.
 
-    LeCun, Bottou, Orr, Müller. Efficient BackProp. In Neural Networks: Tricks of the Trade, 1998. Equation 16.
+    LeCun, Bottou, Orr, Müller. Efficient BackProp. Neural Networks: Tricks of the Trade, 1998. Equation 16.
     """
     if isinstance(module, (nn.Conv2d, nn.Linear)):
         nn.init.kaiming_uniform_(module.weight, nonlinearity="linear")

@@ -86,7 +86,8 @@ class Recipe:
 LENET5_DIGITS = Recipe(
     "lenet5_digits", "lenet5", "digits", "chosen by cross-validation on the 1,347 training images",
     epochs=15, batch_size=32, lr=0.05, optimizer_options={"momentum": 0.9}, schedule="cosine",
-    prepare=(ToFloat(), Resize(32)), augment=(RandomAffine(10, (0.06, 0.06)),), normalize=Normalize(0.3063, 0.3766))
+    prepare=(ToFloat(), Resize(32)), augment=(RandomAffine(10, (0.06, 0.06)),),
+    normalize=Normalize(0.3063, 0.3766))
 
 LENET5_MNIST = Recipe(
     "lenet5_mnist", "lenet5", "mnist", "chosen on 5,000 held-out training images",
@@ -94,8 +95,9 @@ LENET5_MNIST = Recipe(
     prepare=(ToFloat(), Pad(2)), augment=(RandomAffine(10, (0.06, 0.06), (0.9, 1.1)),),
     normalize=Normalize(0.1307, 0.3081))
 
-MISQUOTED = ("the schedule is what courses quote for LeNet-5, a misquotation of the paper's 0.0005, 0.0002, 0.0001, "
-             "0.00005, 0.00001, which are global rates for a diagonal Levenberg-Marquardt step; the rest is ")
+MISQUOTED = ("the schedule is what courses quote for LeNet-5, a misquotation of the paper's 0.0005, 0.0002, "
+             "0.0001, 0.00005, 0.00001, which are global rates for a diagonal Levenberg-Marquardt step; "
+             "the rest is ")
 
 RECIPES = (
     LENET5_DIGITS,
