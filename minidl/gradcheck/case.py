@@ -14,14 +14,14 @@ class Draw:
     kind: str
     shape: tuple
     limit: int = 0
-
-    is_input = property(lambda self: self.kind not in CONSTANTS, doc="Has it a gradient?")
+    constant: bool = False   # has it no gradient?
 
     def __call__(self, rng):
         return KINDS[self.kind](rng, self.shape, self.limit)
 
     def __repr__(self):
-        return f"{self.kind}{self.shape}".replace(",)", ")")
+        text = f"{self.kind}{self.shape}".replace(",)", ")")
+        return f"const({text})" if self.constant and self.kind not in ("ints", "mask") else text
 
 
 def without_ties(rng, shape, _):
@@ -41,20 +41,20 @@ def with_zeros(rng, shape, _):
 
 KINDS = {
     "x": lambda rng, shape, _: rng.standard_normal(shape),
-    "const": lambda rng, shape, _: rng.standard_normal(shape),
-    "away": lambda rng, shape, _: rng.uniform(0.3, 1.5, shape) * rng.choice([-1, 1], shape),           # from 0
+    "away": lambda rng, shape, _: rng.uniform(0.3, 1.5, shape) * rng.choice([-1, 1], shape),       # from 0
     "wide": lambda rng, shape, _: rng.uniform(-8, 8, shape),
+    "huge": lambda rng, shape, _: 800 + rng.standard_normal(shape),                                # e^x overflows
     "positive": lambda rng, shape, _: rng.uniform(0.5, 2, shape),
-    "weights": lambda rng, shape, _: rng.uniform(0.5, 2, shape),                                       # positive const
     "unit": lambda rng, shape, _: rng.uniform(0.1, 0.9, shape),
     "probabilities": lambda rng, shape, _: rng.dirichlet(np.ones(shape[1]), shape[0]),
     "distinct": without_ties,
+    "falling": lambda rng, shape, _: -np.sort(-without_ties(rng, shape, _), None).reshape(shape),
     "zeros_in": with_zeros,
     "ties": lambda rng, shape, _: rng.integers(-1, 2, shape).astype(float),
+    "bits": lambda rng, shape, _: rng.integers(0, 2, shape).astype(float),
     "ints": lambda rng, shape, limit: rng.integers(0, limit, shape),
     "mask": lambda rng, shape, _: rng.random(shape) < 0.5,
 }
-CONSTANTS = "const", "weights", "ints", "mask"
 
 
 class Case:
@@ -62,13 +62,12 @@ class Case:
 
     function : its name in minidl.ops and in torch, torch.nn.functional or torch.Tensor; or any function of tensors
     torch    : what to call there instead; None where PyTorch has nothing like it
-    kink     : its gradient is a convention here, not a limit: it is compared with PyTorch's, not with differences
     seeded   : it draws random numbers, so the default generator is seeded before every call
     """
 
-    def __init__(self, function, *args, torch="the same", kink=False, seeded=False, **kwargs):
+    def __init__(self, function, *args, torch="the same", seeded=False, **kwargs):
         self.function, self.args, self.kwargs = function, args, kwargs
-        self.torch, self.kink, self.seeded = torch, kink, seeded
+        self.torch, self.seeded = torch, seeded
         self.name = function if isinstance(function, str) else function.__name__
         words = [repr(a) for a in args] + [f"{key}={value!r}" for key, value in kwargs.items()]
         self.text = f"{self.name}({', '.join(words)})"
@@ -78,7 +77,7 @@ class Case:
 
     def inputs(self, dtype=np.float64):
         """The arrays whose gradients are checked."""
-        return [x for x, draw in self.drawn(dtype) if draw.is_input]
+        return [x for x, draw in self.drawn(dtype) if not draw.constant]
 
     def drawn(self, dtype):
         rng = np.random.default_rng(zlib.crc32(self.text.encode()))
@@ -110,7 +109,7 @@ class Case:
 
         def call(*inputs):
             inputs = iter(inputs)
-            values = iter([next(inputs) if draw.is_input else as_tensor(x.copy()) for x, draw in drawn])
+            values = iter([as_tensor(x.copy()) if draw.constant else next(inputs) for x, draw in drawn])
             return f(*filled(self.args, values), **filled(self.kwargs, values))
         return call
 

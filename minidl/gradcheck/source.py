@@ -1,0 +1,253 @@
+"""A second suite of mutants: the lines of the gradients in ops/ and kernels/, changed one by one.
+
+Where mutants.py breaks what a rule answers, this breaks how it computes: an operator, a constant, a comparison, a term
+that is dropped, a statement that is left out. Kernels written for Numba run as the plain Python that they are.
+"""
+import ast
+import contextlib
+import copy
+import inspect
+import pkgutil
+import re
+import signal
+import sys
+import time
+from importlib import import_module
+from typing import NamedTuple
+
+import numpy as np
+
+import minidl
+from minidl.gradcheck.check import gradcheck, outputs
+from minidl.gradcheck.mutants import replaced
+from minidl.gradcheck.table import all_cases
+from minidl.kernels import use_kernels
+from minidl.kernels.cpu import columns
+from minidl.kernels.reference import convolution as reference_convolution
+
+MUTATED = re.compile("backward|gradient|definition|col2im|scatter|spill|window|outside")
+PACKAGES = {"minidl.ops": "reference", "minidl.kernels.reference": "reference", "minidl.kernels.cpu": "cpu"}
+SECONDS = 10                 # for one gradcheck; an endless loop is noticed, too
+
+SWAPS = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.Pow: ast.Mult,
+         ast.Mod: ast.Add, ast.FloorDiv: ast.Mult, ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd, ast.And: ast.Or,
+         ast.Or: ast.And, ast.Gt: ast.Lt, ast.Lt: ast.Gt, ast.GtE: ast.Lt, ast.LtE: ast.Gt, ast.Eq: ast.NotEq,
+         ast.NotEq: ast.Eq, ast.Is: ast.IsNot, ast.IsNot: ast.Is}
+NAMES = {"sum": "mean", "mean": "sum", "max": "min", "min": "max", "square": "abs"}
+
+EQUIVALENT = {}
+
+
+class Row(NamedTuple):
+    """One changed line, and the call whose gradcheck failed for it; None if it survived."""
+    place: str
+    change: str
+    killed_by: str | None
+    exempt: str | None
+    seconds: float
+
+    killed = property(lambda self: self.killed_by is not None)
+
+
+def check_source(sample=None, seed=0, packages=PACKAGES):
+    """A Row for every change of a line, or for a random `sample` of them, one after the other."""
+    for package in packages:
+        functions = list(functions_of(package))
+        with use_kernels(PACKAGES[package]), interpreted(), small_blocks():
+            covering = cases_that_run({f.__code__ for _, _, f in functions})
+            mutants = [(place, f, mutant) for place, tree, f in functions for mutant in changes(tree)]
+            if sample is not None:
+                chosen = np.random.default_rng(seed).permutation(len(mutants))[:sample // len(packages)]
+                mutants = [mutants[i] for i in sorted(chosen)]
+            for place, f, (line, change, tree) in mutants:
+                yield tried(place, line, change, f, tree, covering[f.__code__])
+
+
+def tried(place, line, change, f, tree, cases):
+    start, killer, code = time.perf_counter(), None, f.__code__
+    f.__code__ = compiled(tree, f)
+    try:
+        killer = next((repr(case) for case in cases if fails(case)), None)
+    finally:
+        f.__code__ = code
+    exempt = None if killer else EQUIVALENT.get((place.split(": ")[1], change))
+    return Row(f"{place}, line {line}", change, killer, exempt, time.perf_counter() - start)
+
+
+def fails(case):
+    try:
+        with time_limit(SECONDS), np.errstate(all="ignore"):
+            gradcheck(case.in_minidl(), *case.inputs(), order=2, directions=1, explain=False)
+            return definition_differs(case)
+    except Exception:              # whatever the change leads to: a wrong gradient, a wrong shape, no end
+        return True
+    return False
+
+
+def definition_differs(case):
+    """No gradient tells whether a definition is off by a constant; its values do."""
+    xs = [minidl.Tensor(x) for x in case.inputs()]
+    kernel = outputs(case.in_minidl()(*xs))
+    with minidl.mode(elementary=True):
+        definition = outputs(case.in_minidl()(*xs))
+    return not all(np.allclose(a.array, b.array, rtol=1e-9, atol=1e-11) for a, b in zip(kernel, definition))
+
+
+def cases_that_run(codes):
+    """code of a function -> the calls of the table that run it in a gradcheck to second order, the quickest first."""
+    found = {code: [] for code in codes}
+    for _, case in all_cases():
+        ran, start = set(), time.perf_counter()
+        sys.setprofile(lambda frame, event, _, ran=ran: ran.add(frame.f_code) if frame.f_code in codes else None)
+        try:
+            gradcheck(case.in_minidl(), *case.inputs(), order=2, directions=1, name=repr(case))
+        finally:
+            sys.setprofile(None)
+        for code in ran:
+            found[code].append((time.perf_counter() - start, len(found[code]), case))
+    return {code: [case for *_, case in sorted(cases)] for code, cases in found.items()}
+
+
+# ---- the functions
+
+
+def functions_of(package):
+    """(place, syntax tree, function) of every function to be changed in the files of a package."""
+    for info in pkgutil.iter_modules(import_module(package).__path__):
+        module = import_module(f"{package}.{info.name}")
+        for node in ast.parse(inspect.getsource(module)).body:
+            owner, nodes = (getattr(module, node.name), node.body) if isinstance(node, ast.ClassDef) else (module, [node])
+            for node in nodes:
+                if (isinstance(node, ast.FunctionDef) and MUTATED.search(node.name) and node.name in vars(owner)
+                        and node.name not in getattr(owner, "__all__", ())):
+                    path = f"{module.__name__.removeprefix('minidl.').replace('.', '/')}.py"
+                    name = node.name if owner is module else f"{owner.__name__}.{node.name}"
+                    yield f"{path}: {name}", node, plain(vars(owner)[node.name])
+
+
+def plain(f):
+    """The Python function behind a kernel, compiled or waiting to be."""
+    return getattr(f, "py_func", getattr(f, "function", f))
+
+
+@contextlib.contextmanager
+def interpreted():
+    """Kernels written for Numba run as plain Python, so that their code can be exchanged."""
+    before = []
+    for info in pkgutil.iter_modules(import_module("minidl.kernels.cpu").__path__):
+        names = vars(import_module(f"minidl.kernels.cpu.{info.name}"))
+        for name, f in list(names.items()):
+            if hasattr(f, "py_func") or type(f).__name__ == "Kernel" or name == "prange":
+                before.append((names, name, f))
+                names[name] = range if name == "prange" else plain(f)
+    try:
+        yield
+    finally:
+        for names, name, f in before:
+            names[name] = f
+
+
+@contextlib.contextmanager
+def small_blocks():
+    """Convolutions work on a few rows or images at a time, as they do on images larger than those of the table."""
+    with replaced(reference_convolution, "CHUNK_BYTES", 1), replaced(columns, "CACHE", 500), replaced(columns, "PRODUCT", 1):
+        yield
+
+
+# ---- the changes
+
+
+def changes(function):
+    """(line, what changed, the changed tree) for every change of a function's tree."""
+    for path, node in nodes_below(function):
+        for new in instead_of(node):
+            if new is not None and ast.dump(new) == ast.dump(node):
+                continue
+            new = ast.copy_location(new or ast.Pass(), node)
+            yield node.lineno, f"{text(node)} -> {text(new)}", with_node(function, path, new)
+
+
+def text(node):
+    """One line of Python; of an `if`, that is its head."""
+    return ast.unparse(ast.fix_missing_locations(node)).partition("\n")[0]
+
+
+def instead_of(node):
+    """What could stand in a node's place by mistake; None: nothing at all."""
+    if isinstance(node, ast.BinOp):
+        if type(node.op) in SWAPS:
+            yield ast.BinOp(node.left, SWAPS[type(node.op)](), node.right)
+        if isinstance(node.op, (ast.Add, ast.Sub, ast.Mult)):
+            yield node.left
+            yield node.right
+    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.Not)):
+        yield node.operand
+    elif isinstance(node, ast.BoolOp):
+        yield ast.BoolOp(SWAPS[type(node.op)](), node.values)
+    elif isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in SWAPS:
+        yield ast.Compare(node.left, [SWAPS[type(node.ops[0])]()], node.comparators)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, (bool, int, float)):
+        value = node.value
+        yield ast.Constant(not value if isinstance(value, bool) else value + 1 if isinstance(value, int) else value * 1.01 or 0.01)
+    elif isinstance(node, ast.AugAssign):
+        yield None
+        yield ast.Assign([node.target], node.value)
+        yield ast.AugAssign(node.target, SWAPS[type(node.op)](), node.value)
+    elif isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant):
+        yield None
+    elif isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple) and len(node.value.elts) > 1:
+        first, second, *rest = node.value.elts
+        yield ast.Return(ast.Tuple([second, first, *rest], ast.Load()))
+    elif isinstance(node, ast.IfExp):
+        yield ast.IfExp(ast.UnaryOp(ast.Not(), node.test), node.body, node.orelse)
+    elif isinstance(node, ast.If):
+        yield ast.If(ast.UnaryOp(ast.Not(), node.test), node.body, node.orelse)
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in NAMES:
+        yield ast.Call(ast.Name(NAMES[node.func.id], ast.Load()), node.args, node.keywords)
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in NAMES:
+        yield ast.Call(ast.Attribute(node.func.value, NAMES[node.func.attr], ast.Load()), node.args, node.keywords)
+
+
+def nodes_below(node, path=()):
+    if isinstance(node, ast.UnaryOp) and isinstance(node.operand, ast.Constant):
+        return                             # -1 is a number to lose its sign, and no 1 to become a 2
+    for field, value in ast.iter_fields(node):
+        if field in ("args", "decorator_list") and not path:
+            continue                       # the signature: defaults are the caller's
+        for i, child in enumerate(value) if isinstance(value, list) else ((None, value),):
+            if isinstance(child, ast.AST):
+                yield (*path, (field, i)), child
+                yield from nodes_below(child, (*path, (field, i)))
+
+
+def with_node(tree, path, new):
+    tree = node = copy.deepcopy(tree)
+    *way, (field, i) = path
+    for step, j in way:
+        node = getattr(node, step) if j is None else getattr(node, step)[j]
+    if i is None:
+        setattr(node, field, new)
+    else:
+        getattr(node, field)[i] = new
+    return tree
+
+
+def compiled(tree, f):
+    """The code of the function that `tree` defines, with f's globals."""
+    tree.decorator_list = []
+    names = dict(f.__globals__)
+    exec(compile(ast.fix_missing_locations(ast.Module([tree], [])), "<mutant>", "exec"), names)
+    return names[tree.name].__code__
+
+
+@contextlib.contextmanager
+def time_limit(seconds):
+    def stop(*_):
+        raise TimeoutError
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
