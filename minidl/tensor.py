@@ -1,6 +1,7 @@
 """Tensor: an array, its gradient, and the op that made it."""
 import copy
 import weakref
+from numbers import Number
 
 import numpy as np
 
@@ -115,6 +116,7 @@ class Tensor:
         array = other.array if isinstance(other, Tensor) else other
         if array.shape != self.shape or array.dtype != self.dtype:
             raise ValueError(f"x.data = y: y is {array.dtype} {array.shape}, but x is {self.dtype} {self.shape}")
+        self.version.bump("x.data = ...")        # for rules that wait to read the old numbers
         self.array, self.version = array, other.version if isinstance(other, Tensor) else Version()
 
     def detach(self):
@@ -218,6 +220,9 @@ class Tensor:
     def _write(self, op_name, compute):
         """x <- compute(x), in x's own memory; the graph then knows x as what `compute` made of it."""
         before = self.alias()
+        if not self.array.flags.writeable:
+            raise RuntimeError(f"{op_name}: this tensor of shape {self.shape} cannot be written to, because it was "
+                               "expanded (several of its elements are one in memory) or is read-only; clone it")
         if Mode.recording and self.requires_grad and self.op is None:
             raise RuntimeError(f"{op_name}: a leaf that requires grad cannot be changed in place while ops are "
                                f"recorded; do it under minidl.no_grad() (shape {self.shape})")
@@ -294,8 +299,8 @@ class Tensor:
     def __matmul__(self, other): return minidl.ops.matmul(self, other)
     def __rmatmul__(self, other): return minidl.ops.matmul(other, self)
     def __getitem__(self, index): return minidl.ops.getitem(self, index)
-    def __eq__(self, other): return minidl.ops.eq(self, other)
-    def __ne__(self, other): return minidl.ops.ne(self, other)
+    def __eq__(self, other): return minidl.ops.eq(self, other) if is_operand(other) else NotImplemented
+    def __ne__(self, other): return minidl.ops.ne(self, other) if is_operand(other) else NotImplemented
     def __lt__(self, other): return minidl.ops.lt(self, other)
     def __le__(self, other): return minidl.ops.le(self, other)
     def __gt__(self, other): return minidl.ops.gt(self, other)
@@ -432,6 +437,11 @@ def of(array):
     y.op = y.grad = y.view_at = y.hooks = None
     y.name, y._requires_grad, y.retains_grad, y.version = "", False, False, Version()
     return y
+
+
+def is_operand(x):
+    """Can a tensor be compared with x? With None or a list it cannot, and equals neither."""
+    return isinstance(x, (Tensor, Number)) or is_array(x)
 
 
 def unpack(sizes):

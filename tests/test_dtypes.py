@@ -60,7 +60,7 @@ def test_promotion_is_pytorchs_over_all_pairs(name):
 
 
 @pytest.mark.parametrize("f, dtype", [
-    (lambda: minidl.tensor([1, 2]) * 0.5, "float32"),                        # a Python float makes integers float
+    (lambda: minidl.tensor([1, 2]) * 0.5, "float32"),              # a Python float makes integers float
     (lambda: minidl.tensor([1, 2]) / 2, "float32"),
     (lambda: minidl.tensor([1, 2]) * 2, "int64"),
     (lambda: minidl.tensor([True]) + 1, "int64"),

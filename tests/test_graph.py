@@ -1,4 +1,4 @@
-"""The walk back: every node once, in order, with the full gradient, and nothing changed behind anyone's back."""
+"""The walk back: every node once, in order, with the full gradient, and nothing changed behind your back."""
 import gc
 import sys
 import weakref
@@ -15,7 +15,8 @@ from minidl.op import FREED, Outline
 
 
 def leaf(*shape, seed=0, dtype=np.float64):
-    return minidl.Tensor(np.asarray(np.random.default_rng(seed).standard_normal(shape), dtype), requires_grad=True)
+    numbers = np.random.default_rng(seed).standard_normal(shape)
+    return minidl.Tensor(np.asarray(numbers, dtype), requires_grad=True)
 
 
 def close(a, b, rtol=1e-12):
@@ -317,7 +318,7 @@ def faulty(answer, **attributes):
 
 def test_a_gradient_of_the_wrong_shape_names_the_op():
     y = faulty(lambda gy, y, a, b: (gy, gy[:2]))(leaf(3), leaf(3))
-    with pytest.raises(ValueError, match=r"Faulty\(\).backward gave a gradient of shape \(2,\) to an input of shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"Faulty\(\).backward gave a gradient of shape \(2,\) to an input of"):
         y.sum().backward()
 
 
@@ -645,7 +646,8 @@ def test_a_gradient_penalty_trains():
 
     gw, = grad(penalty(w), w)
     u, h = np.random.default_rng(3).standard_normal(w.shape), 1e-6
-    difference = (penalty(leaf_of(w.array + h * u)).item() - penalty(leaf_of(w.array - h * u)).item()) / (2 * h)
+    up, down = penalty(leaf_of(w.array + h * u)), penalty(leaf_of(w.array - h * u))
+    difference = (up - down).item() / (2 * h)
     np.testing.assert_allclose((gw.array * u).sum(), difference, rtol=1e-7)
 
 
@@ -789,9 +791,8 @@ def test_activations_are_freed_on_the_way(no_gc):
     steps = backprop(y)
     next(steps), next(steps)
     assert array() is not None
-    for step in steps:
-        pass
-    del steps, step
+    assert len(list(steps)) == 1
+    del steps
     assert array() is None and kept() is None
 
 

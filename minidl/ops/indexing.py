@@ -1,10 +1,10 @@
 """Reading by index, and the gradients that are added back where they were read."""
 from dataclasses import dataclass, field
 
-from minidl.kernels import kernels_for
+from minidl.kernels import is_array, kernels_for
 from minidl.op import Op
 from minidl.ops.arithmetic import cast, where
-from minidl.ops.shape import dimension, sum_to
+from minidl.ops.shape import dimension, reshape, sum_to
 from minidl.tensor import Tensor
 
 __all__ = ["embedding", "gather", "getitem", "index_select", "masked_fill", "one_hot", "scatter_add", "setitem"]
@@ -17,7 +17,10 @@ class GetItem(Op):
     view = True
 
     def forward(self, k, x):
-        return x[self.index]
+        y = x[self.index]
+        if not is_array(y):                      # NumPy reads a single number out of x; with "..." it gives a view
+            y = x[(*self.index, ...) if isinstance(self.index, tuple) else (self.index, ...)]
+        return y
 
     def backward(self, gy, y, x):
         return GetItemGradient(self.index, x.shape)(gy)
@@ -86,8 +89,9 @@ def getitem(input, index):
 
 def setitem(input, index, value):
     """A copy of `input` with `value` at the index; what `x[index] = value` writes back into x."""
-    if isinstance(value, Tensor):
-        value = cast(value, input.dtype)
+    if hasattr(value, "dtype"):
+        ones = next((i for i, n in enumerate(value.shape) if n != 1), value.ndim)
+        value = reshape(cast(value, input.dtype), value.shape[ones:])          # x[1, 2] = y of shape (1,)
     return SetItem(plain(index))(input, value)
 
 

@@ -237,8 +237,8 @@ def repeat(input, repeats):
         raise ValueError(f"repeat: {len(repeats)} repeats for the {input.ndim} dimensions of shape {input.shape}")
     shape = (1,) * lead + input.shape
     twice = reshape(input, [m for n in shape for m in (1, n)])
-    return reshape(expand(twice, [m for r, n in zip(repeats, shape) for m in (r, n)]),
-                   [r * n for r, n in zip(repeats, shape)])
+    copies = clone(expand(twice, [m for r, n in zip(repeats, shape) for m in (r, n)]))
+    return reshape(copies, [r * n for r, n in zip(repeats, shape)])
 
 
 def pad(input, pad, mode="constant", value=None):
