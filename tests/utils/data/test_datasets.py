@@ -11,6 +11,7 @@ from PIL import Image
 from minidl.utils.data import DataError, DataLoader, picture_grid
 from minidl.utils.data.datasets import DATASETS, describe, fetch, info, load
 from minidl.utils.data.fetch import DebianPackage, NpmPackage
+from minidl.utils.data.pictures import as_picture
 
 MNIST_TRAIN_COUNTS = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
 MNIST_TEST_COUNTS = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
@@ -105,7 +106,15 @@ def test_a_picture_grid_shows_the_images(tmp_path):
     grid = np.asarray(Image.open(tmp_path / "grid.png").convert("L"))
     assert grid.shape[1] == 480 and 350 < grid.shape[0] < 550
     assert grid[0, 0] == 255 and (grid < 30).mean() > 0.05 and (grid > 230).mean() > 0.3
-    picture_grid(data.with_transform(lambda images, rng: images / 64.0 - 2), tmp_path / "spread.png")
+
+
+def test_a_picture_is_drawn_as_it_is_or_from_its_lowest_to_its_highest():
+    draw = lambda *values: as_picture(np.array([[values]])).ravel().tolist()
+    assert draw(0.25, 0.75) == [0.25, 0.75]
+    assert draw(-1.0, 0.0, 1.0) == draw(1.0, 1.5, 2.0) == [0, 0.5, 1]
+    assert draw(-0.5, 0.0, 0.5) == [0, 0.5, 1] and draw(3.0, 3.0) == [0, 0]
+    assert as_picture(np.full((3, 2, 4), 51, np.uint8)).shape == (2, 4, 3)
+    assert as_picture(np.full((1, 2, 4), 51, np.uint8)).tolist() == [[0.2] * 4] * 2
 
 
 def test_cifar_is_loaded_from_its_files(tmp_path, monkeypatch):

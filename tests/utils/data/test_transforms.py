@@ -173,14 +173,26 @@ def test_scale_and_shift_are_scipys_affine_transform():
 
 def test_random_affine_draws_within_its_ranges():
     """A spot in the middle goes as far as the shift may take it, and its light is the square of the scale."""
-    image = np.zeros((1, 41, 41), np.float32)
-    image[0, 18:23, 18:23] = 1
+    image = np.zeros((1, 51, 31), np.float32)
+    image[0, 23:28, 13:18] = 1
     images = np.repeat(image[None], 500, 0)
     y = RandomAffine(translate=(0.2, 0.1), scale=(0.5, 2.0))(images, np.random.default_rng(0))[:, 0]
     light = y.sum((1, 2))
-    down, right = ((y * grid).sum((1, 2)) / light - 20 for grid in np.mgrid[:41, :41])
-    assert 7.5 < abs(right).max() < 8.4 and 3.7 < abs(down).max() < 4.3         # 0.2 and 0.1 of 41
-    assert 0.15 < light.min() / 25 < 0.3 and 3.5 < light.max() / 25 < 4.1        # 1/4 and 4
+    down, right = ((y * grid).sum((1, 2)) / light - middle
+                   for grid, middle in zip(np.mgrid[:51, :31], (25, 15), strict=True))
+    for shift, most in (right, 0.2 * 31), (down, 0.1 * 51):
+        assert 0.9 * most < shift.max() < most + 0.1 and -most - 0.1 < shift.min() < -0.9 * most
+    assert 0.15 < light.min() / 25 < 0.3 and 3.5 < light.max() / 25 < 4.1          # 1/4 and 4
+
+
+def test_a_rotation_goes_either_way_up_to_its_degrees():
+    """Where the light of a bar to the right of the middle goes says by how much it was turned."""
+    image = np.zeros((1, 41, 41), np.float32)
+    image[0, 19:22, 30:36] = 1
+    y = RandomRotation(30)(np.repeat(image[None], 500, 0), np.random.default_rng(0))[:, 0]
+    down, right = ((y * (grid - 20)).sum((1, 2)) for grid in np.mgrid[:41, :41])
+    degrees = np.rad2deg(np.arctan2(-down, right))
+    assert 28 < degrees.max() < 31 and -31 < degrees.min() < -28 and abs(degrees.mean()) < 4
 
 
 def test_outside_a_turned_picture_is_the_fill():
