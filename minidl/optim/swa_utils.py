@@ -32,10 +32,14 @@ class AveragedModel(Module):
     def update_parameters(self, model):
         """Take the model's present parameters into the average; after each step of the optimizer."""
         decay = self.decay if self.n_averaged.item() else 0.0
-        for average, x in zip(self.module.parameters(), model.parameters(), strict=True):
+        mine, new = list(self.module.parameters()), list(model.parameters())
+        if [p.shape for p in mine] != [p.shape for p in new]:
+            raise ValueError(f"AveragedModel: this {type(model).__name__} has other parameters than the model that "
+                             "was copied")
+        for average, x in zip(mine, new):
             average.array *= decay
             average.array += (1 - decay) * x.array
             average.version.bump("update_parameters")
-        for average, x in zip(self.module.buffers(), model.buffers(), strict=True):
+        for average, x in zip(self.module.buffers(), model.buffers()):
             average.copy_(x)
         self.n_averaged.add_(1)

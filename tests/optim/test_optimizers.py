@@ -238,12 +238,20 @@ def test_groups_have_settings_of_their_own():
     (lambda p: optim.SGD([p], momentum=1, dampening=0.1, nesterov=True), ValueError, "SGD: nesterov needs"),
     (lambda p: optim.Adam([p], betas=(0.9, 1)), ValueError, r"Adam: betas are two numbers .* not \(0.9, 1\)"),
     (lambda p: optim.AdamW([p], eps=-1e-8), ValueError, "AdamW: eps is a number"),
+    (lambda p: optim.RMSprop([p], lr=-1), ValueError, "RMSprop: lr is a number"),
     (lambda p: optim.RMSprop([p], alpha=1.1), ValueError, "RMSprop: alpha is a number from 0 to 1, not 1.1"),
     (lambda p: optim.Adagrad([p], lr_decay=-1), ValueError, "Adagrad: lr_decay is a number"),
 ])
 def test_what_cannot_be_is_refused_with_a_sentence(make, error, sentence):
     with pytest.raises(error, match=sentence):
         make(parameter(1.0))
+
+
+def test_settings_at_their_bounds_are_accepted():
+    p = parameter(1.0)
+    optim.SGD([p], lr=0, momentum=0, weight_decay=0)
+    optim.RMSprop([p], alpha=1)
+    optim.Adam([p], betas=(0, 0), eps=0)
 
 
 # ---- the state, out and in

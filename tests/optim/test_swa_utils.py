@@ -41,6 +41,31 @@ def test_an_average_continues_from_its_state_dict():
     np.testing.assert_array_equal(*weights)
 
 
+def test_the_change_is_counted_as_one_in_place():
+    model = nn.Linear(2, 2)
+    average = AveragedModel(model)
+    y = average(minidl.ones(1, 2, requires_grad=True)).sum()
+    average.update_parameters(model)
+    with pytest.raises(RuntimeError, match="update_parameters has changed it in place"):
+        y.backward()
+
+
+@pytest.mark.parametrize("other", [nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), nn.Linear(2, 2, bias=False)])
+def test_another_architecture_is_refused(other):
+    with pytest.raises(ValueError, match="this .* has other parameters than the model that was copied"):
+        AveragedModel(nn.Linear(2, 2)).update_parameters(other)
+
+
+def test_decays_of_zero_and_one_are_the_last_and_the_first():
+    for decay, wanted in (0, 3.0), (1, 1.0):
+        model = nn.Linear(1, 1, bias=False)
+        average = AveragedModel(model, decay)
+        for value in 1.0, 2.0, 3.0:
+            nn.init.constant_(model.weight, value)
+            average.update_parameters(model)
+        assert average.module.weight.item() == wanted
+
+
 def test_a_decay_beyond_one_is_refused():
     with pytest.raises(ValueError, match="AveragedModel: decay is a number from 0 to 1, not 1.1"):
         AveragedModel(nn.Linear(1, 1), 1.1)
