@@ -36,12 +36,13 @@ class Fused(Op):
     def gradient_of_definition(self, gy, *xs):
         """The gradients once more, from the definition, and themselves differentiable.
 
-        Each slot gets a name of its own, so that a tensor in two slots receives two contributions.
+        Each slot gets a name of its own, so that a tensor in two slots receives two contributions; there the
+        walk ends, for what lies behind is not this op's.
         """
-        slots = [minidl.ops.alias(x) if needs_grad(x) and wanted else of(x) if is_array(x) else x
-                 for x, wanted in zip(xs, self.wanted)]
+        slots = [minidl.ops.alias(x) if needs_grad(x) else of(x) if is_array(x) else x for x in xs]
         asked = [x for x, wanted in zip(slots, self.wanted) if wanted]
-        found = iter(grad(self.definition(*slots), asked, gy, create_graph=True, allow_unused=True))
+        found = iter(grad(self.definition(*slots), asked, gy, create_graph=True, allow_unused=True,
+                          end=[x for x in slots if needs_grad(x)]))
         return [next(found) if wanted else None for wanted in self.wanted]
 
     def gradient(self, k, gy, *arrays):

@@ -44,19 +44,19 @@ def backprop(outputs, gradient=None, *, retain_graph=None, create_graph=False):
             node.release()
 
 
-def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, allow_unused=False):
+def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, allow_unused=False, *, end=()):
     """The gradients of `outputs` (weighted by `grad_outputs`) in each of `inputs`, as a tuple of tensors.
 
     Any tensor of the graph may be asked for, also one that was computed from another; only nodes that
     lead to one of them are walked, and no leaf's `.grad` is touched. An input that the outputs do not
-    depend on is an error, or None with `allow_unused`.
+    depend on is an error, or None with `allow_unused`. The walk does not go behind the tensors in `end`.
     """
     outputs, gradients = paired(outputs, grad_outputs)
     inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     for i, x in enumerate(inputs):
         if not x.requires_grad:
             raise RuntimeError(f"grad: input {i} of shape {x.shape} requires no grad")
-    walk = Walk(outputs, gradients, create_graph)
+    walk = Walk(outputs, gradients, create_graph, end)
     retain_graph = create_graph if retain_graph is None else retain_graph
     asked = {x.node for x in inputs}
     leading = walk.nodes_that_lead_to(asked)
@@ -78,9 +78,9 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
 class Walk:
     """Nodes with their full gradients, each after all nodes that use its result."""
 
-    def __init__(self, outputs, gradients, create_graph):
+    def __init__(self, outputs, gradients, create_graph, end=()):
         self.create_graph = create_graph
-        self.order = topological_order([y.node for y in outputs])
+        self.order = topological_order([y.node for y in outputs], {x.node for x in end})
         self.grads = {}
         for y, gy in zip(outputs, gradients, strict=True):
             self.add(y.node, gy if create_graph else gy.array)
@@ -139,8 +139,8 @@ class Walk:
         return leading
 
 
-def topological_order(nodes):
-    """All nodes that `nodes` were computed from, each after the nodes of its inputs."""
+def topological_order(nodes, end=()):
+    """All nodes that `nodes` were computed from, each after the nodes of its inputs; none behind those in `end`."""
     order, seen, stack = [], set(), list(nodes)
     while stack:
         node = stack.pop()
@@ -149,7 +149,7 @@ def topological_order(nodes):
         elif node not in seen:
             seen.add(node)
             stack += [node, None]
-            if isinstance(node, Op):
+            if isinstance(node, Op) and node not in end:
                 if node.edges is FREED:
                     raise RuntimeError(f"{node} was walked before and its memory freed; to walk a graph again, or "
                                        "from a second output, give the first walk retain_graph=True")
