@@ -1,6 +1,8 @@
 """The command `minidl`: what goes wrong is one line and exit status 2."""
 import errno
+import os
 import sys
+import warnings
 
 # What a person can get wrong arrives as one of these, with a sentence. Anything else is a mistake in minidl.
 EXPECTED = (ValueError, TypeError, RuntimeError, ArithmeticError, OSError, MemoryError)
@@ -13,12 +15,13 @@ def main(args=None):
     args = [arg for arg in args if arg != "--debug"]
     from minidl.cli.app import app
     try:
+        warnings.simplefilter("ignore", RuntimeWarning)       # NumPy's, of overflow; the loss will tell
         return app(args, prog_name="minidl", standalone_mode=False) or 0
     except KeyboardInterrupt:
         print("minidl: stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:                       # `minidl data list | head`
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
         if debug:

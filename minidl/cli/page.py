@@ -58,7 +58,7 @@ def curve(rows, width=640, height=330):
     low = min([e for of_part in errors.values() for e in of_part if e > 0], default=0.001)
     lines = [e for e in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1) if e <= 1]
     floor = max([e for e in lines if e <= low], default=0.001)                  # no error at all is drawn here
-    ceiling = min(e for e in lines if e >= max(map(max, errors.values())))
+    ceiling = min(e for e in lines if e > floor and e >= max(map(max, errors.values())))
     x = lambda epoch: left + (width - left - right) * (epoch - 1) / max(len(rows) - 1, 1)
     y = lambda e: top + (height - top - bottom) * math.log(ceiling / max(e, floor)) / math.log(ceiling / floor)
     parts = [f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="learning curve">']

@@ -29,7 +29,7 @@ def save(obj, path):
     from minidl.utils.data.files import replacing
     arrays = {}
     tree = json.dumps(outline(obj, "", arrays))
-    content = serialize(arrays, {"minidl": tree, "crc32": checksum(tree, arrays)})
+    content = serialize(arrays, {"minidl": f"{checksum(tree, arrays)} {tree}"})     # one entry: they have no order
     with replacing(Path(path)) as file:
         file.write(content)
 
@@ -50,10 +50,11 @@ def load(path):
         raise CheckpointError(f"{path}: holds numbers of a type that is not known here ({error})") from None
     if "minidl" not in metadata:
         return {name: from_numpy(array) for name, array in arrays.items()}
-    if metadata.get("crc32") != checksum(metadata["minidl"], arrays):
+    crc32, _, tree = metadata["minidl"].partition(" ")
+    if crc32 != checksum(tree, arrays):
         raise CheckpointError(f"{path}: is damaged: its checksum is not that of its content")
     try:
-        return filled(json.loads(metadata["minidl"]), arrays)
+        return filled(json.loads(tree), arrays)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise CheckpointError(f"{path}: was not written by minidl: its metadata makes no sense") from None
 
@@ -85,8 +86,8 @@ def outline(obj, name, arrays):
     if isinstance(obj, (list, tuple)):
         values = [outline(value, inside(i), arrays) for i, value in enumerate(obj)]
         return values if isinstance(obj, list) else {TUPLE: values}
-    raise TypeError(f"save: {name or 'the object'} is a {type(obj).__name__}; tensors, arrays, numbers, strings and "
-                    "None can be saved, and dicts, lists and tuples of them (of a module, its state_dict())")
+    raise TypeError(f"save: {name or 'the object'} is a {type(obj).__name__}; tensors, arrays, numbers, strings "
+                    "and None can be saved, in dicts, lists and tuples (of a module, its state_dict())")
 
 
 def filled(tree, arrays):

@@ -79,7 +79,7 @@ class Run:
                     self.save()
                 yield step
         except NonFiniteLoss as error:
-            raise NonFiniteLoss(f"{error}; {self.whole()} is from before") from None
+            raise NonFiniteLoss(f"{error}; {self.whole()}") from None
 
     def save(self):
         """Write the checkpoint and the history."""

@@ -1,0 +1,181 @@
+"""What the commands do when all is well."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from minidl.cli import main
+from minidl.interop import load
+from minidl.train import read_checkpoint
+
+TINY = ["train", "lenet5", "--data", "mnist", "--batch-size", "32"]
+
+
+def minidl(*args, **how):
+    return subprocess.run([sys.executable, "-m", "minidl", *map(str, args)], capture_output=True, text=True, **how)
+
+
+def test_help_answers_without_loading_what_only_training_needs():
+    code = ("import sys, minidl.cli; status = minidl.cli.main(['--help']);"
+            "heavy = {'numba', 'matplotlib', 'scipy', 'architectures', 'minidl.nn', 'minidl.train', 'torch'};"
+            "sys.exit(f'loaded: {heavy & set(sys.modules)}' if heavy & set(sys.modules) else status)")
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    for command in ("demo", "train", "evaluate", "gradcheck", "summary", "data"):
+        assert f"\n  {command} " in result.stdout
+
+
+def test_train_shows_its_settings_and_leaves_everything_in_the_folder(tmp_path, capsys):
+    out = tmp_path / "run"
+    assert main([*TINY, "--epochs", "2", "--lr", "0.02", "--momentum", "0.8", "--seed", "7", "--out", str(out)]) == 0
+    text = capsys.readouterr().out
+    assert "lenet5, 61,706 parameters" in text and "120 images to train on, 50 to test" in text
+    assert "learning rate 0.02, momentum 0.8" in text and "\nseed       7" in text
+    assert text.count("\nepoch ") == 2 and "epoch 2/2" in text
+    settings = json.loads((out / "settings.json").read_text())
+    assert (settings["lr"], settings["seed"], settings["optimizer_options"]["momentum"]) == (0.02, 7, 0.8)
+    assert sorted(os.listdir(out)) == ["checkpoint.safetensors", "history.csv", "history.png", "model.safetensors",
+                                       "settings.json"]
+    assert len((out / "history.csv").read_text().splitlines()) == 3
+    assert load(out / "model.safetensors")["c1.weight"].shape == (6, 1, 5, 5)
+
+
+def test_evaluate_finds_what_the_last_epoch_found(tmp_path, capsys):
+    out = tmp_path / "run"
+    main([*TINY, "--epochs", "1", "--out", str(out)])
+    row = read_checkpoint(out / "checkpoint.safetensors")["history"]["rows"][-1]
+    capsys.readouterr()
+    for path in (out, out / "checkpoint.safetensors"):
+        assert main(["evaluate", str(path)]) == 0
+        text = capsys.readouterr().out
+        assert f"loss {row['test_loss']:.4f}, {row['test_top1']:.2%} right" in text and "50 images of mnist" in text
+
+
+def test_held_out_images_are_neither_trained_on_nor_test_images(tmp_path, capsys):
+    main([*TINY, "--epochs", "1", "--hold-out", "30", "--out", str(tmp_path / "run")])
+    text = capsys.readouterr().out
+    assert "90 images to train on, 30 held out" in text and "held out loss" in text
+    from minidl.cli.training import data_of, settings_for
+    train, held_out = data_of(settings_for("lenet5", "digits", hold_out=300))
+    assert len(np.intersect1d(train.indices, held_out.indices)) == 0
+    assert sorted([*train.indices, *held_out.indices]) == list(range(1347))
+    counts = np.bincount(held_out.dataset.labels[held_out.indices])
+    assert counts.min() >= 28 and counts.max() <= 31                        # each digit has its share
+
+
+def test_ctrl_c_saves_and_the_resumed_training_ends_as_one_without_a_stop(tmp_path):
+    how = [*TINY, "--epochs", "9", "--seed", "3"]
+    process = subprocess.Popen([sys.executable, "-m", "minidl", *how, "--out", "run"], cwd=tmp_path, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    said = []
+    while not (said and said[-1].startswith("epoch 2/9")):
+        said.append(process.stdout.readline())
+        assert said[-1], process.communicate()[1]
+    process.send_signal(signal.SIGINT)
+    rest, error = process.communicate(timeout=60)
+    assert process.returncode == 130 and error == ""
+    assert rest.splitlines()[-1].endswith("go on with: minidl train --resume --out run")
+    stopped = read_checkpoint(tmp_path / "run" / "checkpoint.safetensors")["history"]
+    assert 2 <= len(stopped["rows"]) < 9
+
+    resumed = minidl("train", "--resume", "--out", "run", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    assert f"resumed after {stopped['updates']:,} updates" in resumed.stdout
+    straight = minidl(*how, "--out", "straight", cwd=tmp_path)
+    assert straight.returncode == 0, straight.stderr
+    for file in ("history.csv", "model.safetensors", "checkpoint.safetensors"):
+        assert (tmp_path / "run" / file).read_bytes() == (tmp_path / "straight" / file).read_bytes(), file
+
+
+def test_a_finished_training_can_be_made_longer(tmp_path, capsys):
+    out = str(tmp_path / "run")
+    main([*TINY, "--epochs", "1", "--out", out])
+    assert main(["train", "--resume", "--out", out, "--epochs", "2"]) == 0
+    assert len((tmp_path / "run" / "history.csv").read_text().splitlines()) == 3
+    assert main(["train", "lenet5", "--data", "mnist", "--resume", "--out", out]) == 0     # nothing is left to do
+    assert len((tmp_path / "run" / "history.csv").read_text().splitlines()) == 3
+
+
+def test_summary_prints_the_table_and_the_totals(capsys):
+    assert main(["summary", "lenet5"]) == 0
+    text = capsys.readouterr().out
+    assert "61,706 parameters" in text and "416,520 MACs" in text and "Gradient-based learning" in text
+    assert next(line for line in text.splitlines() if " c3 " in f" {line} ").split() == [
+        "c3", "Conv2d", "16x10x10", "2,416", "240,000", "14x14", "6.2", "KiB", "58.6", "KiB"]
+
+
+def test_gradcheck_of_a_network_prints_a_verdict_for_every_parameter(capsys):
+    assert main(["gradcheck", "lenet5"]) == 0
+    text = capsys.readouterr().out
+    assert text.count(" pass") == 11 and "every gradient is right" in text
+
+
+def test_gradcheck_of_a_wrong_gradient_says_so_and_fails(capsys, monkeypatch):
+    from minidl.ops.arithmetic import Tanh
+    rule = Tanh.backward
+    monkeypatch.setattr(Tanh, "backward", lambda self, gy, y, x: 1.01 * rule(self, gy, y, x))
+    assert main(["gradcheck", "lenet5"]) == 1
+    assert "WRONG" in capsys.readouterr().out
+
+
+def test_gradcheck_of_all_ops_prints_a_row_for_each(capsys):
+    assert main(["gradcheck"]) == 0
+    text = capsys.readouterr().out
+    assert "every gradient is right" in text
+    for op in ("Conv2d", "MaxPool2d", "BatchNorm", "LocalResponseNorm", "MatMul"):
+        assert any(line.split()[:1] == [op] for line in text.splitlines()), op
+
+
+def test_gradcheck_mutants_prints_how_many_were_killed(capsys, monkeypatch):
+    import minidl.gradcheck
+    check = minidl.gradcheck.check_mutants
+    monkeypatch.setattr(minidl.gradcheck, "check_mutants", lambda: check(["Tanh", "Mul"]))
+    assert main(["gradcheck", "--mutants"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1].split()
+    assert last[0] == "killed" and last[1] == last[3] and int(last[1]) > 20
+
+
+def test_data_list_names_every_set_and_where_it_is(capsys):
+    assert main(["data", "list"]) == 0
+    text = capsys.readouterr().out
+    for name in ("digits", "mnist", "fashion-mnist", "cifar10", "cifar100"):
+        assert f" {name} " in text
+
+
+def test_data_show_draws_a_picture(tmp_path, capsys):
+    assert main(["data", "show", "digits", "--test", "--out", str(tmp_path / "a" / "digits.png")]) == 0
+    assert (tmp_path / "a" / "digits.png").read_bytes().startswith(b"\x89PNG")
+    assert "450 images" in capsys.readouterr().out
+
+
+def test_data_fetch_of_what_is_there_says_so(capsys):
+    assert main(["data", "fetch", "digits"]) == 0
+    assert "comes with minidl" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_training_is_shown_by_a_bar_on_a_terminal_and_by_lines_elsewhere(terminal):
+    from io import StringIO
+
+    from rich.console import Console
+
+    from minidl.train import TrainStep, watched
+    console = Console(file=StringIO(), force_terminal=terminal, width=100, _environ={})
+    steps = [TrainStep(epoch, batch, 0.5, 32, 20, 0.1, batch == 2) for epoch in range(2) for batch in range(3)]
+    seen = []
+    for step in watched(iter(steps), [1, 2, 3], 2, console=console, every=-1):
+        seen.append(step)
+        time.sleep(0.12 if terminal else 0)                          # the bar is drawn ten times a second
+    assert seen == steps
+    text = console.file.getvalue()
+    assert "epoch 2/2" in text and "loss 0.5" in text and "images/s" in text and "left" in text
+    assert ("\x1b[" in text) == terminal
+    if not terminal:
+        lines = text.splitlines()
+        assert len(lines) == 6 and lines[4].startswith("epoch 2/2  batch 2/3  loss 0.5000")
+        assert lines[5].endswith("0:00 left")
