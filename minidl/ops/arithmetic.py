@@ -99,7 +99,7 @@ class Pow(Elementwise):
         return k.power(a, b)
 
     def backward(self, gy, y, a, b):
-        ga = where(b == 0, 0.0, gy * b * pow(a, b - 1)) if self.needs(0) else None
+        ga = gy * b * pow(where((a == 0) & (b == 0), 1.0, a), b - 1) if self.needs(0) else None
         gb = gy * where((a == 0) & (b >= 0), 0.0, y * log(where(a == 0, 1.0, a))) if self.needs(1) else None
         return ga, gb
 
