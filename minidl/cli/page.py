@@ -34,7 +34,8 @@ def write_page(path, run, report):
         filter_count=F, filter_size=f"{KH} x {KW}", batch_size=run.loader.batch_size,
         confusion=confusion_table(confusion, classes),
         confused=most_confused(confusion, classes), misread=misread(images, labels, scores, wrong, classes),
-        wrong=how_many(len(wrong)), verdict=verdict(report), checks=check_table(report), folder=html.escape(str(run.folder)))
+        wrong=how_many(len(wrong)), verdict=verdict(report), checks=check_table(report),
+        folder=html.escape(str(run.folder)))
     with replacing(Path(path)) as file:
         file.write(text.encode())
     return Path(path)
@@ -42,7 +43,8 @@ def write_page(path, run, report):
 
 def what_it_says(run):
     """Scores (N, classes), labels (N,) and images (N, 1, H, W) as the network sees them, of the test set."""
-    scores, labels = zip(*[(scores.numpy(), labels.numpy()) for scores, labels in predictions(run.model, run.test_loader)])
+    said = [(scores.numpy(), labels.numpy()) for scores, labels in predictions(run.model, run.test_loader)]
+    scores, labels = zip(*said)
     images = [images.numpy() for images, _ in run.test_loader]
     return np.concatenate(scores), np.concatenate(labels), np.concatenate(images)
 
@@ -129,8 +131,8 @@ def confusion_table(confusion, classes):
         cells = []
         for j, n in enumerate(confusion[i]):
             share = n / max(confusion[i].sum(), 1)
-            colour = f"rgba(31,95,191,{0.08 + 0.5 * share:.2f})" if i == j else f"rgba(198,90,17,{0.25 + 0.75 * share:.2f})"
-            cells.append(f'<td style="background:{colour}">{n}</td>' if n else "<td></td>")
+            colour = f"31,95,191,{0.08 + 0.5 * share:.2f}" if i == j else f"198,90,17,{0.25 + 0.75 * share:.2f}"
+            cells.append(f'<td style="background:rgba({colour})">{n}</td>' if n else "<td></td>")
         lines.append(f"<tr><th>{html.escape(name)}</th>{''.join(cells)}</tr>")
     return f"<table class=confusion>{''.join(lines)}</table>"
 
@@ -169,8 +171,8 @@ def how_many(n):
 def verdict(report):
     checks = len(report.checks)
     if report.passed:
-        return (f"All {checks} agree; the largest difference is {worst(report):.0e} of the derivative itself, as small as "
-                "finite differences can tell.")
+        return (f"All {checks} agree; the largest difference is {worst(report):.0e} of the derivative itself, as small "
+                "as finite differences can tell.")
     return f"{sum(check.verdict != 'pass' for check in report.checks)} of {checks} do not agree: something is wrong."
 
 

@@ -6,7 +6,7 @@ import typer
 
 def summary(
     model: Annotated[str, typer.Argument(help="A network, such as lenet5.")],
-    size: Annotated[int, typer.Option(min=1, help="Height and width of the image, where it is not the paper's.")] = None,
+    size: Annotated[int, typer.Option(min=1, help="Height and width of the image, if not the paper's.")] = None,
 ):
     """What every layer of a network makes, costs and sees: shapes, parameters, multiplications, memory."""
     import architectures

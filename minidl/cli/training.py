@@ -7,8 +7,6 @@ import numpy as np
 import architectures
 import minidl
 from architectures import recipes
-from minidl import optim
-from minidl.optim.swa_utils import AveragedModel
 from minidl.train import Run
 from minidl.utils.data import DataLoader, Subset, datasets
 from minidl.utils.data.digits import stratified_split

@@ -65,7 +65,7 @@ class History:
 
 def learning_curve(rows):
     """A matplotlib figure of a history's rows."""
-    from matplotlib.figure import Figure         # not pyplot: needs no screen and keeps no state
+    from matplotlib.figure import Figure  # not pyplot: needs no screen and keeps no state
 
     figure = Figure((9, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)

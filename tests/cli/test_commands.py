@@ -22,7 +22,7 @@ def minidl(*args, **how):
 
 def test_help_answers_without_loading_what_only_training_needs():
     code = ("import sys, minidl.cli; status = minidl.cli.main(['--help']);"
-            "heavy = {'numba', 'matplotlib', 'scipy', 'architectures', 'minidl.nn', 'minidl.train', 'torch'};"
+            "heavy = {'numba', 'matplotlib', 'scipy', 'architectures', 'safetensors', 'minidl.train', 'torch'};"
             "sys.exit(f'loaded: {heavy & set(sys.modules)}' if heavy & set(sys.modules) else status)")
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
