@@ -14,7 +14,7 @@ def gradcheck(
         raise ValueError("gradcheck: a network is checked as it is; --mutants and --source break the ops, without one")
     if model is not None:
         return check_model(model)
-    if mutants:
+    if mutants and not source:
         return check_mutants()
     if source:
         return check_source()
@@ -61,7 +61,7 @@ def check_source():
     killed, survivors = 0, []
     for row in working(check_source(), lambda row: row.place):
         killed += row.killed
-        survivors += [] if row.killed else [row]
+        survivors += [] if row.killed or row.exempt else [row]
     print(f"killed {killed} of {killed + len(survivors)}")
     for row in survivors:
         print(f"survived: {row.place}: {row.change}")

@@ -19,7 +19,7 @@ class GradcheckError(AssertionError):
 
     def __init__(self, message, report=None):
         super().__init__(message)
-        self.report = report
+        self.report = Report("") if report is None else report
 
 
 class Check(NamedTuple):

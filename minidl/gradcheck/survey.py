@@ -32,7 +32,7 @@ def check_ops(names=None, order=2):
                 report, verdict, message = gradcheck(case.in_minidl(), *case.inputs(), order=order, name=repr(case)), "pass", None
             except GradcheckError as error:
                 report, message = error.report, str(error)
-                failed = [c.verdict for c in report.checks if c.verdict not in PROVEN] if report else []
+                failed = [c.verdict for c in report.checks if c.verdict not in PROVEN]
                 verdict = failed[0] if failed else "error"
-            yield OpRow(name, repr(case), order, report.worst if report else float("nan"), verdict,
+            yield OpRow(name, repr(case), order, report.worst, verdict,
                         time.perf_counter() - start, message)
