@@ -234,13 +234,12 @@ class ReduceLROnPlateau:
         self.mode, self.factor, self.patience, self.cooldown, self.eps = mode, factor, patience, cooldown, eps
         self.threshold, self.threshold_mode = threshold, threshold_mode
         self.best = math.inf if mode == "min" else -math.inf
-        self.last_epoch, self.num_bad_epochs, self.cooldown_counter = 0, 0, 0
+        self.num_bad_epochs, self.cooldown_counter = 0, 0
         self._last_lr = [group["lr"] for group in optimizer.param_groups]
 
     def step(self, metrics):
         """After an epoch, with what was measured: a number, or a tensor of one."""
         metrics = float(metrics)
-        self.last_epoch += 1
         if self.is_better(metrics):
             self.best, self.num_bad_epochs = metrics, 0
         else:

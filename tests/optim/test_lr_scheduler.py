@@ -60,6 +60,7 @@ def test_schedules_on_one_optimizer_multiply():
 def test_the_rate_falls_when_nothing_improves_any_more():
     optimizer = optimizer_of(1.0)
     schedule = lr.ReduceLROnPlateau(optimizer, patience=2, factor=0.5)
+    assert schedule.get_last_lr() == [1]
     for loss in 5, 4, 4, 4:
         schedule.step(loss)
         assert schedule.get_last_lr() == [1]
@@ -69,9 +70,43 @@ def test_the_rate_falls_when_nothing_improves_any_more():
 
 def test_a_loss_that_is_nan_is_no_improvement():
     optimizer = optimizer_of(1.0)
-    schedule = lr.ReduceLROnPlateau(optimizer, patience=0)
+    schedule = lr.ReduceLROnPlateau(optimizer, patience=1)
+    schedule.step(math.nan)
+    assert optimizer.param_groups[0]["lr"] == 1
     schedule.step(math.nan)
     assert optimizer.param_groups[0]["lr"] == pytest.approx(0.1) and schedule.best == math.inf
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_the_same_again_is_no_improvement(mode):
+    optimizer = optimizer_of(1.0)
+    schedule = lr.ReduceLROnPlateau(optimizer, mode, patience=0, threshold=0)
+    schedule.step(4), schedule.step(4)
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.1)
+
+
+def test_a_schedule_must_know_every_group():
+    class One(lr.LRScheduler):
+        def get_lr(self):
+            return [1.0]
+
+    with pytest.raises(ValueError, match="zip"):
+        One(optimizer_of(1.0, 2.0))
+    optimizer = optimizer_of(1.0)
+    schedule = lr.ReduceLROnPlateau(optimizer, patience=0)
+    optimizer.add_param_group({"params": nn.Parameter(minidl.zeros(1))})
+    schedule.step(1)
+    with pytest.raises(ValueError, match="zip"):
+        schedule.step(1)
+
+
+def test_a_sequence_is_loaded_into_one_as_long():
+    def make(*milestones):
+        optimizer = optimizer_of(1.0)
+        return lr.SequentialLR(optimizer, [lr.StepLR(optimizer, 1) for _ in (0, *milestones)], milestones)
+
+    with pytest.raises(ValueError, match="zip"):
+        make(1).load_state_dict(make(1, 2).state_dict())
 
 
 SCHEDULES = [
@@ -111,7 +146,10 @@ def test_the_plateau_is_remembered_in_its_state_dict():
     (lambda o: lr.StepLR(o.param_groups, 1), TypeError, "StepLR: expects an optimizer, not list"),
     (lambda o: lr.LambdaLR(o, [abs]), ValueError, "LambdaLR: 1 functions for 2 parameter groups"),
     (lambda o: lr.ConstantLR(o, 0), ValueError, "factor is a number above 0 and at most 1, not 0"),
+    (lambda o: lr.ConstantLR(o, 1.5), ValueError, "at most 1, not 1.5"),
     (lambda o: lr.LinearLR(o, 2.0), ValueError, "LinearLR: start_factor is above 0 .* not 2.0 and 1.0"),
+    (lambda o: lr.LinearLR(o, 0), ValueError, "LinearLR: .* not 0 and 1.0"),
+    (lambda o: lr.LinearLR(o, end_factor=1.5), ValueError, "LinearLR: .* and 1.5"),
     (lambda o: lr.SequentialLR(o, [lr.StepLR(o, 1)], [1]), ValueError, "1 schedules have 0 changes .* but 1"),
     (lambda o: lr.SequentialLR(o, [lr.StepLR(optimizer_of(1.0), 1)], []), ValueError, "not a schedule of"),
     (lambda o: lr.SequentialLR(o, [lr.ReduceLROnPlateau(o)], []), ValueError, "that steps without arguments"),
