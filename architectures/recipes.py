@@ -33,6 +33,8 @@ class Recipe:
                       which begins with lr and the last of which stays
     prepare         : what makes of an image of the data set an input of the network
     augment         : random changes of training images, between `prepare` and `normalize`
+    max_norm        : gradients longer than that, all together, are shortened to it
+    average         : the decay of a running average of the weights, which is then what is evaluated and kept
     options         : of the network's constructor
     optimizer_options : of the optimizer, besides lr and weight_decay
     """
@@ -51,6 +53,8 @@ class Recipe:
     augment: tuple = ()
     normalize: Normalize | None = None
     loss: Callable = cross_entropy
+    max_norm: float | None = None
+    average: float | None = None
     options: dict = field(default_factory=dict)
 
     @property

@@ -41,31 +41,33 @@ def check_ops():
 def check_mutants():
     from minidl.cli.tables import print_table
     from minidl.gradcheck import check_mutants
-    rows = {}
-    for row in working(check_mutants(), lambda row: row.op):
-        rows.setdefault(row.op, []).append(row)
-    lines = [[op, str(len(of_op)), str(sum(row.killed for row in of_op)), str(sum(row.order == 2 for row in of_op)),
-              "; ".join(sorted({row.exempt for row in of_op if row.exempt}))] for op, of_op in rows.items()]
-    print_table(["op", "mutants", "killed", "only at order 2", "exempt, because"], lines)
-    mutants = [row for of_op in rows.values() for row in of_op if not row.exempt]
-    killed = sum(row.killed for row in mutants)
-    print(f"killed {killed} of {len(mutants)}")
-    for row in mutants:
-        if not row.killed:
-            print(f"survived: {row.op}, input {row.input}, {row.where}: {row.mutation}")
-    return 0 if killed == len(mutants) else 1
+    from minidl.gradcheck.mutants import total
+    rows = list(working(check_mutants(), lambda row: row.op))
+    ops = {}
+    for row in rows:
+        ops.setdefault(row.op, []).append(row)
+    print_table(["op", "mutants", "killed", "only at order 2", "exempt"],
+                [[op, str(len(of_op)), str(sum(row.killed for row in of_op)),
+                  str(sum(row.order == 2 for row in of_op) or ""),
+                  str(sum(row.exempt is not None for row in of_op) or "")]
+                 for op, of_op in ops.items()])
+    return survivors(rows, total(rows), lambda row: f"{row.op}, input {row.input}, {row.where}: {row.mutation}")
 
 
 def check_source():
     from minidl.gradcheck import check_source
-    killed, survivors = 0, []
-    for row in working(check_source(), lambda row: row.place):
-        killed += row.killed
-        survivors += [] if row.killed or row.exempt else [row]
-    print(f"killed {killed} of {killed + len(survivors)}")
-    for row in survivors:
-        print(f"survived: {row.place}: {row.change}")
-    return 1 if survivors else 0
+    from minidl.gradcheck.mutants import total
+    rows = list(working(check_source(), lambda row: row.place))
+    return survivors(rows, total(rows), lambda row: f"{row.place}: {row.change}")
+
+
+def survivors(rows, total, name):
+    """The last lines, and the exit status."""
+    alive = [row for row in rows if not row.killed and row.exempt is None]
+    for row in alive:
+        print(f"survived: {name(row)}")
+    print(total)
+    return 1 if alive else 0
 
 
 def check_model(name):

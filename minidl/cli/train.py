@@ -79,8 +79,8 @@ def follow(run, settings, go_on):
     from minidl.cli.training import recipe_of
     from minidl.train import NonFiniteLoss, interruption, watched
     from minidl.train.progress import clock
-    epochs, start = settings["epochs"], time.monotonic()
-    steps = run.train(epochs, loss=recipe_of(settings).loss, accumulate=settings["accumulate"])
+    epochs, recipe, start = settings["epochs"], recipe_of(settings), time.monotonic()
+    steps = run.train(epochs, loss=recipe.loss, accumulate=settings["accumulate"], max_norm=recipe.max_norm)
     steps = watched(steps, run.loader, epochs, accumulate=settings["accumulate"])
     try:
         with interruption() as asked, closing(steps):
@@ -113,7 +113,9 @@ def show(settings, run):
         "recipe": f"{recipe.name} ({recipe.source})",
         "epochs": f"{recipe.epochs} of {len(run.loader):,} batches of {recipe.batch_size}"
                   + (f", {settings['accumulate']} of them an update" if settings["accumulate"] > 1 else ""),
-        "optimizer": f"{recipe.optimizer}, learning rate {recipe.lr:g}{options}, weight decay {recipe.weight_decay:g}",
+        "optimizer": f"{recipe.optimizer}, learning rate {recipe.lr:g}{options}, weight decay {recipe.weight_decay:g}"
+                     + (f", gradients of at most {recipe.max_norm:g}" if recipe.max_norm else "")
+                     + (f", weights averaged with {recipe.average:g}" if recipe.average else ""),
         "schedule": recipe.schedule if isinstance(recipe.schedule, str) else
                     ", then ".join(f"{rate * recipe.lr / recipe.schedule[0][1]:g} for {epochs} epochs"
                                  for epochs, rate in recipe.schedule),
@@ -125,7 +127,8 @@ def show(settings, run):
 
 
 def epoch_line(row, epochs, settings):
+    from minidl.train.progress import short
     test = "held out" if settings["hold_out"] else "test"
-    return (f"epoch {row['epoch']:{len(str(epochs))}}/{epochs}  train loss {row['train_loss']:.4f}, "
-            f"{row['train_top1']:.2%} right  {test} loss {row['test_loss']:.4f}, {row['test_top1']:.2%} right, "
+    return (f"epoch {row['epoch']:{len(str(epochs))}}/{epochs}  train loss {short(row['train_loss'])}, "
+            f"{row['train_top1']:.2%} right  {test} loss {short(row['test_loss'])}, {row['test_top1']:.2%} right, "
             f"{row['test_top5']:.2%} in the first five")

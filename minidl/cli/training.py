@@ -7,6 +7,7 @@ import numpy as np
 import architectures
 import minidl
 from architectures import recipes
+from minidl.optim.swa_utils import AveragedModel
 from minidl.train import Run
 from minidl.utils.data import DataLoader, Subset, datasets
 from minidl.utils.data.digits import stratified_split
@@ -97,7 +98,8 @@ def run_of(settings, folder):
     loader = loader_of(settings, train, shuffle=True)
     updates_per_epoch = -(-len(loader) // settings["accumulate"])
     return Run(folder, settings, model, optimizer, loader, loader_of(settings, test),
-               recipe.scheduler_for(optimizer, updates_per_epoch))
+               recipe.scheduler_for(optimizer, updates_per_epoch),
+               AveragedModel(model, recipe.average) if recipe.average else None)
 
 
 def folder_for(settings):

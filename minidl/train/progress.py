@@ -21,26 +21,17 @@ def watched(steps, loader, epochs, *, accumulate=1, console=None, every=10.0):
             speed.add(step, accumulate, len(loader))
             if time.monotonic() - said > every:
                 said = time.monotonic()
-                console.print(line(step, epochs, loader, speed), highlight=False)
+                console.print(f"epoch {step.epoch + 1}/{epochs}  batch {step.batch + 1}/{len(loader)}  {speed}",
+                              highlight=False, soft_wrap=True)
             yield step
         return
-    columns = TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"), BarColumn(None), TextColumn(
-        "loss {task.fields[loss]:.4f}  {task.fields[rate]:,.0f} images/s  {task.fields[left]} left")
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = None
+    with Progress(TextColumn("{task.description}"), BarColumn(None), TextColumn("{task.fields[speed]}"),
+                  console=console, transient=True) as bar:
+        task = bar.add_task("the first step compiles the kernels", total=speed.total, speed="")
         for step in steps:
             speed.add(step, accumulate, len(loader))
-            shown = {"epoch": step.epoch + 1, "epochs": epochs, "loss": speed.loss, "rate": speed.rate(),
-                     "left": clock(speed.left())}
-            if task is None:
-                task = bar.add_task("", total=speed.total, **shown)
-            bar.update(task, completed=speed.done, **shown)
+            bar.update(task, description=f"epoch {step.epoch + 1}/{epochs}", completed=speed.done, speed=str(speed))
             yield step
-
-
-def line(step, epochs, loader, speed):
-    return (f"epoch {step.epoch + 1}/{epochs}  batch {step.batch + 1}/{len(loader)}  loss {speed.loss:.4f}  "
-            f"{speed.rate():,.0f} images/s  {clock(speed.left())} left")
 
 
 class Speed:
@@ -58,6 +49,9 @@ class Speed:
         else:
             self.images += step.images
 
+    def __str__(self):
+        return f"loss {short(self.loss)}  {self.rate():,.0f} images/s  {clock(self.left())} left"
+
     def rate(self):
         return self.images / max(time.monotonic() - self.start, 1e-9)
 
@@ -65,6 +59,11 @@ class Speed:
         """Seconds, or None before anything was measured."""
         steps = self.done - self.first
         return (time.monotonic() - self.start) / steps * (self.total - self.done) if steps else None
+
+
+def short(loss):
+    """A loss in few digits, also where it explodes."""
+    return f"{loss:.4f}" if loss < 1e4 else f"{loss:.2e}"
 
 
 def clock(seconds):

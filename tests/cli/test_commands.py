@@ -92,6 +92,22 @@ def test_ctrl_c_saves_and_the_resumed_training_ends_as_one_without_a_stop(tmp_pa
         assert (tmp_path / "run" / file).read_bytes() == (tmp_path / "straight" / file).read_bytes(), file
 
 
+def test_a_recipe_can_ask_for_short_gradients_and_averaged_weights(tmp_path, capsys, monkeypatch):
+    from dataclasses import replace
+
+    from architectures import recipes
+    recipe = replace(recipes.LENET5_MNIST, max_norm=0.5, average=0.9)
+    monkeypatch.setattr(recipes, "RECIPES", (recipe,))
+    assert main([*TINY, "--epochs", "2", "--out", str(tmp_path)]) == 0
+    assert "gradients of at most 0.5, weights averaged with 0.9" in capsys.readouterr().out
+    content = read_checkpoint(tmp_path / "checkpoint.safetensors")
+    kept = load(tmp_path / "model.safetensors")["output.bias"].numpy()
+    np.testing.assert_array_equal(kept, content["average"]["module.output.bias"].numpy())
+    assert not np.array_equal(kept, content["model"]["output.bias"].numpy())
+    main(["evaluate", str(tmp_path)])
+    assert f"loss {content['history']['rows'][-1]['test_loss']:.4f}" in capsys.readouterr().out
+
+
 def test_a_finished_training_can_be_made_longer(tmp_path, capsys):
     out = str(tmp_path / "run")
     main([*TINY, "--epochs", "1", "--out", out])
@@ -138,6 +154,27 @@ def test_gradcheck_mutants_prints_how_many_were_killed(capsys, monkeypatch):
     assert main(["gradcheck", "--mutants"]) == 0
     last = capsys.readouterr().out.splitlines()[-1].split()
     assert last[0] == "killed" and last[1] == last[3] and int(last[1]) > 20
+
+
+def test_gradcheck_mutants_names_a_survivor_and_fails(capsys, monkeypatch):
+    import minidl.gradcheck
+    check = minidl.gradcheck.check_mutants
+    monkeypatch.setattr(minidl.gradcheck, "check_mutants",
+                        lambda: [row._replace(killed_by=None) for row in list(check(["Tanh"]))[:1]])
+    assert main(["gradcheck", "--mutants"]) == 1
+    assert "survived: Tanh, input 0" in capsys.readouterr().out
+
+
+def test_gradcheck_source_prints_how_many_were_killed(capsys, monkeypatch):
+    import minidl.gradcheck
+    from minidl.gradcheck.source import Row
+    rows = [Row("f, line 1", "+ -> -", "a call", None, 0.1), Row("f, line 2", "0 -> 1", None, "only room", 0.1)]
+    monkeypatch.setattr(minidl.gradcheck, "check_source", lambda: rows)
+    assert main(["gradcheck", "--source"]) == 0
+    assert capsys.readouterr().out == "killed 1 of 1; 1 exempt: only room\n"
+    rows[1] = rows[1]._replace(exempt=None)
+    assert main(["gradcheck", "--source"]) == 1
+    assert capsys.readouterr().out == "survived: f, line 2: 0 -> 1\nkilled 1 of 2\n"
 
 
 def test_data_list_names_every_set_and_where_it_is(capsys):
