@@ -1,6 +1,7 @@
 """Matrix products and Einstein sums."""
 import string
 from dataclasses import dataclass
+from math import prod
 
 from minidl.fused import Fused
 from minidl.op import Elementwise, Outline
@@ -54,7 +55,8 @@ class Linear(Fused):
         return y if b is None else k.add(y, b, out=y) if y.ndim else y + b
 
     def gradient(self, k, gy, x, w, b):
-        rows_gy, rows_x = gy.reshape(-1, w.shape[0]), x.reshape(-1, w.shape[1])
+        rows = prod(x.shape[:-1])
+        rows_gy, rows_x = gy.reshape(rows, w.shape[0]), x.reshape(rows, w.shape[1])
         gx = k.matmul(gy, w) if self.needs(0) else None
         gw = k.matmul(rows_gy.T, rows_x) if self.needs(1) else None
         gb = k.sum(rows_gy, 0) if self.needs(2) else None

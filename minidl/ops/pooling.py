@@ -5,7 +5,7 @@ from minidl.fused import Fused
 from minidl.kernels import kernels_for
 from minidl.ops.convolution import Im2Col, pair, single
 from minidl.ops.reduction import max, mean, sum
-from minidl.ops.shape import pad, reshape, squeeze, stack, unsqueeze
+from minidl.ops.shape import flatten, pad, reshape, squeeze, stack, unsqueeze
 from minidl.tensor import of
 
 __all__ = [
@@ -98,7 +98,7 @@ class AdaptiveMaxPool2d(Fused):
         return k.max_pool_gradient(gy, self.index, x.shape)
 
     def definition(self, x):
-        return windows(x, self.out, lambda window: max(reshape(window, (*window.shape[:2], -1)), 2).values)
+        return windows(x, self.out, lambda window: max(flatten(window, 2), 2).values)
 
 
 def outside(x, size, stride, padding, dilation, ceil_mode):

@@ -1,4 +1,6 @@
 """Convolution with filters as large as the image, without padding: there is one patch, so it is a linear layer."""
+from math import prod
+
 from minidl.kernels.cpu.matrix import matmul
 
 
@@ -16,4 +18,4 @@ def conv2d_gradient_w(gy, x, size, stride, padding, dilation, groups):
 
 
 def flat(x):
-    return x.reshape(len(x), x[0].size if len(x) else 0)
+    return x.reshape(len(x), prod(x.shape[1:]))

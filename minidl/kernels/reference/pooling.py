@@ -107,7 +107,7 @@ def adaptive_max_pool(x, out):
     y, index = np.empty((N, C, *out), x.dtype), np.empty((N, C, *out), np.int32)
     for oy, (top, bottom) in enumerate(adaptive_windows(H, out[0])):
         for ox, (left, right) in enumerate(adaptive_windows(W, out[1])):
-            window = x[:, :, top:bottom, left:right].reshape(N, C, -1)
+            window = x[:, :, top:bottom, left:right].reshape(N, C, (bottom - top) * (right - left))
             winner = window.argmax(2)
             y[:, :, oy, ox] = np.take_along_axis(window, winner[:, :, None], 2)[:, :, 0]
             index[:, :, oy, ox] = (top + winner // (right - left)) * W + left + winner % (right - left)
