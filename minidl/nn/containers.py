@@ -36,6 +36,7 @@ class _List(Module):
         for item in list(items):
             self.append(item)
         return self
+        return self
 
     def insert(self, index, item):
         items = self._items()

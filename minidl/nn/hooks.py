@@ -8,7 +8,7 @@ class BackwardHooks:
     """One call of a module whose gradients are watched: its inputs pass one gate, its outputs another."""
 
     def __init__(self, module):
-        self.module, self.has_input_gate, self.grad_output = module, False, None
+        self.module, self.grad_output = module, None
 
     def inputs(self, args):
         """`args`, on their way through the first gate."""

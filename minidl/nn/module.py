@@ -4,7 +4,7 @@ from types import NoneType
 from typing import NamedTuple
 
 import minidl
-from minidl.mode import Mode, no_grad
+from minidl.mode import Mode
 from minidl.nn.hooks import BackwardHooks
 from minidl.nn.parameter import Parameter
 from minidl.tensor import Handle, Tensor
@@ -187,7 +187,7 @@ class Module:
                  (missing_keys, unexpected_keys). Wrong shapes always are.
         Where there is an error, nothing has been changed.
         """
-        own = self.state_dict(keep_vars=True)
+        own = self.state_dict()
         missing = [key for key in own if key not in state_dict]
         unexpected = [key for key in state_dict if key not in own]
         problems = []
@@ -201,10 +201,9 @@ class Module:
         if problems:
             problems.insert(0, f"the state dict does not fit {type(self).__name__}:")
             raise RuntimeError("\n  ".join(problems))
-        with no_grad():
-            for key, x in own.items():
-                if key in state_dict:
-                    x.copy_(state_dict[key])
+        for key, x in own.items():
+            if key in state_dict:
+                x.copy_(state_dict[key])
         return KeysThatDiffer(missing, unexpected)
 
     # ---- switches and casts: each answers with the module itself

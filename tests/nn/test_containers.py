@@ -31,9 +31,10 @@ def test_a_sequential_of_a_dict_has_its_names():
 def test_modules_in_a_row_behave_like_a_list(make):
     items = relus(4)
     row = make(items)
-    assert len(row) == 4 and list(row) == items and row[1] is items[1] and row[-1] is items[3]
+    assert len(row) == 4 and list(row) == items and row[1] is items[1]
+    assert row[-1] is items[3] and row[-4] is items[0]
     assert type(row[1:3]) is type(row) and slopes(row[1:3]) == [1, 2]
-    row.append(nn.LeakyReLU(9)).extend(relus(1))
+    assert row.append(nn.LeakyReLU(9)).extend(relus(1)) is row
     assert slopes(row) == [0, 1, 2, 3, 9, 0]
     del row[1]
     row.insert(0, nn.LeakyReLU(7))
@@ -64,7 +65,9 @@ def test_a_module_dict_behaves_like_a_dict():
 
 
 def test_a_parameter_list_makes_parameters_of_tensors():
-    row = nn.ParameterList([minidl.zeros(2), nn.Parameter(minidl.ones(3))])
+    given = nn.Parameter(minidl.ones(3))
+    row = nn.ParameterList([minidl.zeros(2), given])
+    assert row[1] is given
     row.append(minidl.ones(1))
     assert [p.shape for p in row] == [(2,), (3,), (1,)]
     assert all(isinstance(p, nn.Parameter) and p.requires_grad for p in row)

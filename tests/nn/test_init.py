@@ -47,7 +47,7 @@ def test_normal_first_values_have_their_mean_and_deviation(function, settings, m
 
 
 @pytest.mark.parametrize("mean, std, a, b", [(0, 1, -2, 2), (1, 0.5, 1.5, 3), (0, 0.02, -0.04, 0.01),
-                                             (0, 1, 3, 4)])
+                                             (0, 1, 3, 4), (1, 0.5, 0.5, 1.2)])
 def test_the_truncated_normal_is_a_normal_cut_off(mean, std, a, b):
     values = filled(init.trunc_normal_, mean=mean, std=std, a=a, b=b)
     assert a <= values.min() and values.max() <= b
@@ -90,6 +90,16 @@ def test_dirac_makes_a_convolution_hand_on_its_channels(groups):
     np.testing.assert_array_equal(layer(x).detach().numpy(), x.numpy())
 
 
+def test_dirac_fills_weights_of_any_number_of_directions():
+    assert filled(init.dirac_, (2, 3, 5)).nonzero() == pytest.approx(np.array([[0, 1], [0, 1], [2, 2]]))
+    assert filled(init.dirac_, (1, 1, 3, 4, 5))[0, 0, 1, 2, 2] == 1
+
+
+def test_layers_that_read_nothing_have_first_values_too():
+    layer = nn.Linear(0, 3)
+    np.testing.assert_array_equal(layer(minidl.zeros(2, 0)).detach().numpy()[0], layer.bias.detach().numpy())
+
+
 def test_the_same_seed_draws_the_same_weights_and_a_generator_of_ones_own_leaves_the_default_alone():
     minidl.manual_seed(5)
     first, after = nn.Linear(3, 3), minidl.rand(1)
@@ -123,6 +133,8 @@ def test_float64_weights_have_float64_digits():
     (lambda: init.calculate_gain("gelu"), "no gain is known for 'gelu', only for leaky_relu, linear"),
     (lambda: init.eye_(minidl.empty(3)), r"fills matrices, and this tensor has shape \(3,\)"),
     (lambda: init.dirac_(minidl.empty(3, 3)), r"out divisible by groups=1; this one has shape \(3, 3\)"),
+    (lambda: init.dirac_(minidl.empty(3, 3, 1), groups=2), "out divisible by groups=2"),
+    (lambda: init.dirac_(minidl.empty(1, 1, 1, 1, 1, 1)), "fills weights"),
     (lambda: init.orthogonal_(minidl.empty(3)), r"fills matrices and weights .* not shape \(3,\)"),
     (lambda: init.trunc_normal_(minidl.empty(3), a=1, b=1), "the interval from a=1 to b=1 is empty"),
 ])
@@ -132,7 +144,7 @@ def test_a_shape_or_a_name_that_does_not_fit_is_an_error(call, sentence):
 
 
 @pytest.mark.parametrize("layer, bound", [
-    (lambda: nn.Linear(100, 300), 1 / math.sqrt(100)),
+    (lambda: nn.Linear(100, 300), 1 / math.sqrt(100)), (lambda: nn.Linear(1, 300), 1),
     (lambda: nn.Conv2d(8, 64, 5, groups=2), 1 / math.sqrt(4 * 25)),
     (lambda: nn.Conv1d(20, 64, 5), 1 / math.sqrt(100)),
     (lambda: nn.ConvTranspose2d(40, 32, 5, groups=2), 1 / math.sqrt(16 * 25)),   # its "in" is out / groups

@@ -144,6 +144,8 @@ def test_embedding_is_pytorchs(rng):
     y.backward(minidl.tensor(cotangent)), u.backward(torch.tensor(cotangent))
     close(y, u)
     close(ours.weight.grad, theirs.weight.grad)
+    assert repr(ours) == repr(theirs) and repr(nn.Embedding(3, 2)) == repr(torch.nn.Embedding(3, 2))
+    assert nn.Embedding(3, 2, -3).padding_idx == torch.nn.Embedding(3, 2, -3).padding_idx
 
 
 @pytest.mark.parametrize("case", LOSSES, ids=lambda case: f"{case[0]}{case[1]}")

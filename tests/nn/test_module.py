@@ -81,6 +81,9 @@ def test_what_is_shared_is_one_parameter_and_one_module_but_two_entries_of_the_s
     assert [name for name, _ in twice.named_modules()] == ["", "0"]
     assert list(twice.state_dict()) == ["0.weight", "0.bias", "1.weight", "1.bias"]
     twice(minidl.ones(1, 2))                 # and both places compute
+    norm = nn.BatchNorm1d(2)
+    assert len(list(nn.Sequential(norm, norm).named_buffers())) == 3
+    assert len(list(nn.Sequential(norm, norm).named_buffers(remove_duplicate=False))) == 6
 
 
 def test_a_parameter_is_not_silently_replaced_by_something_that_is_not_trained():
@@ -146,6 +149,7 @@ def test_a_parameter_requires_grad_and_shares_memory_and_version_with_its_tensor
 
 def test_train_and_eval_reach_every_module():
     net = Net()
+    assert all(module.training for module in net.modules())
     assert net.eval() is net and not any(module.training for module in net.modules())
     assert all(module.training for module in net.train().modules())
 
@@ -167,6 +171,7 @@ def test_casting_keeps_the_parameters_and_casts_gradients_but_no_integers():
     assert net.norm.running_mean.dtype == minidl.float64
     assert net.norm.num_batches_tracked.dtype == minidl.int64
     assert net.to("cpu", minidl.float16).scale.dtype == minidl.float16
+    assert net.float().double().half().cpu().scale.dtype == minidl.float16
     assert net.to(dtype="float32").scale.dtype == minidl.float32
     with pytest.raises(TypeError, match="parameters can only be floating-point, not int64"):
         net.to(minidl.int64)
@@ -181,6 +186,7 @@ def test_gradients_are_forgotten_or_zeroed_and_parameters_frozen():
     net.zero_grad()
     assert all(p.grad is None for p in net.parameters())
     assert not net.requires_grad_(False)(x).requires_grad
+    assert net.requires_grad_()(x).requires_grad
 
 
 # ---- copies and files

@@ -128,6 +128,17 @@ def test_the_hook_runs_also_where_no_input_needs_a_gradient():
     close(grad_output, gy)
 
 
+def test_a_change_in_place_is_noticed_through_the_hooks():
+    layer = nn.Linear(3, 2)
+    layer.register_full_backward_hook(lambda *args: None)
+    x = random(4, 3)
+    y = layer(x).sum()
+    with minidl.no_grad():
+        x.add_(1)
+    with pytest.raises(RuntimeError, match="add_ has changed it in place"):
+        y.backward()
+
+
 def test_under_no_grad_backward_hooks_do_nothing():
     layer = nn.Linear(3, 2)
     layer.register_full_backward_hook(lambda *args: pytest.fail("called"))

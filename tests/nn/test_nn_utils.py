@@ -24,10 +24,12 @@ def test_gradients_are_scaled_together_to_the_norm_wanted():
 
 
 def test_small_gradients_stay_as_they_are_bit_for_bit():
-    parameters = with_gradients([0.1, 0.2])
-    utils.clip_grad_norm_(parameters, 1.0)
-    np.testing.assert_array_equal(parameters[0].grad.numpy(), np.array([0.1, 0.2], np.float32))
+    for small in [0.1, 0.2], [0.5, 0.6]:
+        parameters = with_gradients(small)
+        utils.clip_grad_norm_(parameters, 1.0)
+        np.testing.assert_array_equal(parameters[0].grad.numpy(), np.array(small, np.float32))
     assert utils.clip_grad_norm_(parameters[1], 1.0).item() == 0       # one tensor, and no gradients at all
+    assert utils.clip_grad_norm_(parameters[1], 1.0, math.inf).item() == 0
 
 
 def test_the_largest_number_can_be_the_norm():
