@@ -130,5 +130,4 @@ def epoch_line(row, epochs, settings):
     from minidl.train.progress import short
     test = "held out" if settings["hold_out"] else "test"
     return (f"epoch {row['epoch']:{len(str(epochs))}}/{epochs}  train loss {short(row['train_loss'])}, "
-            f"{row['train_top1']:.2%} right  {test} loss {short(row['test_loss'])}, {row['test_top1']:.2%} right, "
-            f"{row['test_top5']:.2%} in the first five")
+            f"{row['train_top1']:.2%} right  {test} loss {short(row['test_loss'])}, {row['test_top1']:.2%} right")
