@@ -21,6 +21,7 @@ def write_page(path, run, report):
     read = scores.argmax(1)
     wrong, right = np.flatnonzero(read != labels), np.flatnonzero(read == labels)
     conv = next(module for module in run.model.modules() if isinstance(module, Conv2d))
+    transform = run.loader.dataset.transform
     F, _, KH, KW = conv.weight.shape
     rows, classes = run.history.rows, run.test_loader.dataset.classes
     confusion = np.zeros((len(classes), len(classes)), int)
@@ -29,7 +30,7 @@ def write_page(path, run, report):
         right=f"{np.mean(read == labels):.1%}", images=f"{len(labels):,}", train_images=f"{len(run.loader.dataset):,}",
         parameters=f"{sum(x.numel() for x in run.model.parameters()):,}", epochs=len(rows),
         first_error=f"{1 - rows[0]['test_top1']:.0%}", last_error=f"{1 - rows[-1]['test_top1']:.1%}",
-        train_error=f"{1 - rows[-1]['train_top1']:.1%}",
+        changed="each time turned and shifted a little, " if getattr(transform, "random", False) else "",
         curve=curve(rows), filters=filters(conv, images[right[0] if len(right) else 0]),
         filter_count=F, filter_size=f"{KH} x {KW}", batch_size=run.loader.batch_size,
         confusion=confusion_table(confusion, classes),
@@ -138,15 +139,14 @@ def confusion_table(confusion, classes):
 
 
 def most_confused(confusion, classes):
-    """A sentence about the most frequent mistake."""
+    """A sentence about the most frequent mistakes."""
     mistakes = confusion * (1 - np.eye(len(classes), dtype=int))
     if not mistakes.any():
         return "Nothing was read wrongly."
-    i, j = np.unravel_index(mistakes.argmax(), mistakes.shape)
     if mistakes.max() == 1:
-        return "No two digits were mixed up more than once."
-    return (f"Most often a {classes[i]} was read as a {classes[j]}: {mistakes[i, j]} times among the "
-            f"{confusion[i].sum()} images of a {classes[i]}.")
+        return "No mistake was made twice."
+    pairs = [f"{classes[i]} read as {classes[j]}" for i, j in np.argwhere(mistakes == mistakes.max())]
+    return f"Most often: {', '.join(pairs)}, {mistakes.max()} times{' each' if len(pairs) > 1 else ''}."
 
 
 def misread(images, labels, scores, wrong, classes, most=12):
@@ -156,7 +156,7 @@ def misread(images, labels, scores, wrong, classes, most=12):
     cells = []
     for n in sorted(wrong, key=lambda n: -p[n].max())[:most]:
         was, said = classes[labels[n]], classes[p[n].argmax()]
-        cells.append(f"<figure>{picture(ink(images[n]), 3, f'a {was}')}<figcaption>a {was}, read as <b>{said}</b><br>"
+        cells.append(f"<figure>{picture(ink(images[n]), 3, f'a {was}')}<figcaption>{was}, read as <b>{said}</b><br>"
                      f"{p[n].max():.0%} sure</figcaption></figure>")
     return "".join(cells)
 

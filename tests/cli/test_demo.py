@@ -93,6 +93,8 @@ def test_a_page_of_a_network_that_makes_no_mistake_can_be_written():
     rows = [{"train_top1": 0.5, "test_top1": 0.6}, {"train_top1": 1.0, "test_top1": 1.0}]
     assert ">0</text>" in curve(rows) and "nan" not in curve(rows) and "nan" not in curve(rows[1:])
     assert most_confused(np.eye(3, dtype=int), "abc") == "Nothing was read wrongly."
+    mixed_up = np.array([[9, 2, 0], [0, 9, 0], [1, 2, 9]])
+    assert most_confused(mixed_up, "abc") == "Most often: a read as b, c read as b, 2 times each."
     assert how_many(0) == "No digit was misread" and how_many(1) == "One digit was misread"
     scores = np.eye(3, dtype="f")
     assert misread(np.zeros((3, 1, 4, 4)), np.arange(3), scores, [], "abc") == ""
