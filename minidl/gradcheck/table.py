@@ -155,6 +155,7 @@ PROOFS = {
         Case("conv_transpose2d", x(2, 3, 4, 3), x(3, 4, 3, 2), x(4)),
         Case("conv_transpose2d", x(2, 4, 3, 4), x(4, 3, 3, 2), x(6), (2, 3), (1, 0), (1, 2), 2, (1, 2)),
         Case("conv_transpose2d", x(4, 3, 4), x(4, 1, 3, 3), None, 2, 1, groups=4),
+        Case("conv_transpose2d", x(1, 2, 2, 3), x(2, 2, 3, 2), None, (2, 1), 1, (2, 1), 1, (3, 2)),
         Case("conv_transpose2d", x(1, 2, 3, 3), const(x(2, 3, 2, 2)), const(x(3))),
         Case("conv_transpose2d", const(x(1, 2, 3, 3)), x(2, 3, 2, 2)),
         Case("conv_transpose2d", const(x(1, 2, 3, 3)), const(x(2, 3, 2, 2)), x(3)),
@@ -164,7 +165,7 @@ PROOFS = {
         Case("max_pool2d", distinct(2, 2, 6, 5), 2), Case("max_pool2d", distinct(2, 2, 6, 7), (3, 2), (2, 1), (1, 1)),
         Case("max_pool2d", distinct(1, 2, 7, 6), 3, 2, 1, 1, True), Case("max_pool2d", distinct(2, 7, 8), 2, 2, 1, (2, 3)),
         Case("max_pool2d", distinct(2, 1, 5, 5), 3, 1, return_indices=True), Case("max_pool2d", falling(1, 2, 4, 4), 2),
-        Case("max_pool1d", distinct(2, 3, 7), 3, 2, 1)],
+        Case("max_pool1d", distinct(2, 3, 7), 3, 2, 1, 1, True, True)],
     "AvgPool2d": [
         Case("avg_pool2d", x(2, 2, 6, 5), 2), Case("avg_pool2d", x(2, 2, 6, 7), (3, 2), (2, 1), (1, 1)),
         Case("avg_pool2d", x(1, 2, 7, 6), 3, 2, 1, True, False), Case("avg_pool2d", x(1, 2, 6, 6), 5, 2, 2, True),
@@ -175,7 +176,7 @@ PROOFS = {
         Case("adaptive_avg_pool2d", x(2, 4, 5), (None, 7)), Case("adaptive_avg_pool1d", x(2, 3, 7), 3)],
     "AdaptiveMaxPool2d": [
         Case("adaptive_max_pool2d", distinct(2, 2, 7, 5), (3, 2)), Case("adaptive_max_pool2d", distinct(2, 4, 5), (None, 7)),
-        Case("adaptive_max_pool1d", distinct(2, 3, 7), 3)],
+        Case("adaptive_max_pool1d", distinct(2, 3, 7), 3, return_indices=True)],
     # ---- normalization
     "BatchNorm": [
         Case("batch_norm", x(3, 2, 4, 5), None, None, x(2), x(2), True, eps=0.1),

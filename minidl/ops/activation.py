@@ -234,7 +234,7 @@ def prelu(input, weight):
     """x where positive, else a learned slope times x: weight (1,) or (C,), C being dimension 1. He et al. 2015."""
     if weight.ndim > 1 or (weight.shape not in ((), (1,)) and (input.ndim < 2 or weight.shape != input.shape[1:2])):
         raise ValueError(f"prelu: weight of shape {weight.shape} is neither one slope nor one per channel of {input.shape}")
-    slope = weight if weight.numel() == 1 else per_channel(weight, input.ndim)
+    slope = reshape(weight, ()) if weight.numel() == 1 else per_channel(weight, input.ndim)
     return where(input > 0, input, slope * input)
 
 

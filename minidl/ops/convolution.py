@@ -41,7 +41,8 @@ class Col2Im(Op):
         return k.col2im(cols, self.shape, self.stride, self.padding, self.dilation)
 
     def backward(self, gx, x, cols):
-        return Im2Col(cols.shape[2:4], self.stride, self.padding, self.dilation)(gx)
+        OH, OW = cols.shape[4:]                         # the image may have room for more windows than these
+        return Im2Col(cols.shape[2:4], self.stride, self.padding, self.dilation)(gx)[..., :OH, :OW]
 
 
 @dataclass(eq=False)
@@ -91,7 +92,11 @@ class ConvTranspose2d(Fused):
 
     def gradient(self, k, gy, x, w, b):
         how = self.stride, self.padding, self.dilation, self.groups
-        gx = k.conv2d(gy, w, None, *how) if self.needs(0) else None
+        H, W = x.shape[2:]
+        more = [k.out_size(*axis) - n for n, *axis in zip((H, W), gy.shape[2:], w.shape[2:], *how[:3])]
+        if any(more):                                   # output_padding made room for windows that x has no pixels for
+            x = k.pad(x, ((0, 0), (0, 0), (0, more[0]), (0, more[1])))
+        gx = k.conv2d(gy, w, None, *how)[:, :, :H, :W] if self.needs(0) else None
         gw = k.conv2d_gradient_w(x, gy, w.shape[2:], *how) if self.needs(1) else None
         gb = k.sum(gy, (0, 2, 3)) if self.needs(2) else None
         return gx, gw, gb

@@ -160,9 +160,10 @@ def adaptive_max_pool2d(input, output_size, return_indices=False):
     return y
 
 
-def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
+def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
     """max_pool2d over sequences (N, C, L)."""
-    return over_sequences(max_pool2d, input, *row(kernel_size, stride, padding), (1, single(dilation)), ceil_mode)
+    return over_sequences(max_pool2d, input, *row(kernel_size, stride, padding), (1, single(dilation)), ceil_mode,
+                          return_indices)
 
 
 def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
@@ -175,16 +176,17 @@ def adaptive_avg_pool1d(input, output_size):
     return over_sequences(adaptive_avg_pool2d, input, (1, single(output_size)))
 
 
-def adaptive_max_pool1d(input, output_size):
+def adaptive_max_pool1d(input, output_size, return_indices=False):
     """adaptive_max_pool2d over sequences (N, C, L)."""
-    return over_sequences(adaptive_max_pool2d, input, (1, single(output_size)))
+    return over_sequences(adaptive_max_pool2d, input, (1, single(output_size)), return_indices)
 
 
 def over_sequences(pool, x, *settings):
     """A 2-d pooling on images one row high."""
     if x.ndim not in (2, 3):
         raise ValueError(f"{pool.__name__.replace('2d', '1d')}: x is (N, C, L) or (C, L), not {tuple(x.shape)}")
-    return squeeze(pool(unsqueeze(x, -2), *settings), -2)
+    y = pool(unsqueeze(x, -2), *settings)
+    return tuple([squeeze(part, -2) for part in y]) if isinstance(y, tuple) else squeeze(y, -2)
 
 
 def row(kernel_size, stride, padding):

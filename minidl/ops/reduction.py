@@ -324,6 +324,8 @@ def sort(input, dim=-1, descending=False, *, stable=False):
 def argsort(input, dim=-1, descending=False, stable=False):
     """The indices that sort `input` along `dim`; equals keep their order (always)."""
     dim = dimension(dim, input, "argsort")
+    if input.ndim == 0:
+        return argmax(input)
     if not descending:
         return _Index("argsort", {"axis": dim, "kind": "stable"})(input)
     n = input.shape[dim]                     # turned round twice, so that equals keep their order, too

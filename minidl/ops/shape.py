@@ -167,6 +167,8 @@ def transpose(input, dim0, dim1):
     """Dimensions dim0 and dim1 change places."""
     dims = list(range(input.ndim))
     a, b = dimension(dim0, input, "transpose"), dimension(dim1, input, "transpose")
+    if input.ndim == 0:
+        return input
     dims[a], dims[b] = dims[b], dims[a]
     return Permute(tuple(dims))(input)
 
@@ -180,7 +182,7 @@ def t(input):
 
 def squeeze(input, dim=None):
     """Without its dimensions of size 1: all of them, or those in `dim` that are."""
-    dims = dimensions(dim, input, "squeeze")
+    dims = () if dim == () else dimensions(dim, input, "squeeze")
     return reshape(input, [n for i, n in enumerate(input.shape) if n != 1 or i not in dims])
 
 
@@ -227,7 +229,7 @@ def sum_to(input, shape):
 
 def flip(input, dims):
     """The order of the numbers reversed along `dims`."""
-    return Flip(dimensions(dims, input, "flip"))(input)
+    return Flip(() if dims == () else dimensions(dims, input, "flip"))(input)
 
 
 def repeat(input, repeats):

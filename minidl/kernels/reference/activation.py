@@ -14,7 +14,7 @@ def relu_gradient(gy, y):
 
 def softmax(x, axis):
     """e^x / (sum of e^x along `axis`); subtracting the largest x changes nothing, and nothing overflows."""
-    e = np.exp(x - x.max(axis, keepdims=True))
+    e = np.exp(x - x.max(axis, keepdims=True, initial=-np.inf))
     return e / e.sum(axis, keepdims=True)
 
 
@@ -25,7 +25,7 @@ def softmax_gradient(gy, y, axis):
 
 def log_softmax(x, axis):
     """log softmax(x), without passing through numbers too small to have a logarithm."""
-    x = x - x.max(axis, keepdims=True)
+    x = x - x.max(axis, keepdims=True, initial=-np.inf)
     return x - np.log(np.exp(x).sum(axis, keepdims=True))
 
 
