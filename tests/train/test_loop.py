@@ -110,6 +110,12 @@ def test_a_loss_that_is_no_number_stops_before_the_update_and_says_where(poison,
     np.testing.assert_array_equal(weights(model), before)
 
 
+def test_an_infinite_loss_stops_as_well():
+    model, loader, optimizer = problem()
+    with pytest.raises(NonFiniteLoss, match="the loss is inf at epoch 1, batch 1 of 5"):
+        next(train(model, loader, optimizer, loss=lambda scores, labels: scores.square().sum() * float("inf")))
+
+
 def test_another_loss_can_be_given():
     model, loader, optimizer = problem()
     squared = lambda scores, labels: F.mse_loss(scores, F.one_hot(labels, 3).float())
