@@ -1,6 +1,7 @@
 """minidl: a deep-learning engine that can be read in an evening and stepped through line by line."""
-from minidl import dtypes, kernels, mode as _mode
+from minidl import dtypes, kernels
 from minidl.dtypes import *
+from minidl.dtypes import bool_ as bool, float32 as float, int32 as int
 from minidl.kernels import use_kernels
 from minidl.mode import enable_grad, is_grad_enabled, mode, no_grad, set_grad_enabled
 from minidl.tensor import Tensor
@@ -10,5 +11,8 @@ from minidl.fused import Fused
 from minidl.random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, set_rng_state
 from minidl.creation import *
 from minidl import anomaly, autograd, creation, ops
-from minidl.profiler import profile
 from minidl.ops import *
+from minidl import nn, optim
+from minidl.interop import load, save
+from minidl.profiler import profile
+from minidl.summary import summary

@@ -7,6 +7,10 @@ from minidl.kernels.meta import MetaArray
 from minidl.random import default_generator
 from minidl.tensor import Tensor, unpack
 
+__all__ = [
+    "arange", "as_tensor", "empty", "empty_like", "eye", "from_numpy", "full", "full_like", "linspace", "ones", "ones_like",
+    "rand", "rand_like", "randint", "randn", "randn_like", "randperm", "tensor", "zeros", "zeros_like",
+]
 DEVICES = "cpu", "cuda", "meta"
 
 

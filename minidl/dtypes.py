@@ -3,10 +3,15 @@ import numbers
 
 import numpy as np
 
+__all__ = [
+    "bool_", "double", "float16", "float32", "float64", "get_default_dtype", "half", "int16", "int32", "int64", "int8", "long",
+    "result_type", "set_default_dtype", "uint8",
+]
+
 float16, float32, float64 = np.dtype("float16"), np.dtype("float32"), np.dtype("float64")
 int8, int16, int32, int64 = np.dtype("int8"), np.dtype("int16"), np.dtype("int32"), np.dtype("int64")
 uint8, bool_ = np.dtype("uint8"), np.dtype("bool")
-half, float_, double, int_, long = float16, float32, float64, int32, int64
+half, double, long = float16, float64, int64
 
 _default = float32
 
