@@ -3,16 +3,7 @@ import numpy as np
 import pytest
 
 import minidl
-
-
-def leaf(*shape, seed=0):
-    return minidl.Tensor(np.asarray(np.random.default_rng(seed).standard_normal(shape)), requires_grad=True)
-
-
-def close(a, b):
-    np.testing.assert_allclose(a.array if isinstance(a, minidl.Tensor) else a,
-                               b.array if isinstance(b, minidl.Tensor) else b, rtol=1e-12, atol=1e-14)
-
+from tests.engine import close, leaf
 
 # ---- memory and versions
 

@@ -6,15 +6,7 @@ import pytest
 
 import minidl
 from minidl.mode import Mode
-
-
-def leaf(*shape, seed=0):
-    return minidl.Tensor(np.asarray(np.random.default_rng(seed).standard_normal(shape)), requires_grad=True)
-
-
-def close(a, b):
-    np.testing.assert_allclose(a.array if isinstance(a, minidl.Tensor) else a,
-                               b.array if isinstance(b, minidl.Tensor) else b, rtol=1e-12, atol=1e-14)
+from tests.engine import leaf
 
 
 def test_no_grad_and_enable_grad_nest_and_decorate():

@@ -8,16 +8,7 @@ import pytest
 import minidl
 from minidl import ops
 from minidl.graph import grad
-
-
-def leaf(*shape, seed=0):
-    return minidl.Tensor(np.asarray(np.random.default_rng(seed).standard_normal(shape)), requires_grad=True)
-
-
-def close(a, b):
-    np.testing.assert_allclose(a.array if isinstance(a, minidl.Tensor) else a,
-                               b.array if isinstance(b, minidl.Tensor) else b, rtol=1e-12, atol=1e-14)
-
+from tests.engine import close, leaf
 
 # ---- what it is made of
 
