@@ -1,4 +1,7 @@
-"""Pooling, in one pass over each image plane. Adaptive pooling is the reference's."""
+"""Pooling, one cell of all windows at a time and not one window at a time, so that the loops are long.
+
+Adaptive pooling is the reference's.
+"""
 import numpy as np
 
 from minidl.kernels.cpu.jit import jit
@@ -8,35 +11,41 @@ from minidl.kernels.reference.pooling import divisors, pool_sizes
 
 def max_pool(x, size, stride, padding, dilation, ceil_mode):
     out = (*x.shape[:2], *pool_sizes(x.shape, size, stride, padding, dilation, ceil_mode))
-    y, index, x = np.empty(out, x.dtype), np.empty(out, np.int32), np.ascontiguousarray(x)
-    in_parts(lambda first, last: _max_pool(planes(x), size, stride, padding, dilation, planes(y), planes(index), first,
-                                           last), len(planes(x)), x.size)
+    y, index = np.full(out, -np.inf, x.dtype), np.full(out, -1, np.int32)
+    where = planes(np.ascontiguousarray(x)), size, stride, padding, dilation, planes(y), planes(index)
+    in_parts(lambda first, last: _max_pool(*where, first, last), len(planes(y)), x.size)
     return y, index
 
 
 @jit
 def _max_pool(x, size, stride, padding, dilation, y, index, first, last):
-    (KH, KW), (SH, SW), (PH, PW), (DH, DW) = size, stride, padding, dilation
     (H, W), (OH, OW) = x.shape[1:], y.shape[1:]
+    x, y, index = x.reshape(-1), y.reshape(-1), index.reshape(-1)
     for plane in range(first, last):
-        for oy in range(OH):
-            top = oy * SH - PH
-            for ox in range(OW):
-                left = ox * SW - PW
-                best, place = x.dtype.type(-np.inf), -1
-                for iy in range(top, min(H, top + (KH - 1) * DH + 1), DH):
-                    for ix in range(left, min(W, left + (KW - 1) * DW + 1), DW):
-                        if iy >= 0 and ix >= 0:
-                            v = x[plane, iy, ix]
-                            if v > best or place < 0 or (v != v and best == best):       # v != v: NaN
-                                best, place = v, iy * W + ix
-                y[plane, oy, ox], index[plane, oy, ox] = best, place
+        for i in range(size[0]):
+            for j in range(size[1]):
+                start, count, ix = _inside(W, j * dilation[1] - padding[1], stride[1], OW)
+                for oy in range(OH):
+                    iy = oy * stride[0] - padding[0] + i * dilation[0]
+                    if 0 <= iy < H:
+                        _keep_larger(x, (plane * H + iy) * W + ix, stride[1], iy * W + ix,
+                                     y, index, (plane * OH + oy) * OW + start, count)
+
+
+@jit
+def _keep_larger(x, start, step, place, y, index, at, count):
+    start, step, at = np.uint64(start), np.uint64(step), np.uint64(at)
+    for i in range(np.uint64(count)):
+        v, best = x[start + i * step], y[at + i]
+        wins = (v > best) | ((v != v) & (best == best)) | (index[at + i] < 0)            # v != v: NaN
+        y[at + i] = v if wins else best
+        index[at + i] = np.int32(place + np.int64(i * step)) if wins else index[at + i]
 
 
 def max_pool_gradient(gy, index, shape):
-    gx, gy = np.zeros(shape, gy.dtype), np.ascontiguousarray(gy)
-    in_parts(lambda first, last: _max_pool_gradient(planes(gy), planes(index), planes(gx), first, last),
-             len(planes(gx)), gx.size)
+    gx = np.zeros(shape, gy.dtype)
+    where = planes(np.ascontiguousarray(gy)), planes(index), planes(gx)
+    in_parts(lambda first, last: _max_pool_gradient(*where, first, last), len(planes(gx)), gx.size)
     return gx
 
 
@@ -53,55 +62,66 @@ def _max_pool_gradient(gy, index, gx, first, last):
 
 def avg_pool(x, size, stride, padding, ceil_mode, count_include_pad, divisor_override=None):
     out = pool_sizes(x.shape, size, stride, padding, (1, 1), ceil_mode)
-    y, x = np.empty((*x.shape[:2], *out), x.dtype), np.ascontiguousarray(x)
+    y = np.zeros((*x.shape[:2], *out), x.dtype)
     counts = divisors(x.shape, out, size, stride, padding, count_include_pad, divisor_override, x.dtype)
-    in_parts(lambda first, last: _avg_pool(planes(x), size, stride, padding, counts, planes(y), first, last),
-             len(planes(x)), x.size)
+    where = planes(np.ascontiguousarray(x)), size, stride, padding, counts, planes(y)
+    in_parts(lambda first, last: _avg_pool(*where, first, last), len(planes(y)), x.size)
     return y
 
 
 @jit
 def _avg_pool(x, size, stride, padding, counts, y, first, last):
     (H, W), (OH, OW) = x.shape[1:], y.shape[1:]
+    source, target = x.reshape(-1), y.reshape(-1)
     for plane in range(first, last):
-        for oy in range(OH):
-            top, bottom = _window(oy, size[0], stride[0], padding[0], H)
-            for ox in range(OW):
-                left, right = _window(ox, size[1], stride[1], padding[1], W)
-                total = x.dtype.type(0)
-                for iy in range(top, bottom):
-                    for ix in range(left, right):
-                        total += x[plane, iy, ix]
-                y[plane, oy, ox] = total / counts[oy, ox]
+        for i in range(size[0]):
+            for j in range(size[1]):
+                start, count, ix = _inside(W, j - padding[1], stride[1], OW)
+                for oy in range(OH):
+                    iy = oy * stride[0] - padding[0] + i
+                    if 0 <= iy < H:
+                        _add(source, (plane * H + iy) * W + ix, stride[1],
+                             target, (plane * OH + oy) * OW + start, 1, count)
+        y[plane] /= counts
 
 
 def avg_pool_gradient(gy, shape, size, stride, padding, ceil_mode, count_include_pad, divisor_override=None):
-    gx, gy = np.zeros(shape, gy.dtype), np.ascontiguousarray(gy)
-    counts = divisors(shape, gy.shape[2:], size, stride, padding, count_include_pad, divisor_override, gy.dtype)
-    in_parts(lambda first, last: _avg_pool_gradient(planes(gy), size, stride, padding, counts, planes(gx), first, last),
-             len(planes(gx)), gx.size)
+    gx = np.zeros(shape, gy.dtype)
+    share = gy / divisors(shape, gy.shape[2:], size, stride, padding, count_include_pad, divisor_override, gy.dtype)
+    where = planes(share), size, stride, padding, planes(gx)
+    in_parts(lambda first, last: _avg_pool_gradient(*where, first, last), len(planes(gx)), gx.size)
     return gx
 
 
 @jit
-def _avg_pool_gradient(gy, size, stride, padding, counts, gx, first, last):
-    (H, W), (OH, OW) = gx.shape[1:], gy.shape[1:]
+def _avg_pool_gradient(share, size, stride, padding, gx, first, last):
+    (H, W), (OH, OW) = gx.shape[1:], share.shape[1:]
+    source, target = share.reshape(-1), gx.reshape(-1)
     for plane in range(first, last):
-        for oy in range(OH):
-            top, bottom = _window(oy, size[0], stride[0], padding[0], H)
-            for ox in range(OW):
-                left, right = _window(ox, size[1], stride[1], padding[1], W)
-                share = gy[plane, oy, ox] / counts[oy, ox]
-                for iy in range(top, bottom):
-                    for ix in range(left, right):
-                        gx[plane, iy, ix] += share
+        for i in range(size[0]):
+            for j in range(size[1]):
+                start, count, ix = _inside(W, j - padding[1], stride[1], OW)
+                for oy in range(OH):
+                    iy = oy * stride[0] - padding[0] + i
+                    if 0 <= iy < H:
+                        _add(source, (plane * OH + oy) * OW + start, 1,
+                             target, (plane * H + iy) * W + ix, stride[1], count)
 
 
 @jit
-def _window(o, kernel, stride, padding, size):
-    """The cells, from and to, that window o has inside an axis of `size`."""
-    start = o * stride - padding
-    return max(0, start), min(size, start + kernel)
+def _add(source, start, step, target, at, target_step, count):
+    start, step, at, target_step = np.uint64(start), np.uint64(step), np.uint64(at), np.uint64(target_step)
+    for i in range(np.uint64(count)):
+        target[at + i * target_step] += source[start + i * step]
+
+
+@jit
+def _inside(W, shift, stride, OW):
+    """Of the cells ox * stride + shift for ox in range(OW): the first ox that is inside the image, how many
+    are, and where the first of them is."""
+    start = min(OW, max(0, -(shift // stride)))
+    count = min(OW, max(0, (W - 1 - shift) // stride + 1)) - start
+    return start, max(0, count), start * stride + shift
 
 
 def planes(x):
