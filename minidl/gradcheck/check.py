@@ -1,11 +1,10 @@
 """gradcheck: is this gradient right, and would we have noticed if it were not?"""
-import itertools
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
-from minidl.gradcheck.diagnosis import diagnose
+from minidl.gradcheck.diagnosis import explanation
 from minidl.gradcheck.line import PROVEN, Line, norm
 from minidl.graph import grad
 from minidl.mode import enable_grad, no_grad
@@ -49,13 +48,13 @@ class Report:
                  f"{'order':5}  {'input':28} {'backprop':>14} {'differences':>14} {'error':>8} {'tolerance':>9}"]
         for c in self.checks:
             where = c.input if c.index is None else f"{c.input} at {c.index}"
-            lines.append(f"{c.order:5}  {where:28} {c.backprop:14.8g} {c.numeric:14.8g} {c.error:8.1e} {c.tolerance:9.1e}"
-                         f"  {c.verdict}")
+            lines.append(f"{c.order:5}  {where:28} {c.backprop:14.8g} {c.numeric:14.8g} "
+                         f"{c.error:8.1e} {c.tolerance:9.1e}  {c.verdict}")
         return "\n".join(lines)
 
 
-def gradcheck(f, *inputs, cotangent="random", mode="directional", order=1, directions=2, samples=12, seed=0, explain=True,
-              name=None):
+def gradcheck(f, *inputs, cotangent="random", mode="directional", order=1, directions=2, samples=12, seed=0,
+              explain=True, name=None):
     """Check the gradient of f at `inputs` in float64; raises GradcheckError, or returns a Report.
 
     f          takes as many tensors as there are inputs, and gives a tensor or several
@@ -133,16 +132,15 @@ class Point:
             ys = outputs(self.f(*[Tensor(x) for x in xs]))
         for i, y in enumerate(ys):
             if y.dtype != np.float64:
-                raise GradcheckError(f"gradcheck of {self.report.name}: output {i} is {y.dtype}, but all inputs are float64",
-                                     self.report)
+                self.fail(f"output {i} is {y.dtype}, but all inputs are float64")
         return [y.array for y in ys]
 
     def set_cotangent(self, cotangent, rng):
         shapes = [y.shape for y in self.ys]
         if cotangent is None:
             if [y.size for y in self.ys] != [1]:
-                raise ValueError(f"gradcheck: f gives {', '.join(map(str, shapes))}, not a single number, so its gradient needs "
-                                 "a cotangent of that shape; the default, \"random\", draws one")
+                raise ValueError(f"gradcheck: f gives {', '.join(map(str, shapes))}, not a single number, so its "
+                                 "gradient needs a cotangent of that shape; the default, \"random\", draws one")
             self.gs = [np.ones(shapes[0])]
         elif isinstance(cotangent, str):
             if cotangent != "random":
@@ -157,6 +155,9 @@ class Point:
         self.before += [g.copy() for g in self.gs]
         self.recorded, self.gradients = self.backprop()
 
+    def fail(self, what):
+        raise GradcheckError(f"gradcheck of {self.report.name}: {what}", self.report)
+
     def backprop(self):
         xs = [Tensor(x, requires_grad=True) for x in self.xs]
         with enable_grad():
@@ -170,14 +171,12 @@ class Point:
         for i, (x, old) in enumerate(zip(self.xs + self.gs, self.before)):
             if not same_bits(x, old):
                 who = self.names[i] if i < len(self.names) else f"cotangent {i - len(self.names)}"
-                raise GradcheckError(f"gradcheck of {self.report.name}: {who} was changed by f or by its gradient; work on a "
-                                     "copy", self.report)
+                self.fail(f"{who} was changed by f or by its gradient; work on a copy")
         for ys, gradients in runs:
             if len(ys) != len(self.ys) or not all(map(same_bits, ys, self.ys)):
-                raise GradcheckError(f"gradcheck of {self.report.name}: f gives another result the second time; if it draws "
-                                     "random numbers, seed them inside f", self.report)
+                self.fail("f gives another result the second time; if it draws random numbers, seed them inside f")
             if gradients is not None and not all(map(same_bits, gradients, self.gradients)):
-                raise GradcheckError(f"gradcheck of {self.report.name}: f gives another gradient the second time", self.report)
+                self.fail("f gives another gradient the second time")
 
     def of_the_gradients(self, rng):
         """The same for the function (inputs, cotangents) -> gradients: one order up."""
@@ -197,9 +196,8 @@ class Point:
         point.set_cotangent("random", rng)
         difference, size = norm(flat(point.recorded) - point.y), norm(point.y)
         if difference > 1e-9 * size:
-            raise GradcheckError(f"gradcheck of {self.report.name}: with create_graph the gradient differs by {difference:.2g} "
-                                 f"(of {size:.2g}) from the plain one; is a definition different from its kernel, or a rule "
-                                 "different for tensors and arrays?", self.report)
+            self.fail(f"with create_graph the gradient differs by {difference:.2g} (of {size:.2g}) from the plain one; "
+                      "is a definition different from its kernel, or a rule different for tensors and arrays?")
         return point
 
     def line(self, i, u):
@@ -207,9 +205,10 @@ class Point:
         def at(t):
             return flat(self.evaluate(self.xs[:i] + [self.xs[i] + t * u] + self.xs[i + 1:]))
         gx = self.gradients[i]
-        backprop = 0.0 if gx is None else float((gx * u).sum())
-        along = self.xs[i] if np.count_nonzero(u) > 1 else self.xs[i][u != 0]
-        return Line(at, self.y, flat(self.gs), backprop, max(1.0, norm(along.ravel())))
+        gx = np.zeros(u.shape) if gx is None else gx
+        moving = np.ones(u.shape, bool) if np.count_nonzero(u) > 1 else u != 0
+        claim, scale = norm(gx[moving]), max(1.0, norm(self.xs[i][moving]))
+        return Line(at, self.y, flat(self.gs), float((gx * u).sum()), claim, scale)
 
     def numeric_gradient(self, i, most=400):
         """The gradient in x_i by finite differences, entry by entry; None for an input too large for that."""
@@ -232,42 +231,6 @@ def check(point, level, i, u, index, rng, explain):
     report.checks.append(Check(level, point.names[i], index, verdict, m.backprop, m.numeric, m.error, m.tolerance))
     if verdict not in PROVEN:
         raise GradcheckError(explanation(point, level, i, index, verdict, m, explain), report)
-
-
-def explanation(point, level, i, index, verdict, m, explain):
-    """Which input, which entry, both numbers, their ratio, and what that usually means."""
-    where = "along a random direction" if index is None else f"at {index}"
-    ratio = f"{m.backprop / m.numeric:.6g}" if m.numeric else "infinite"
-    numbers = f"{where} backprop says {m.backprop:.9g}, finite differences say {m.numeric:.9g}"
-    head = f"gradcheck of {point.report.name}, order {level}: the gradient of {point.names[i]} is "
-    if verdict == "kink":
-        return (f"{head}not proven: there is a kink within {m.step:.1g} of this point, where the slopes to the left and to "
-                f"the right differ; {numbers}. Move the input away from it")
-    if verdict == "noise":
-        return f"{head}not proven: rounding in f ({m.noise:.1g}) drowns the slope; {numbers}. Is float32 used inside?"
-    if verdict == "blind":
-        return (f"{head}not proven: the outputs move by {m.reach:.2g}, but this cotangent does not see it, so a gradient of 0 "
-                f"would pass, too; {numbers}. Use cotangent=\"random\"")
-    lines = [f"{head}wrong: {numbers}; their ratio is {ratio}."]
-    got, wanted = point.gradients[i], point.numeric_gradient(i) if explain else None
-    if got is None:
-        return lines[0] + " No gradient came at all: an op on the way is not recorded, or its rule answers None."
-    if wanted is not None:
-        if index is None and got.size > 1:
-            worst = np.unravel_index(np.argmax(np.abs(got - wanted)), got.shape)
-            lines.append(f"Entry {tuple(map(int, worst))} is worst: {got[worst]:.9g}, but {wanted[worst]:.9g} by differences.")
-        lines.append(f"The gradient: {diagnose(got, wanted, sizes(point))}.")
-    return " ".join(lines)
-
-
-def sizes(point):
-    """(size, name) of everything that a wrong factor could be the size of."""
-    for what, arrays in (("input", point.xs), ("output", point.ys)):
-        for i, x in enumerate(arrays):
-            yield from ((n, f"dimension {d} of {what} {i} {x.shape}") for d, n in enumerate(x.shape))
-            yield x.size, f"{what} {i} {x.shape}"
-            for n in itertools.accumulate(x.shape[::-1], int.__mul__):
-                yield n, f"the last dimensions of {what} {i} {x.shape}"
 
 
 def probes(point, mode, directions, samples, rng):

@@ -22,10 +22,11 @@ class Measurement(NamedTuple):
     noise: float             # the part of the tolerance that is there for rounding
     reach: float             # |g| |df|: how far f moves, whether or not g sees it
     jump: float              # |g| |right-hand slope - left-hand slope|
+    claim: float             # the largest slope that backprop claims in any direction
 
     error = property(lambda self: abs(self.numeric - self.backprop))
     agrees = property(lambda self: self.error <= self.tolerance)
-    is_zero = property(lambda self: self.reach <= self.noise and abs(self.backprop) <= 1e-2 * self.noise)
+    is_zero = property(lambda self: self.reach <= self.noise and self.claim <= 1e-2 * self.noise)
     is_sharp = property(lambda self: self.tolerance <= SHARP * max(abs(self.numeric), abs(self.backprop)))
     is_bent = property(lambda self: self.jump > max(1e-3 * self.reach, 2 * self.noise))
 
@@ -35,11 +36,13 @@ class Line:
     """f along x + t u, u of length 1, where backprop claims the slope <vjp, u> = `backprop` for <g, f>.
 
     at : t -> f(x + t u) as one flat vector
+    claim : |vjp|, or for u along one axis that entry of it: what must vanish for a slope to count as zero
     """
     at: object
     y: np.ndarray
     g: np.ndarray
     backprop: float
+    claim: float
     scale: float             # max(1, |x|): steps are as long as x is large
     seen: list = field(default_factory=list)
 
@@ -54,7 +57,8 @@ class Line:
         df = (ahead - behind) / (2 * h)
         reach, noise = self.size_of_g * norm(df), 4 / h * self.size_of_g * self.rounding
         jump = self.size_of_g * norm(ahead - 2 * self.y + behind) / h
-        m = Measurement(h, self.backprop, float(self.g @ df), SLACK * reach + noise, noise, reach, jump)
+        m = Measurement(h, self.backprop, float(self.g @ df), SLACK * reach + noise, noise, reach, jump,
+                        self.claim)
         self.seen.append(m)
         return m
 

@@ -13,12 +13,13 @@ def gradcheck_model(model, batch, loss=None, *, directions=1, order=1, seed=0, n
     """Check the gradient of every parameter of `model`, and of its input, along random directions in float64.
 
     batch : the input, or (input, labels); arrays or tensors
-    loss  : (output, labels) -> a tensor. Default: cross_entropy, or mse_loss where the labels are floats; without labels
-            the output itself, under a random cotangent
+    loss  : (output, labels) -> a tensor. Default: cross_entropy, or mse_loss where the labels are floats; without
+            labels the output itself, under a random cotangent
 
     The model computes as it is switched, train() or eval(), and is left as it was to the last bit: parameters and
-    buffers are lent to it as float64 copies, and the default generator is seeded for every evaluation, so that dropout
-    drops the same numbers, and put back. Raises GradcheckError, or returns a Report; what is measured, `gradcheck` says.
+    buffers are lent to it as float64 copies, and the default generator is seeded for every evaluation, so that
+    dropout drops the same numbers, and put back. Raises GradcheckError, or returns a Report; what is measured,
+    `gradcheck` says.
     """
     inputs, labels = batch if isinstance(batch, (tuple, list)) else (batch, None)
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}

@@ -1,7 +1,7 @@
 """Would gradcheck notice? Every rule of every op is broken in every way below, and each time gradcheck must fail.
 
-A mutant is one op's gradient for one input, changed: set to zero, 1 % too large, of the wrong sign, ... Of a fused op the
-gradient kernel is broken, and then its definition, which only second order sees. ENGINE are mistakes in the walk itself.
+A mutant is one op's gradient for one input, changed: set to zero, 1 % too large, of the wrong sign, ... Of a fused op
+the gradient kernel is broken, and then its definition, which only second order sees. ENGINE are mistakes in the walk.
 """
 import contextlib
 import time
@@ -11,9 +11,9 @@ import numpy as np
 
 import minidl
 from minidl import graph, op, ops
+from minidl.gradcheck import calls
 from minidl.gradcheck.case import Case, Draw
 from minidl.gradcheck.check import GradcheckError, gradcheck, outputs, recorded_gradients
-from minidl.gradcheck import calls
 from minidl.gradcheck.table import PROOFS, op_classes
 from minidl.kernels import use_kernels
 from minidl.op import Op, Outline
@@ -88,8 +88,8 @@ def mutants_of(cls, cases):
         for name in MUTATIONS:
             for where in ("gradient", "definition") if fused else ("backward",):
                 fault = Fault(name, slot)
-                broken = replaced(cls, where, (broken_definition if where == "definition" else broken_rule)(cls, where, fault))
-                row = tried(cls.__name__, slot, where, name, its_cases, broken)
+                broken = (broken_definition if where == "definition" else broken_rule)(cls, where, fault)
+                row = tried(cls.__name__, slot, where, name, its_cases, replaced(cls, where, broken))
                 if fault.occurred:
                     yield row
 
@@ -256,13 +256,16 @@ def with_itself(x): return ops.linear(x, x)
 def long_and_short(x): return ops.exp(ops.sin(x)) * x
 
 
-ADDED, BROADCAST = [Case(calls.twice, x)], [*PROOFS["Add"], *PROOFS["Mul"]]
-ENGINE = [
-    ("gradients that meet overwrite each other", (graph.Walk, "add", overwrite), ADDED),
-    ("of gradients that meet the first stays", (graph.Walk, "add", keep_the_first), ADDED),
-    ("of a broadcast input's gradient one part is taken", (op.Elementwise, "checked", first_of_what_was_broadcast), BROADCAST),
+BROADCAST = [*PROOFS["Add"], *PROOFS["Mul"]]
+ENGINE = [  # what goes wrong, what is replaced by what, and the calls that should notice
+    ("gradients that meet overwrite each other", (graph.Walk, "add", overwrite), [Case(calls.twice, x)]),
+    ("of gradients that meet the first stays", (graph.Walk, "add", keep_the_first), [Case(calls.twice, x)]),
+    ("of a broadcast input's gradient one part is taken",
+     (op.Elementwise, "checked", first_of_what_was_broadcast), BROADCAST),
     ("a broadcast input's gradient is averaged", (op.Elementwise, "checked", mean_of_what_was_broadcast), BROADCAST),
-    ("a node is left before all that use it", (graph, "topological_order", in_the_order_found), [Case(long_and_short, x)]),
-    ("one tensor in two slots counts as one", (minidl.Fused, "gradient_of_definition", without_aliases), [Case(with_itself, x)]),
+    ("a node is left before all that use it",
+     (graph, "topological_order", in_the_order_found), [Case(long_and_short, x)]),
+    ("one tensor in two slots counts as one",
+     (minidl.Fused, "gradient_of_definition", without_aliases), [Case(with_itself, x)]),
     ("costly gradients are never needed", (Op, "needs", nothing_is_needed), PROOFS["Conv2d"]),
 ]

@@ -138,13 +138,14 @@ def functions_of(package):
     """(place, syntax tree, function) of every function to be changed in the files of a package."""
     for info in pkgutil.iter_modules(import_module(package).__path__):
         module = import_module(f"{package}.{info.name}")
-        for node in ast.parse(inspect.getsource(module)).body:
-            owner, nodes = (getattr(module, node.name), node.body) if isinstance(node, ast.ClassDef) else (module, [node])
-            for node in nodes:
+        for top in ast.parse(inspect.getsource(module)).body:
+            is_class = isinstance(top, ast.ClassDef)
+            owner = getattr(module, top.name) if is_class else module
+            for node in top.body if is_class else [top]:
                 if (isinstance(node, ast.FunctionDef) and MUTATED.search(node.name) and node.name in vars(owner)
                         and node.name not in getattr(owner, "__all__", ())):
                     path = f"{module.__name__.removeprefix('minidl.').replace('.', '/')}.py"
-                    name = node.name if owner is module else f"{owner.__name__}.{node.name}"
+                    name = f"{owner.__name__}.{node.name}" if is_class else node.name
                     yield f"{path}: {name}", node, plain(vars(owner)[node.name])
 
 
@@ -197,7 +198,8 @@ def changes(function):
         for new in instead_of(node):
             if new is None or ast.dump(new) != ast.dump(node):
                 new = ast.copy_location(new or ast.Pass(), node)
-                yield Change(node.lineno, text(statement), f"{text(node)} -> {text(new)}", with_node(function, path, new))
+                what = f"{text(node)} -> {text(new)}"
+                yield Change(node.lineno, text(statement), what, with_node(function, path, new))
 
 
 def text(node):
@@ -220,8 +222,8 @@ def instead_of(node):
     elif isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in SWAPS:
         yield ast.Compare(node.left, [SWAPS[type(node.ops[0])]()], node.comparators)
     elif isinstance(node, ast.Constant) and isinstance(node.value, (bool, int, float)):
-        value = node.value
-        yield ast.Constant(not value if isinstance(value, bool) else value + 1 if isinstance(value, int) else value * 1.01 or 0.01)
+        value, kind = node.value, type(node.value)
+        yield ast.Constant(not value if kind is bool else value + 1 if kind is int else value * 1.01 or 0.01)
     elif isinstance(node, ast.AugAssign):
         yield None
         yield ast.Assign([node.target], node.value)

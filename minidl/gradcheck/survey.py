@@ -27,12 +27,11 @@ def check_ops(names=None, order=2):
     """An OpRow for every call in the table, or for those of the ops called `names`, one after the other."""
     for name, case in all_cases():
         if names is None or name in names:
-            start = time.perf_counter()
+            start, verdict, message = time.perf_counter(), "pass", None
             try:
-                report, verdict, message = gradcheck(case.in_minidl(), *case.inputs(), order=order, name=repr(case)), "pass", None
+                report = gradcheck(case.in_minidl(), *case.inputs(), order=order, name=repr(case))
             except GradcheckError as error:
                 report, message = error.report, str(error)
-                failed = [c.verdict for c in report.checks if c.verdict not in PROVEN]
-                verdict = failed[0] if failed else "error"
-            yield OpRow(name, repr(case), order, report.worst, verdict,
-                        time.perf_counter() - start, message)
+                verdict = next((c.verdict for c in report.checks if c.verdict not in PROVEN), "error")
+            seconds = time.perf_counter() - start
+            yield OpRow(name, repr(case), order, report.worst, verdict, seconds, message)

@@ -23,7 +23,8 @@ def state(model):
 def test_every_parameter_and_the_input_have_a_verdict():
     report = gradcheck_model(network(), (X, LABELS))
     assert report.passed
-    assert [c.input.split()[0] for c in report.checks] == ["0.weight", "0.bias", "1.weight", "1.bias", "6.weight", "6.bias", "the"]
+    assert [c.input.split()[0] for c in report.checks] == [
+        "0.weight", "0.bias", "1.weight", "1.bias", "6.weight", "6.bias", "the"]
 
 
 def test_a_bias_that_batch_norm_takes_away_has_a_gradient_of_zero():

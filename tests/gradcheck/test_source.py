@@ -29,7 +29,8 @@ def test_every_changed_line_of_a_sample_is_noticed():
 
 def test_every_kind_of_mistake_is_among_the_changes():
     assert changed("def f(x, y): return x * -y") >= {"x * -y -> x / -y", "x * -y -> x", "x * -y -> -y", "-y -> y"}
-    assert changed("def f(x): return 2.0 if x > 0 else True") >= {"x > 0 -> x < 0", "2.0 -> 2.02", "True -> False", "0 -> 1"}
+    assert changed("def f(x): return 2.0 if x > 0 else True") >= {
+        "x > 0 -> x < 0", "2.0 -> 2.02", "True -> False", "0 -> 1"}
     assert changed("def f(x, y):\n    x += y") == {"x += y -> pass", "x += y -> x = y", "x += y -> x -= y"}
     assert changed("def f(x, y): return x, y") == {"return (x, y) -> return (y, x)"}
     assert "x.sum(0) -> x.mean(0)" in changed("def f(x): return x.sum(0)")

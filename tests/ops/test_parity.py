@@ -38,7 +38,8 @@ def test_values_and_gradients_are_pytorchs(case, dtype):
     rng = np.random.default_rng(1)
     gs = [rng.standard_normal(y.shape).astype(dtype) for y, _ in pairs]
     ours = recorded_gradients([y for y, _ in pairs], xs, [minidl.Tensor(g) for g in gs], create_graph=False)
-    theirs = torch.autograd.grad([z for _, z in pairs], ts, list(map(torch.from_numpy, gs)), allow_unused=True) if gs else []
+    theirs = torch.autograd.grad([z for _, z in pairs], ts, list(map(torch.from_numpy, gs)),
+                                 allow_unused=True) if gs else []
     for x, a, b in zip(inputs, ours, theirs):
         np.testing.assert_allclose(np.zeros_like(x) if a is None else a.array,
                                    np.zeros_like(x) if b is None else b.numpy(), **tolerance)
