@@ -28,6 +28,11 @@ class Fused(Op):
             return self.definition(*[of(x) if is_array(x) else x for x in inputs])
         return super().__call__(*inputs)
 
+    def record(self, inputs, y):
+        super().record(inputs, y)
+        if any([stored is y.array for stored in vars(self).values()]):       # then a change of y is one of this op's
+            self.versions.append((y.version, y.version.count))
+
     def backward(self, gy, y, *xs):
         if isinstance(gy, Tensor):
             return self.gradient_of_definition(gy, *xs)

@@ -60,7 +60,10 @@ class Op:
         if Mode.anomaly or Mode.observer is not None:
             self.origin = minidl.anomaly.origin()
         forward = self.forward if Mode.observer is None else Mode.observer.forward(self)
-        result = forward(k, *arrays)
+        try:
+            result = forward(k, *arrays)
+        except ValueError as error:                      # such as shapes that do not broadcast
+            raise ValueError(f"{self}: {error}") from error
         result = result if is_array(result) else k.asarray(result)     # NumPy's reductions answer with scalars
         tensors = [x for x in inputs if isinstance(x, Tensor)]
         if not tensors:
