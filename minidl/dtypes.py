@@ -4,8 +4,8 @@ import numbers
 import numpy as np
 
 __all__ = [
-    "bool_", "double", "float16", "float32", "float64", "get_default_dtype", "half", "int16", "int32", "int64", "int8", "long",
-    "result_type", "set_default_dtype", "uint8",
+    "bool_", "double", "float16", "float32", "float64", "get_default_dtype", "half", "int16", "int32", "int64", "int8",
+    "long", "result_type", "set_default_dtype", "uint8",
 ]
 
 float16, float32, float64 = np.dtype("float16"), np.dtype("float32"), np.dtype("float64")

@@ -145,13 +145,15 @@ def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_paddi
     Returns (N, F, OH, OW) with OH = (H - 1) stride - 2 padding + dilation (KH - 1) + output_padding + 1.
     """
     if input.ndim == 3:
-        return squeeze(conv_transpose2d(unsqueeze(input, 0), weight, bias, stride, padding, output_padding, groups, dilation), 0)
+        y = conv_transpose2d(unsqueeze(input, 0), weight, bias, stride, padding, output_padding, groups, dilation)
+        return squeeze(y, 0)
     who = "conv_transpose2d"
     stride, dilation = pair(stride, f"{who}: stride", 1), pair(dilation, f"{who}: dilation", 1)
     padding, output_padding = pair(padding, f"{who}: padding", 0), pair(output_padding, f"{who}: output_padding", 0)
     check_filters(who, input, weight, bias, groups, in_channels=weight.shape[0], out_channels=weight.shape[1] * groups)
     if any([extra >= max(s, d) for extra, s, d in zip(output_padding, stride, dilation)]):
-        raise ValueError(f"{who}: output_padding {output_padding} must be smaller than stride {stride} or dilation {dilation}")
+        raise ValueError(f"{who}: output_padding {output_padding} must be smaller than stride {stride} or dilation "
+                         f"{dilation}")
     size = [(n - 1) * s - 2 * p + d * (m - 1) + extra + 1 for n, s, p, d, m, extra in
             zip(input.shape[2:], stride, padding, dilation, weight.shape[2:], output_padding)]
     if min(size) < 1:
@@ -178,8 +180,9 @@ def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_paddi
 
 def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
     """Every patch of input (N, C, H, W) as a column: (N, C KH KW, OH OW)."""
-    pairs = pair(kernel_size, "unfold: kernel_size", 1), pair(stride, "unfold: stride", 1), pair(padding, "unfold: padding", 0)
-    cols = Im2Col(*pairs, pair(dilation, "unfold: dilation", 1))(input)
+    size, how = pair(kernel_size, "unfold: kernel_size", 1), (pair(stride, "unfold: stride", 1),
+                 pair(padding, "unfold: padding", 0), pair(dilation, "unfold: dilation", 1))
+    cols = Im2Col(size, *how)(input)
     N, C, KH, KW, OH, OW = cols.shape
     return reshape(cols, (N, C * KH * KW, OH * OW))
 
@@ -192,7 +195,8 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     out = [k.out_size(*n) for n in zip((H, W), size, *how)]
     N, C = input.shape[0], input.shape[1] // (size[0] * size[1])
     if input.shape[1:] != (C * size[0] * size[1], out[0] * out[1]):
-        raise ValueError(f"fold: columns of shape {tuple(input.shape)} are not (N, C {size[0]} {size[1]}, {out[0]} {out[1]})")
+        raise ValueError(f"fold: columns of shape {tuple(input.shape)} are not (N, C {size[0]} {size[1]}, "
+                         f"{out[0]} {out[1]})")
     return Col2Im((N, C, H, W), *how)(reshape(input, (N, C, *size, *out)))
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from minidl.fused import Fused
 from minidl.op import Elementwise
 from minidl.ops.activation import log_softmax, per_channel, softplus
-from minidl.ops.arithmetic import abs, clamp, exp, log, log1p, square, where, cast
+from minidl.ops.arithmetic import abs, cast, clamp, exp, log, log1p, square, where
 from minidl.ops.comparison import eq
 from minidl.ops.indexing import gather
 from minidl.ops.reduction import mean, sum
@@ -72,7 +72,8 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
         raise ValueError(f"cross_entropy: scores of shape {tuple(input.shape)}, label_smoothing {label_smoothing}")
     C = input.shape[0 if input.ndim == 1 else 1]
     if weight is not None and weight.shape != (C,):
-        raise ValueError(f"cross_entropy: weight of shape {tuple(weight.shape)} for {C} classes (scores {tuple(input.shape)})")
+        raise ValueError(f"cross_entropy: weight of shape {tuple(weight.shape)} for {C} classes "
+                         f"(scores {tuple(input.shape)})")
     if target.dtype.kind == "f":
         return cross_entropy_of_probabilities(input, target, weight, reduction, label_smoothing)
     x, labels = by_class("cross_entropy", input, target, C, ignore_index)
@@ -173,7 +174,7 @@ def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean
 
 
 def kl_div(input, target, reduction="mean", log_target=False):
-    """t (log t - input), input being log-probabilities; reduction "batchmean" divides by the batch, as the mathematics does."""
+    """t (log t - input), input being log-probabilities; reduction "batchmean" divides by the batch, as mathematics does."""
     alike("kl_div", input, target)
     if log_target:
         loss = exp(target) * (target - input)
@@ -197,5 +198,6 @@ def reduced(who, loss, reduction):
 def alike(who, input, target):
     """The target, which must have input's shape: broadcasting here is nearly always a mistake."""
     if target.shape != input.shape:
-        raise ValueError(f"{who}: input has shape {tuple(input.shape)} and the target {tuple(target.shape)}; they are the same")
+        raise ValueError(f"{who}: input has shape {tuple(input.shape)} and the target {tuple(target.shape)}; "
+                         "they should be the same")
     return cast(target, input.dtype)

@@ -5,7 +5,6 @@ from math import prod
 
 from minidl.fused import Fused
 from minidl.op import Elementwise, Outline
-from minidl.ops.reduction import sum
 from minidl.ops.shape import expand, permute, reshape, squeeze, transpose, unsqueeze
 
 __all__ = ["bmm", "dot", "einsum", "linear", "matmul", "mm", "outer"]
@@ -113,8 +112,8 @@ def having(ndim, x, who):
 def linear(input, weight, bias=None):
     """input weight^T + bias: (..., in), (out, in), (out,) -> (..., out)."""
     if weight.ndim != 2 or input.ndim == 0 or input.shape[-1] != weight.shape[1]:
-        raise ValueError(f"linear: input of shape {tuple(input.shape)} ends in {input.shape[-1] if input.ndim else 'nothing'}, "
-                         f"but a weight of shape {tuple(weight.shape)} (out, in) wants {weight.shape[-1]}")
+        raise ValueError(f"linear: input of shape {tuple(input.shape)} does not end in the "
+                         f"width that a weight of shape {tuple(weight.shape)} (out, in) wants: {weight.shape[-1]}")
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"linear: bias of shape {tuple(bias.shape)} for a weight of shape {tuple(weight.shape)}; it is "
                          f"({weight.shape[0]},)")

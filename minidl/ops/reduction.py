@@ -7,10 +7,10 @@ from typing import NamedTuple
 from minidl.dtypes import category
 from minidl.fused import Fused
 from minidl.op import Elementwise, Op
-from minidl.ops.arithmetic import abs, cast, exp, log, pow, sqrt, square, where
+from minidl.ops.arithmetic import abs, cast, exp, pow, sqrt, square, where
 from minidl.ops.comparison import Untracked, isfinite, ne
 from minidl.ops.indexing import gather
-from minidl.ops.shape import cat, dimension, dimensions, expand, flatten, flip, narrow, pad, reshape
+from minidl.ops.shape import dimension, dimensions, expand, flip, narrow, pad, reshape
 from minidl.tensor import Tensor, of
 
 __all__ = [

@@ -1,5 +1,5 @@
 """The kernel interface for CPUs: what is not made faster here is the reference itself."""
-from minidl.kernels.reference import *                  # noqa: I001, everything, then the faster ones:
+from minidl.kernels.reference import *                  # everything, then the faster ones:
 from minidl.kernels.cpu.activation import relu, relu_gradient
 from minidl.kernels.cpu.convolution import (
     col2im, conv2d, conv2d_gradient_w, conv2d_gradient_x, im2col)
