@@ -7,7 +7,7 @@ import numpy as np
 EPS = float(np.finfo(np.float64).eps)
 STEP = 6e-6                  # the cube root of EPS: there rounding and curvature spoil a central difference equally
 SLACK = 1e-7                 # of |g| |df|, the largest that <g, df> can be: what a gradient may be off by
-SHARP = 1e-3                 # an error of 0.1 % must stand out from the tolerance, or nothing was proven
+SHARP = 5e-4                 # of the slope: an error of 0.1 % must stand out, or nothing was proven
 RETRIES = 1 / 16, 1 / 256, 1 / 65536, 16
 
 PROVEN = "pass", "zero"      # every other verdict is a failure
@@ -27,7 +27,8 @@ class Measurement(NamedTuple):
     error = property(lambda self: abs(self.numeric - self.backprop))
     agrees = property(lambda self: self.error <= self.tolerance)
     is_zero = property(lambda self: self.reach <= self.noise and self.claim <= 1e-2 * self.noise)
-    is_sharp = property(lambda self: self.tolerance <= SHARP * max(abs(self.numeric), abs(self.backprop)))
+    is_sharp = property(lambda self: min(self.tolerance, self.error + self.noise)
+                        <= SHARP * max(abs(self.numeric), abs(self.backprop)))
     is_bent = property(lambda self: self.jump > max(1e-3 * self.reach, 2 * self.noise))
 
 

@@ -54,7 +54,7 @@ def leaf(a):
     return minidl.Tensor(a, requires_grad=a.dtype.kind == "f")
 
 
-@pytest.mark.filterwarnings("ignore:invalid value encountered in divide")          # a mean of nothing is NaN
+@pytest.mark.filterwarnings("ignore:.*encountered in divide")          # a mean of nothing is NaN
 @each_set
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 @pytest.mark.parametrize("call", NOTHING, ids=name)
@@ -67,7 +67,7 @@ def test_nothing_goes_in_and_gradients_of_the_right_shapes_come_back(call, dtype
         assert gx.shape == x.shape and gx.dtype == dtype and np.isfinite(gx.array).all()
 
 
-@pytest.mark.filterwarnings("ignore:invalid value encountered in divide")
+@pytest.mark.filterwarnings("ignore:.*encountered in divide")
 @pytest.mark.parametrize("call", NOTHING, ids=name)
 def test_nothing_goes_through_the_definitions_as_through_the_kernels(call):
     with minidl.mode(elementary=True):
@@ -85,7 +85,7 @@ def test_the_smallest_inputs_pass_gradcheck(call, kernels):
         gradcheck(getattr(ops, f), *args, order=2, name=name(call))
 
 
-@pytest.mark.filterwarnings("ignore:invalid value encountered in divide")
+@pytest.mark.filterwarnings("ignore:.*encountered in divide")
 @pytest.mark.parity
 @pytest.mark.parametrize("call", NOTHING + SMALLEST, ids=name)
 def test_the_edges_are_pytorchs(call):
