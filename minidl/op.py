@@ -164,7 +164,8 @@ class Op:
             if version.count != count:
                 raise RuntimeError(
                     f"{self} kept an input or its output for its gradient, but {version.changed_by} has changed it in "
-                    f"place since; change a clone, or change it before {type(self).__name__} uses it{self.whereabouts()}")
+                    f"place since; change a clone, or change it before {type(self).__name__} uses it"
+                    f"{self.whereabouts()}")
 
     def whereabouts(self):
         return f" ({' at '.join(filter(None, self.origin))})" if self.origin else ""
