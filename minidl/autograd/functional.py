@@ -63,9 +63,8 @@ def jacobian(func, inputs, create_graph=False, strict=False):
         for y in ys:
             rows = [gradients("jacobian", (y,), xs, basis(y, j), create_graph, strict, retain_graph=True)
                     for j in range(y.numel())]
-            columns = zip(*rows) if rows else [()] * len(xs)
-            blocks.append([minidl.reshape(minidl.stack(column) if column else minidl.zeros_like(x).reshape(0),
-                                          (*y.shape, *x.shape)) for x, column in zip(xs, columns)])
+            blocks.append([stacked([row[i] for row in rows], (*y.shape, *x.shape), x.dtype)
+                           for i, x in enumerate(xs)])
     return formed([formed(block, type(inputs), create_graph) for block in blocks], y_form)
 
 
@@ -120,6 +119,10 @@ def gradient_of(who, func, strict):
         return gradients(who, (y,), xs, None, True, strict)
 
     return gradient, values
+
+
+def stacked(rows, shape, dtype):
+    return minidl.stack(rows).reshape(shape) if rows else minidl.zeros(shape, dtype=dtype)
 
 
 def basis(y, j):
