@@ -52,6 +52,7 @@ EQUIVALENT = [  # (function, statement) -> why changing it changes no gradient; 
     ("window_sum", "0 -> 1", ONLY_ROOM),
     ("LocalResponseNorm.definition", "squares = ", ONLY_ROOM),
     ("col2im", "(height|width|padded) = ", ONLY_ROOM),
+    ("ConvTranspose2d.gradient", "x = k.pad.* 0 -> 1", "one more image, of zeros, adds nothing"),
     ("cpu/columns.py: col2im", "reshape", "the kernel takes the columns as one row of numbers, whatever their shape"),
     ("cpu/convolution.py", "chosen = ", ONLY_SPEED),
     ("cpu/indexing.py: getitem_gradient", "if ", ONLY_SPEED),
