@@ -1,5 +1,5 @@
 """One direction through one point: does f rise along it as backprop says? Finite differences, with their doubts."""
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -45,7 +45,6 @@ class Line:
     backprop: float
     claim: float
     scale: float             # max(1, |x|): steps are as long as x is large
-    seen: list = field(default_factory=list)
 
     def __post_init__(self):
         self.size_of_g = norm(self.g)
@@ -58,10 +57,8 @@ class Line:
         df = (ahead - behind) / (2 * h)
         reach, noise = self.size_of_g * norm(df), 4 / h * self.size_of_g * self.rounding
         jump = self.size_of_g * norm(ahead - 2 * self.y + behind) / h
-        m = Measurement(h, self.backprop, float(self.g @ df), SLACK * reach + noise, noise, reach, jump,
-                        self.claim)
-        self.seen.append(m)
-        return m
+        tolerance = SLACK * reach + noise
+        return Measurement(h, self.backprop, float(self.g @ df), tolerance, noise, reach, jump, self.claim)
 
     def judge(self):
         """The verdict, one word, and the measurement that it rests on.
@@ -75,13 +72,13 @@ class Line:
         if m.agrees and not m.is_bent and (m.is_sharp or m.is_zero):
             return ("zero" if m.is_zero else "pass"), m
         self.measure_rounding()
-        self.seen = first, fine, finest, _, coarse = [self.measure(factor) for factor in (1, *RETRIES)]
-        if (first.is_bent or not first.agrees) and self.has_kink() and finest.error <= finest.jump + finest.tolerance:
+        tried = first, fine, finest, _, coarse = [self.measure(factor) for factor in (1, *RETRIES)]
+        if (first.is_bent or not first.agrees) and has_kink(first, finest) and finest.error <= finest.jump + finest.tolerance:
             return ("noise" if finest.jump > 8 * first.jump else "kink"), finest
         for a, b in (first, fine), (fine, finest), (coarse, first):          # they agree, but not with backprop
             if not a.agrees and b.error > b.jump and abs(a.numeric - b.numeric) < 0.1 * min(a.error, b.error):
                 return "wrong", a
-        for verdict, m in [*[("pass", m) for m in self.seen], ("zero", coarse)]:
+        for verdict, m in [*[("pass", m) for m in tried], ("zero", coarse)]:
             if m.agrees and (m.is_sharp if verdict == "pass" else m.is_zero):
                 return verdict, m
         return ("blind" if first.agrees and first.noise <= SHARP * first.reach else "noise"), first
@@ -93,10 +90,10 @@ class Line:
         limit = SHARP * STEP / 4 * norm(self.y)                              # beyond it no slope could be seen
         self.rounding = max(self.rounding, min(moved, limit))
 
-    def has_kink(self):
-        """Curvature's jump shrinks with the step, a kink's (or a break's) stays as it is."""
-        first, _, finest, *_ = self.seen
-        return finest.jump > max(first.jump / 4, 2 * finest.noise)
+
+def has_kink(first, finest):
+    """Curvature's jump shrinks with the step, a kink's (or a break's) stays as it is."""
+    return finest.jump > max(first.jump / 4, 2 * finest.noise)
 
 
 def norm(x):
