@@ -73,7 +73,8 @@ class Line:
             return ("zero" if m.is_zero else "pass"), m
         self.measure_rounding()
         tried = first, fine, finest, _, coarse = [self.measure(factor) for factor in (1, *RETRIES)]
-        if (first.is_bent or not first.agrees) and has_kink(first, finest) and finest.error <= finest.jump + finest.tolerance:
+        doubtful = first.is_bent or not first.agrees
+        if doubtful and has_kink(first, finest) and finest.error <= finest.jump + finest.tolerance:
             return ("noise" if finest.jump > 8 * first.jump else "kink"), finest
         for a, b in (first, fine), (fine, finest), (coarse, first):          # they agree, but not with backprop
             if not a.agrees and b.error > b.jump and abs(a.numeric - b.numeric) < 0.1 * min(a.error, b.error):
