@@ -90,6 +90,8 @@ def test_identity_takes_the_place_of_any_layer():
 def test_max_pooling_also_says_where():
     y, index = nn.MaxPool2d(2, return_indices=True)(minidl.tensor([[[[1.0, 2, 0, 0], [0, 0, 7, 0]]]]))
     assert y.tolist() == [[[[2, 7]]]] and index.tolist() == [[[[1, 6]]]]
+    y, index = nn.AdaptiveMaxPool2d(1, return_indices=True)(minidl.tensor([[[1.0, 2, 0], [0, 9, 8]]]))
+    assert y.tolist() == [[[9]]] and index.tolist() == [[[4]]]
 
 
 def test_a_loss_keeps_its_class_weights_as_a_buffer():
@@ -174,6 +176,7 @@ def test_a_target_that_does_not_fit_is_named(loss, target, sentence):
     (lambda: nn.Conv2d(3, 4, 3, padding_mode="mirror"), "padding_mode 'mirror' is not zeros, reflect"),
     (lambda: nn.ConvTranspose2d(3, 4, 3, padding="same"), "ConvTranspose2d: padding is a number or a pair"),
     (lambda: nn.GroupNorm(3, 4), "GroupNorm: 3 groups do not divide 4 channels"),
+    (lambda: nn.GroupNorm(0, 4), "GroupNorm: 0 groups do not divide 4 channels"),
     (lambda: nn.Dropout(1.5), "Dropout: p is a probability from 0 to 1, not 1.5"),
     (lambda: nn.DropPath(-1), "DropPath: p is a probability"),
     (lambda: nn.Hardtanh(1, 1), "Hardtanh: nothing lies between min_val=1 and max_val=1"),
