@@ -88,6 +88,8 @@ def empty(*size, dtype=None, device=None, requires_grad=False):
 def full(size, fill_value, *, dtype=None, device=None, requires_grad=False):
     """A tensor of one number; without a dtype, of that number's kind."""
     dtype = dtype or as_array(fill_value).dtype
+    if str(device) == "meta":
+        return Tensor(MetaArray(unpack((size,)), dtype), requires_grad)
     return Tensor(on_device(np.full(size, fill_value, dtype), device), requires_grad)
 
 
@@ -134,24 +136,24 @@ def randperm(n, *, generator=None):
 
 
 def zeros_like(input, *, dtype=None, requires_grad=False):
-    return full(input.shape, 0, dtype=dtype or input.dtype, requires_grad=requires_grad)
+    return full(input.shape, 0, dtype=dtype or input.dtype, device=input.device, requires_grad=requires_grad)
 
 
 def ones_like(input, *, dtype=None, requires_grad=False):
-    return full(input.shape, 1, dtype=dtype or input.dtype, requires_grad=requires_grad)
+    return full(input.shape, 1, dtype=dtype or input.dtype, device=input.device, requires_grad=requires_grad)
 
 
 def full_like(input, fill_value, *, dtype=None, requires_grad=False):
-    return full(input.shape, fill_value, dtype=dtype or input.dtype, requires_grad=requires_grad)
+    return full(input.shape, fill_value, dtype=dtype or input.dtype, device=input.device, requires_grad=requires_grad)
 
 
 def empty_like(input, *, dtype=None, requires_grad=False):
-    return empty(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+    return empty(input.shape, dtype=dtype or input.dtype, device=input.device, requires_grad=requires_grad)
 
 
 def rand_like(input, *, generator=None, dtype=None):
-    return rand(input.shape, generator=generator, dtype=dtype or input.dtype)
+    return rand(input.shape, generator=generator, dtype=dtype or input.dtype, device=input.device)
 
 
 def randn_like(input, *, generator=None, dtype=None):
-    return randn(input.shape, generator=generator, dtype=dtype or input.dtype)
+    return randn(input.shape, generator=generator, dtype=dtype or input.dtype, device=input.device)

@@ -9,15 +9,19 @@ _set_of = {np.ndarray: cpu, meta.MetaArray: meta}       # an array type, its ker
 
 
 def kernels_for(*arrays):
-    """The kernel set of the first array; numbers among `arrays` have no say.
+    """The kernel set of the first array, or `meta` where one is; numbers among `arrays` have no say.
 
     Where no argument is an array, the answer is the set that NumPy arrays use.
     """
+    found = None
     for array in arrays:
         for cls in type(array).__mro__:                 # a memmap is an ndarray, too
             if cls in _set_of:
-                return _set_of[cls]
-    return _set_of[np.ndarray]
+                if _set_of[cls] is meta:
+                    return meta
+                found = found or _set_of[cls]
+                break
+    return found or _set_of[np.ndarray]
 
 
 def is_array(x):
