@@ -23,9 +23,12 @@ def test_softmax_and_its_logarithm_are_their_definitions(k, axis, rng):
     y, logy = k.softmax(x, axis), k.log_softmax(x, axis)
     assert_allclose(y, e / e.sum(axis, keepdims=True))
     assert_allclose(logy, np.log(e / e.sum(axis, keepdims=True)))
-    assert_allclose(k.softmax_gradient(gy, y, axis), numerical_gradient(lambda x: k.softmax(x, axis), x, gy), 1e-6, 1e-9)
+    assert_allclose(k.softmax_gradient(gy, y, axis),
+                    numerical_gradient(lambda x: k.softmax(x, axis), x, gy), 1e-6, 1e-9)
     assert_allclose(k.log_softmax_gradient(gy, logy, axis),
                     numerical_gradient(lambda x: k.log_softmax(x, axis), x, gy), 1e-6, 1e-9)
+    for empty in np.zeros((3, 0)), np.zeros((0, 3)):
+        assert k.softmax(empty, 1).shape == k.log_softmax(empty, 1).shape == empty.shape
     assert k.softmax(x.astype("f"), axis).dtype == k.log_softmax(x.astype("f"), axis).dtype == np.float32
 
 

@@ -11,7 +11,7 @@ EXTREME = np.array([-np.inf, -1e4, -80, -1, -1e-9, 0, 1e-9, 1, 100, 1e4, np.inf,
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_nothing_overflows_at_either_end(k, dtype):
     x = EXTREME.astype(dtype)
-    sigmoid = [0, 0, 1.8048513878e-35, 0.2689414214, 0.5, 0.5, 0.5, 0.7310585786, 1, 1, 1, np.nan]       # 1 / (1 + e^-x)
+    sigmoid = [0, 0, 1.8048513878e-35, 0.2689414214, 0.5, 0.5, 0.5, 0.7310585786, 1, 1, 1, np.nan]     # 1 / (1 + e^-x)
     softplus = [0, 0, 1.8048513878e-35, 0.3132616875, math.log(2), math.log(2), math.log(2), 1.3132616875, 100, 1e4,
                 np.inf, np.nan]                                                                      # log(1 + e^x)
     for y, wanted in (k.sigmoid(x), sigmoid), (k.softplus(x), softplus), (k.erf(x), [math.erf(v) for v in EXTREME]):

@@ -95,7 +95,8 @@ def test_an_empty_batch_and_turned_images_are_normalized(k, rng):
     turned = rng.standard_normal((4, 5, 3, 2)).transpose(3, 2, 0, 1)
     straight = np.ascontiguousarray(turned)
     assert_allclose(k.batch_norm(turned, w, w, 1.0)[0], k.batch_norm(straight, w, w, 1.0)[0])
-    assert_allclose(k.local_response_norm(turned, 3, 1., .75, 1.)[0], k.local_response_norm(straight, 3, 1., .75, 1.)[0])
+    where = 3, 1.0, 0.75, 1.0
+    assert_allclose(k.local_response_norm(turned, *where)[0], k.local_response_norm(straight, *where)[0])
 
 
 @pytest.mark.parity

@@ -92,6 +92,7 @@ def test_an_empty_batch_and_turned_images_are_pooled(k, rng):
     y, index = k.max_pool(empty, *window, (1, 1), False)
     assert y.shape == index.shape == k.avg_pool(empty, *window, False, True).shape == (0, 2, 2, 2)
     assert k.max_pool_gradient(y, index, empty.shape).shape == empty.shape
+    assert k.adaptive_max_pool(empty, (3, 2))[1].shape == k.adaptive_avg_pool(empty, (3, 2)).shape == (0, 2, 3, 2)
     assert k.avg_pool_gradient(y, empty.shape, *window, False, True).shape == empty.shape
     x = rng.standard_normal((4, 6, 3, 2)).transpose(3, 2, 0, 1)
     assert_allclose(k.avg_pool(x, *window, False, True), naive.avg_pool(x, *window, False, True))
@@ -152,5 +153,6 @@ def test_there_are_as_many_windows_as_in_pytorch(k):
         size, kernel, stride, dilation = size + 1, kernel + 1, stride + 1, dilation + 1
         if padding <= kernel // 2 and k.pool_size(size, kernel, stride, padding, dilation, False) > 0:
             for ceil_mode in False, True:
-                y = torch.nn.functional.max_pool1d(torch.zeros(1, 1, size), kernel, stride, padding, dilation, ceil_mode)
-                assert k.pool_size(size, kernel, stride, padding, dilation, ceil_mode) == y.shape[2]
+                where = size, kernel, stride, padding, dilation, ceil_mode
+                y = torch.nn.functional.max_pool1d(torch.zeros(1, 1, size), *where[1:])
+                assert k.pool_size(*where) == y.shape[2]

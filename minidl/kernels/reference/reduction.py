@@ -11,7 +11,7 @@ def prod_gradient(gy, x):
 
 
 def cumprod_gradient(gy, x, axis):
-    """y_i = x_1 ... x_i -> gx_i = (x_1 ... x_(i-1)) r_i,  with  r_i = gy_i + x_(i+1) r_(i+1)  from the last to the first."""
+    """y_i = x_1 ... x_i -> gx_i = (x_1 ... x_(i-1)) r_i,  with  r_i = gy_i + x_(i+1) r_(i+1)  from the last on."""
     gy, x = np.moveaxis(gy, axis, 0), np.moveaxis(x, axis, 0)
     before = np.ones_like(x)
     np.cumprod(x[:-1], 0, out=before[1:])
