@@ -26,7 +26,8 @@ def softmax_gradient(gy, y, axis):
 def log_softmax(x, axis):
     """log softmax(x), without passing through numbers too small to have a logarithm."""
     x = x - x.max(axis, keepdims=True, initial=-np.inf)
-    return x - np.log(np.exp(x).sum(axis, keepdims=True))
+    with np.errstate(divide="ignore"):                   # the sum is 0 where there is no x at all
+        return x - np.log(np.exp(x).sum(axis, keepdims=True))
 
 
 def log_softmax_gradient(gy, y, axis):
