@@ -68,4 +68,5 @@ def get_rng_state():
 
 
 def set_rng_state(state):
+    """Return the default generator to a position that `get_rng_state` gave."""
     default_generator.set_state(state)

@@ -122,6 +122,7 @@ def gradient_of(who, func, strict):
 
 
 def stacked(rows, shape, dtype):
+    """Rows, one for each number of an output, as one tensor; there may be none."""
     return minidl.stack(rows).reshape(shape) if rows else minidl.zeros(shape, dtype=dtype)
 
 
@@ -133,6 +134,7 @@ def basis(y, j):
 
 
 def as_tuple(who, what, x):
+    """One tensor or several as a tuple."""
     xs = tuple(x) if isinstance(x, (tuple, list)) else (x,)
     for x in xs:
         if not isinstance(x, Tensor):
