@@ -401,7 +401,13 @@ class Tensor:
     def contiguous(self): return minidl.ops.contiguous(self)
     def clone(self): return minidl.ops.clone(self)
 
-    def to(self, target): return minidl.creation.to(self, target)
+    def to(self, *targets, device=None, dtype=None):
+        """As another dtype, on another device, both, or as another tensor is; itself where it is so already."""
+        x = self
+        for target in (*targets, device, dtype):
+            x = x if target is None else minidl.creation.to(x, target)
+        return x
+
     def cpu(self): return self.to("cpu")
     def cuda(self): return self.to("cuda")
     def type_as(self, other): return self.to(other.dtype)
