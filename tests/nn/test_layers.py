@@ -72,6 +72,12 @@ def test_dropout_drops_in_training_only(layer):
     assert layer.eval()(x) is x
 
 
+@pytest.mark.parametrize("layer", [nn.Dropout, nn.Dropout2d, nn.DropPath])
+def test_everything_can_be_dropped_and_half_is_the_default(layer):
+    assert not array(layer(1.0)(minidl.ones(4, 3, 2, 2))).any()
+    assert layer().p == 0.5
+
+
 def test_dropout2d_drops_channels_and_drop_path_examples():
     x = minidl.ones(64, 8, 2, 2)
     per_channel = array(nn.Dropout2d(0.5)(x)).reshape(64, 8, 4)
@@ -179,6 +185,7 @@ def test_a_target_that_does_not_fit_is_named(loss, target, sentence):
     (lambda: nn.GroupNorm(0, 4), "GroupNorm: 0 groups do not divide 4 channels"),
     (lambda: nn.Dropout(1.5), "Dropout: p is a probability from 0 to 1, not 1.5"),
     (lambda: nn.DropPath(-1), "DropPath: p is a probability"),
+    (lambda: nn.DropPath(1.5), "DropPath: p is a probability"),
     (lambda: nn.Hardtanh(1, 1), "Hardtanh: nothing lies between min_val=1 and max_val=1"),
     (lambda: nn.Softmax(), "Softmax: say along which dimension"),
     (lambda: nn.MSELoss(reduction="avg"), "MSELoss: reduction is mean, sum or none, not 'avg'"),
