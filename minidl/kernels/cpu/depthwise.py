@@ -1,14 +1,14 @@
 """Convolution in which every filter reads one channel: too little to multiply matrices for, so rows are added up."""
 import numpy as np
 
-from minidl.kernels.cpu.columns import output_shape
+from minidl.kernels.cpu.columns import window
 from minidl.kernels.cpu.jit import SUMS, jit
 from minidl.kernels.cpu.threads import in_parts
 
 
 def conv2d(x, w, b, stride, padding, dilation, groups):
     N, F = len(x), len(w)
-    y = np.empty((N, F, *output_shape(x.shape, w.shape[2:], stride, padding, dilation)), x.dtype)
+    y = np.empty((N, F, *window(x.shape, w.shape[2:], stride, padding, dilation)[-1]), x.dtype)
     x, w = np.ascontiguousarray(x), np.ascontiguousarray(w)
     b = np.zeros(F, x.dtype) if b is None else np.ascontiguousarray(b)
     in_parts(lambda first, last: _conv2d(x, w, b, stride, padding, dilation, y, first, last), N * F,
