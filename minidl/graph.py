@@ -126,8 +126,9 @@ class Walk:
             answer = hook(as_tensor(gy))
         if answer is None:
             return gy
-        if answer.shape != gy.shape:
-            raise ValueError(f"hook {hook!r} answered with a gradient of shape {answer.shape} for one of {gy.shape}")
+        if answer.shape != gy.shape or answer.dtype != gy.dtype:
+            raise ValueError(f"hook {hook!r} answered with a {answer.dtype} gradient of shape {answer.shape} for a "
+                             f"{gy.dtype} one of {gy.shape}")
         return answer if self.create_graph else answer.array
 
     def nodes_that_lead_to(self, asked):

@@ -1,7 +1,6 @@
 """Op: one differentiable operation. One call of an Op is one node of the graph."""
 import functools
 import inspect
-from dataclasses import fields, is_dataclass
 
 import numpy as np
 
@@ -173,7 +172,7 @@ class Op:
     def release(self):
         """Forget the inputs and whatever forward stored; a later walk that comes here is an error."""
         everything = vars(self)
-        settings = [f.name for f in fields(self)] if is_dataclass(self) else []
+        settings = getattr(self, "__dataclass_fields__", ())
         remains = {name: everything[name] for name in [*settings, "origin"] if name in everything}
         everything.clear()
         everything.update(remains, edges=FREED)

@@ -234,7 +234,8 @@ class Tensor:
             raise TypeError(f"{op_name}: a {y.dtype} result does not fit into {self.dtype} in place")
         if self.view_at is not None and y.requires_grad:
             raise RuntimeError(f"{op_name}: this tensor of shape {self.shape} is a view; a recorded change in place "
-                               "of a view would leave its base with a wrong gradient. Change the base, or a clone")
+                               "of a view would leave its base with a wrong gradient. Change a clone, or the base: "
+                               "base[i] = base[i] + x in place of base[i] += x")
         self.array[...] = y.array
         self.version.bump(op_name)
         if y.requires_grad:
@@ -321,6 +322,7 @@ class Tensor:
     def mm(self, mat2): return minidl.ops.mm(self, mat2)
     def bmm(self, mat2): return minidl.ops.bmm(self, mat2)
     def dot(self, tensor): return minidl.ops.dot(self, tensor)
+    def outer(self, vec2): return minidl.ops.outer(self, vec2)
     def eq(self, other): return minidl.ops.eq(self, other)
     def ne(self, other): return minidl.ops.ne(self, other)
     def lt(self, other): return minidl.ops.lt(self, other)
@@ -330,9 +332,20 @@ class Tensor:
     def isnan(self): return minidl.ops.isnan(self)
     def isinf(self): return minidl.ops.isinf(self)
     def isfinite(self): return minidl.ops.isfinite(self)
+    def logical_and(self, other): return minidl.ops.logical_and(self, other)
+    def logical_or(self, other): return minidl.ops.logical_or(self, other)
+    def logical_not(self): return minidl.ops.logical_not(self)
+    def floor(self): return minidl.ops.floor(self)
+    def ceil(self): return minidl.ops.ceil(self)
+    def round(self): return minidl.ops.round(self)
+    def floor_divide(self, other): return minidl.ops.floor_divide(self, other)
+    def remainder(self, other): return minidl.ops.remainder(self, other)
 
     def exp(self): return minidl.ops.exp(self)
+    def expm1(self): return minidl.ops.expm1(self)
     def log(self): return minidl.ops.log(self)
+    def log1p(self): return minidl.ops.log1p(self)
+    def erf(self): return minidl.ops.erf(self)
     def sqrt(self): return minidl.ops.sqrt(self)
     def rsqrt(self): return minidl.ops.rsqrt(self)
     def sin(self): return minidl.ops.sin(self)
@@ -397,6 +410,7 @@ class Tensor:
     def unbind(self, dim=0): return minidl.ops.unbind(self, dim)
     def index_select(self, dim, index): return minidl.ops.index_select(self, dim, index)
     def gather(self, dim, index): return minidl.ops.gather(self, dim, index)
+    def scatter_add(self, dim, index, src): return minidl.ops.scatter_add(self, dim, index, src)
     def masked_fill(self, mask, value): return minidl.ops.masked_fill(self, mask, value)
     def contiguous(self): return minidl.ops.contiguous(self)
     def clone(self): return minidl.ops.clone(self)

@@ -57,11 +57,14 @@ def test_a_hook_may_remove_itself_while_it_runs():
     close(x.grad, np.full(3, 2.0))
 
 
-def test_a_hook_that_changes_the_shape_is_an_error():
+def test_a_hook_that_changes_shape_or_dtype_is_an_error():
     x = leaf(3)
-    x.register_hook(lambda g: g.sum())
-    with pytest.raises(ValueError, match=r"gradient of shape \(\) for one of \(3,\)"):
-        x.sum().backward()
+    with x.register_hook(lambda g: g.sum()):
+        with pytest.raises(ValueError, match=r"float64 gradient of shape \(\) for a float64 one of \(3,\)"):
+            x.sum().backward()
+    with x.register_hook(lambda g: g.float()):
+        with pytest.raises(ValueError, match=r"float32 gradient of shape \(3,\) for a float64 one"):
+            x.sum().backward()
 
 
 def test_hooks_of_a_tensor_without_grad_are_refused():

@@ -124,7 +124,14 @@ def test_a_recorded_change_of_a_view_is_refused():
         view.mul_(2)
     with pytest.raises(RuntimeError, match="view"):
         minidl.zeros(4)[1:].add_(leaf(3))
+    base = leaf(3) * 1
+    with pytest.raises(RuntimeError, match=r"base\[i\] = base\[i\] \+ x"):
+        base[0] += 1
+    base[0] = base[0] + 1
+    assert base.requires_grad
     constant = minidl.zeros(4)
+    constant[2] += 1
+    constant[2] -= 1
     constant[1:].add_(1)                                               # nothing is recorded: allowed
     assert constant.tolist() == [0, 1, 1, 1]
 

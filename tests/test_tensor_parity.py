@@ -122,7 +122,12 @@ CALLS = [
     ("x.long()", A * 3), ("x.bool()", TIES), ("x.item()", ONE), ("x.item()", INTS[:1, :1]),
     ("x.item()", BOOLS[:1, 0]), ("x.tolist()", X), ("x.tolist()", INTS), ("x.size(1)", X),
     ("tuple(x.size())", X), ("x.dim()", X), ("x.numel()", X), ("x.element_size()", X),
-    ("x.is_floating_point()", X), ("x.is_floating_point()", INTS), ("x.detach()", A),
+    ("x.detach().floor()", A * 3), ("x.detach().ceil()", A * 3), ("x.detach().round()", TIES + 0.5),
+    ("x.round()", INTS), ("x.logical_and(y)", BOOLS, BOOLS[::-1].copy()), ("x.logical_or(y)", INTS, BOOLS),
+    ("x.logical_not()", TIES), ("x.remainder(y)", A, P), ("x.remainder(3)", INTS), ("x.floor_divide(2)", INTS),
+    ("x.outer(y)", VECTOR, VECTOR[:3]), ("x.expm1()", A), ("x.log1p()", P), ("x.erf()", A),
+    ("x.scatter_add(0, z, y)", A, A[:2] * 2, INDEX), ("x.is_floating_point()", X), ("x.is_floating_point()", INTS),
+    ("x.detach()", A),
 ]
 OPERATORS = [f"x {sign} y" for sign in "+ - * / % ** == != < <= > >=".split()]
 CALLS += [(call, P, P[1] + 0.1) for call in OPERATORS]
@@ -152,6 +157,14 @@ def test_every_method_is_compared():
     compared = {name for call, *_ in CALLS for name in re.findall(r"\.(\w+)", call)}
     in_place = {name for name in public if name.endswith("_")}
     assert public - compared - HERE_ONLY - in_place == set()
+
+
+def test_every_function_that_is_a_method_there_is_one_here():
+    operators = {"bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not"}
+    elsewhere = {"prelu", "unfold"}                                    # in nn.functional, as everybody writes it
+    functions = {name for name, f in vars(minidl.ops).items() if getattr(f, "__module__", "").startswith("minidl.ops")}
+    there = {name for name in functions if hasattr(torch.Tensor, name)}
+    assert there - set(dir(minidl.Tensor)) == operators | elsewhere
 
 
 def test_every_method_has_a_name_of_pytorchs():
