@@ -152,7 +152,7 @@ def map_criterion(scores, labels, j=1.0):
     That is cross entropy with one more class, "rubbish", whose penalty is always j: penalties that are much
     larger than j are not pushed further up. scores (N, 10) are minus the penalties y, labels (N,).
     """
-    rubbish = minidl.full((len(scores), 1), -j, dtype=scores.dtype)
+    rubbish = minidl.full((len(scores), 1), -j, dtype=scores.dtype, device=scores.device)
     return F.cross_entropy(minidl.cat([scores, rubbish], 1), labels)
 
 
