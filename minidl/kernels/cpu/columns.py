@@ -67,8 +67,8 @@ def conv2d(x, w, b, stride, padding, dilation, groups):
 
 
 def conv2d_gradient_x(gy, w, shape, stride, padding, dilation, groups):
-    where = window(shape, w.shape[2:], stride, padding, dilation)
-    wide, (N, F, OH, _OW) = tuple(stride) == (1, 1), gy.shape
+    N, F, OH, OW = gy.shape                              # more windows than these may fit (output_padding)
+    wide, where = tuple(stride) == (1, 1), (*window(shape, w.shape[2:], stride, padding, dilation)[:4], (OH, OW))
     w = w.reshape(groups, F // groups, w[0].size)
     gy, gx = np.ascontiguousarray(gy), np.zeros(shape, gy.dtype)
 
@@ -84,8 +84,8 @@ def conv2d_gradient_x(gy, w, shape, stride, padding, dilation, groups):
 
 
 def conv2d_gradient_w(gy, x, size, stride, padding, dilation, groups):
-    where = window(x.shape, size, stride, padding, dilation)
-    wide, (N, F, OH, _OW), C = tuple(stride) == (1, 1), gy.shape, x.shape[1]
+    (N, F, OH, OW), C = gy.shape, x.shape[1]
+    wide, where = tuple(stride) == (1, 1), (*window(x.shape, size, stride, padding, dilation)[:4], (OH, OW))
     gy, x = np.ascontiguousarray(gy), np.ascontiguousarray(x)
     shape = (groups, F // groups, C // groups * size[0] * size[1])
 
