@@ -67,6 +67,14 @@ def test_col2im_is_the_transpose_of_im2col(k, case, rng):
     assert_allclose((cols * c).sum(), (x * k.col2im(c, x.shape, *where)).sum())
 
 
+def test_an_image_may_have_room_for_more_columns_than_are_put_into_it(k, case, rng):
+    x, size, where = arrays(case, rng)[0], case[1][2:], case[2:5]
+    cols = k.im2col(x, size, *where)
+    some = cols[..., :max(1, cols.shape[4] - 1), :max(1, cols.shape[5] - 1)]             # output_padding makes room
+    c = rng.standard_normal(some.shape)
+    assert_allclose((some * c).sum(), (x * k.col2im(c, x.shape, *where)).sum(), atol=1e-12)
+
+
 def test_an_empty_batch_gives_empty_images_and_no_gradient_in_w(k):
     x, w, gy = np.zeros((0, 3, 5, 5)), np.ones((4, 3, 3, 3)), np.zeros((0, 4, 3, 3))
     where = (1, 1), (0, 0), (1, 1), 1

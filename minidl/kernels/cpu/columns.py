@@ -35,8 +35,8 @@ def im2col(x, size, stride, padding, dilation, fill=0.0):
 
 
 def col2im(cols, shape, stride, padding, dilation):
-    where = window(shape, cols.shape[2:4], stride, padding, dilation)
-    (N, *_), (OH, OW) = shape, where[-1]
+    N, OH, OW = shape[0], *cols.shape[4:]                # more windows than these may fit (output_padding)
+    where = (*window(shape, cols.shape[2:4], stride, padding, dilation)[:4], (OH, OW))
     x, cols = np.zeros(shape, cols.dtype), np.ascontiguousarray(cols)
 
     def part(first, last):
