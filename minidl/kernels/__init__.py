@@ -2,6 +2,7 @@
 import numpy as np
 
 from minidl.kernels import cpu, meta, reference
+from minidl.kernels.cpu.convolution import autotune, conv_algorithm
 
 KERNEL_SETS = {"reference": reference, "cpu": cpu}      # the sets that NumPy arrays can use, by name
 
