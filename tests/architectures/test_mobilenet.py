@@ -59,6 +59,17 @@ def test_a_depthwise_convolution_reads_one_channel():
     assert set(np.flatnonzero(np.abs(x.grad.numpy()).sum((0, 2, 3)))) == {2}
 
 
+def test_both_convolutions_of_version_1_are_followed_by_norm_and_relu():
+    """Figure 3, right."""
+    block = DepthwiseSeparable(4, 6)
+    nn.init.constant_(block.bn1.bias, -100.0)                       # then the first ReLU lets nothing through
+    seen = []
+    block.pointwise.register_forward_hook(lambda layer, args, y: seen.append(args[0].detach().numpy()))
+    nn.init.constant_(block.bn2.bias, -0.5)
+    y = block(minidl.randn(2, 4, 6, 6)).detach().numpy()
+    assert not seen[0].any() and not y.any()
+
+
 def test_the_end_of_a_bottleneck_is_linear_and_its_shortcut_the_identity():
     x = minidl.randn(2, 4, 6, 6)
     block = InvertedResidual(4, 4)

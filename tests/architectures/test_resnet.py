@@ -64,15 +64,24 @@ def test_a_plain_block_whose_last_norm_is_0_lets_nothing_through():
     assert not block(minidl.randn(2, 4, 6, 6)).detach().numpy().any()
 
 
-def test_the_branch_has_a_relu_between_its_convolutions_and_none_at_its_end():
-    """So what is added can be negative, and what is read by the second convolution cannot."""
-    block, seen = BasicBlock(4, 4), {}
+@pytest.mark.parametrize("block, convs", [(BasicBlock, 2), (CifarBlock, 2), (Bottleneck, 3), (BottleneckV15, 3)])
+def test_the_branch_has_a_relu_after_each_convolution_but_the_last(block, convs):
+    """So what is added can be negative, and what the other convolutions read cannot."""
+    block, seen = block(4, 4 // block.expansion), {}
     for name, layer in block.named_children():
         layer.register_forward_hook(lambda layer, args, y, name=name: seen.__setitem__(name, (args[0], y)))
     x = minidl.randn(2, 4, 6, 6)
     y = block(x)
-    assert seen["conv2"][0].min().item() >= 0 and seen["bn2"][1].min().item() < 0
-    np.testing.assert_allclose(y.detach().numpy(), np.maximum((seen["bn2"][1] + x).detach().numpy(), 0))
+    assert all([seen[f"conv{i}"][0].min().item() >= 0 for i in range(2, convs + 1)])
+    branch = seen[f"bn{convs}"][1]
+    assert branch.min().item() < 0
+    np.testing.assert_allclose(y.detach().numpy(), np.maximum((branch + x).detach().numpy(), 0))
+
+
+@pytest.mark.parametrize("name", ["plain18", "plain34", "plain20", "plain32", "plain44", "plain56", "plain110"])
+def test_a_plain_network_has_no_shortcut(name):
+    layers = [layer for stage, layer in on_shapes(name)[0].named_modules() if stage.count(".") == 1]
+    assert {type(layer) for layer in layers if not isinstance(layer, (nn.Conv2d, nn.BatchNorm2d))} == {PlainBlock}
 
 
 def test_a_shortcut_of_option_a_skips_pixels_and_adds_channels_of_zeros():
@@ -102,6 +111,7 @@ def test_weights_start_with_variance_2_by_fan_in():
         assert math.isclose(layer.weight.array.std() * math.sqrt(fan_in / 2), 1, abs_tol=0.15)
 
 
+@pytest.mark.slow
 def test_the_deepest_network_is_walked_back_without_recursion():
     """1202 layers; one image of 8x8."""
     model = build("resnet1202")
