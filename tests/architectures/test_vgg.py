@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from networks import layers_with_weights, narrow, on_shapes, reduced, shapes_of
 
-from architectures.vgg import TABLE_1, VGG
+import minidl
+from architectures.vgg import TABLE_1, VGG, CifarVGG
 from minidl import nn
 
 # Layers of torchvision's features, and of the same made from the paper's column C: what each puts out.
@@ -67,6 +68,16 @@ def test_weights_start_as_glorot_and_bengio_have_them():
         out, reads = layer.weight.shape[:2]
         bound = math.sqrt(6 / ((out + reads) * math.prod(layer.weight.shape[2:])))
         assert 0.9 * bound < np.abs(layer.weight.array).max() <= bound * (1 + 1e-6) and not layer.bias.array.any()
+
+
+def test_those_for_32x32_start_so_that_scores_are_as_large_as_pixels():
+    """He et al.: variance 2 / fan-in, with which 16 layers make numbers neither larger nor smaller."""
+    model = CifarVGG(narrow(TABLE_1["D"]).replace("-2", "-8"), 64, dropout=0.0, hidden=64)
+    for _, layer in layers_with_weights(model):
+        assert math.isclose(layer.weight.array.std() * math.sqrt(layer.weight[0].numel() / 2), 1, abs_tol=0.15)
+        assert not layer.bias.array.any()
+    assert type(on_shapes("vgg16_cifar")[0]) is type(on_shapes("vgg19_cifar")[0]) is CifarVGG
+    assert 0.2 < model(minidl.randn(8, 3, 32, 32)).detach().numpy().std() < 5
 
 
 def test_what_is_left_of_the_image_is_read_whole():
