@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from architectures import keras_tutorial, lenet
+from architectures import alexnet, keras_tutorial, lenet, mobilenet, resnet, vgg
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,37 @@ class Model:
         return {name: option.default for name, option in inspect.signature(self.builder).parameters.items()}
 
 
+def entries(year, paper, input_shape, *builders):
+    """Models of one paper, under the names of their builders."""
+    return {builder.__name__: Model(builder, year, paper, input_shape) for builder in builders}
+
+
 LECUN = "LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition"
 CHOLLET = "Chollet: Deep Learning with Python, section 5.1"
+KRIZHEVSKY = "Krizhevsky, Sutskever, Hinton: ImageNet classification with deep convolutional neural networks"
+SIMONYAN = "Simonyan, Zisserman: Very deep convolutional networks for large-scale image recognition"
+HE = "He, Zhang, Ren, Sun: Deep residual learning for image recognition"
+HOWARD = "Howard and others: MobileNets: efficient convolutional neural networks for mobile vision applications"
+SANDLER = "Sandler, Howard, Zhu, Zhmoginov, Chen: MobileNetV2: inverted residuals and linear bottlenecks"
+CIFAR, IMAGENET = (3, 32, 32), (3, 224, 224)
 
 MODELS = {
-    "lenet5": Model(lenet.lenet5, 1998, LECUN, (1, 32, 32)),
-    "lenet5_1998": Model(lenet.lenet5_1998, 1998, LECUN, (1, 32, 32)),
-    "keras_mnist_cnn": Model(keras_tutorial.keras_mnist_cnn, 2017, CHOLLET, (1, 28, 28)),
-    "keras_cifar100_cnn": Model(keras_tutorial.keras_cifar100_cnn, 2017, "a tutorial", (3, 32, 32)),
+    **entries(1998, LECUN, (1, 32, 32), lenet.lenet5, lenet.lenet5_1998),
+    **entries(2017, CHOLLET, (1, 28, 28), keras_tutorial.keras_mnist_cnn),
+    **entries(2017, "a tutorial", CIFAR, keras_tutorial.keras_cifar100_cnn),
+    **entries(2012, KRIZHEVSKY, (3, 227, 227), alexnet.alexnet),
+    **entries(2014, SIMONYAN, IMAGENET,
+              vgg.vgg11, vgg.vgg11_lrn, vgg.vgg13, vgg.vgg16_c, vgg.vgg16, vgg.vgg19,
+              vgg.vgg11_bn, vgg.vgg13_bn, vgg.vgg16_bn, vgg.vgg19_bn),
+    **entries(2014, SIMONYAN, CIFAR, vgg.vgg16_cifar, vgg.vgg19_cifar),
+    **entries(2015, HE, IMAGENET,
+              resnet.resnet18, resnet.resnet34, resnet.resnet50, resnet.resnet101, resnet.resnet152,
+              resnet.resnet50_v1_5, resnet.plain18, resnet.plain34),
+    **entries(2015, HE, CIFAR,
+              resnet.resnet20, resnet.resnet32, resnet.resnet44, resnet.resnet56, resnet.resnet110, resnet.resnet1202,
+              resnet.plain20, resnet.plain32, resnet.plain44, resnet.plain56, resnet.plain110, resnet.plain1202),
+    **entries(2017, HOWARD, IMAGENET, mobilenet.mobilenet_v1),
+    **entries(2018, SANDLER, IMAGENET, mobilenet.mobilenet_v2),
 }
 
 

@@ -4,14 +4,35 @@ import numpy as np
 from minidl import dtypes
 from minidl.kernels import device_of, is_array
 from minidl.kernels.meta import MetaArray
+from minidl.mode import Mode, switch
 from minidl.random import default_generator
 from minidl.tensor import Tensor, unpack
 
 __all__ = [
-    "arange", "as_tensor", "empty", "empty_like", "eye", "from_numpy", "full", "full_like", "linspace", "ones", "ones_like",
-    "rand", "rand_like", "randint", "randn", "randn_like", "randperm", "tensor", "zeros", "zeros_like",
+    "arange", "as_tensor", "device", "empty", "empty_like", "eye", "from_numpy", "full", "full_like", "linspace", "ones",
+    "ones_like", "rand", "rand_like", "randint", "randn", "randn_like", "randperm", "tensor", "zeros", "zeros_like",
 ]
 DEVICES = "cpu", "cuda", "meta"
+
+
+class device(str):
+    """A place for tensors, "cpu" or "meta". As a with-block: where tensors are made that are not told where.
+
+        with minidl.device("meta"):
+            model = vgg19()                  144 million parameters, of which only the shapes are there
+    """
+
+    def __new__(cls, name):
+        if str(name).split(":")[0] not in DEVICES:
+            raise RuntimeError(f"there is no device {str(name)!r}; there are {', '.join(DEVICES)}")
+        return super().__new__(cls, name)
+
+    def __enter__(self):
+        self.switch = switch(device=str(self))
+        return self
+
+    def __exit__(self, *exception):
+        self.switch.__exit__(*exception)
 
 
 def as_array(data, dtype=None):
@@ -62,12 +83,17 @@ def to(x, target):
 
 def on_device(array, device):
     """`array` where it was asked to be: "cpu", or "meta", where it has a shape and a dtype but no numbers."""
+    device = device or Mode.device
     if device is None or str(device).split(":")[0] == device_of(array):
         return array
     if str(device) == "meta":
         return MetaArray(array.shape, array.dtype)
     raise RuntimeError(f"device {str(device)!r}, for an array on {device_of(array)!r}: this version of minidl computes "
                        "on the CPU only")
+
+
+def is_meta(device):
+    return str(device or Mode.device) == "meta"
 
 
 def zeros(*size, dtype=None, device=None, requires_grad=False):
@@ -82,15 +108,16 @@ def ones(*size, dtype=None, device=None, requires_grad=False):
 
 def empty(*size, dtype=None, device=None, requires_grad=False):
     """A tensor of whatever the memory holds."""
-    return Tensor(on_device(np.empty(unpack(size), dtype or dtypes.get_default_dtype()), device), requires_grad)
+    size, dtype = unpack(size), dtype or dtypes.get_default_dtype()
+    array = MetaArray(size, dtype) if is_meta(device) else on_device(np.empty(size, dtype), device)
+    return Tensor(array, requires_grad)
 
 
 def full(size, fill_value, *, dtype=None, device=None, requires_grad=False):
     """A tensor of one number; without a dtype, of that number's kind."""
-    dtype = dtype or as_array(fill_value).dtype
-    if str(device) == "meta":
-        return Tensor(MetaArray(unpack((size,)), dtype), requires_grad)
-    return Tensor(on_device(np.full(size, fill_value, dtype), device), requires_grad)
+    size, dtype = unpack((size,)), dtype or as_array(fill_value).dtype
+    array = MetaArray(size, dtype) if is_meta(device) else on_device(np.full(size, fill_value, dtype), device)
+    return Tensor(array, requires_grad)
 
 
 def arange(start, end=None, step=1, *, dtype=None, device=None, requires_grad=False):
@@ -114,12 +141,16 @@ def eye(n, m=None, *, dtype=None, device=None, requires_grad=False):
 
 def rand(*size, generator=None, dtype=None, device=None, requires_grad=False):
     """Uniform random numbers in [0, 1)."""
+    if is_meta(device):
+        return empty(*size, dtype=dtype, device=device, requires_grad=requires_grad)
     array = (generator or default_generator).uniform(unpack(size), dtype)
     return Tensor(on_device(array, device), requires_grad)
 
 
 def randn(*size, generator=None, dtype=None, device=None, requires_grad=False):
     """Standard normal random numbers."""
+    if is_meta(device):
+        return empty(*size, dtype=dtype, device=device, requires_grad=requires_grad)
     array = (generator or default_generator).normal(unpack(size), dtype)
     return Tensor(on_device(array, device), requires_grad)
 

@@ -7,6 +7,7 @@ class _Mode(threading.local):
     recording = True        # are ops remembered, so that gradients can flow back?
     elementary = False      # do fused ops run their definition in place of their kernel?
     keep_all = False        # does every op keep all its inputs and its output, read or not?
+    device = None           # where are tensors made that are not told where? None is "cpu"
     anomaly = False         # is every result checked for NaN and Inf, and every op's origin noted?
     observer = None         # wraps every forward and every rule: the profiler, the stepper
     rule = None             # the op whose gradient rule is running

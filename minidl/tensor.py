@@ -264,18 +264,20 @@ class Tensor:
     def zero_(self): return self.fill_(0)
 
     def copy_(self, other):
-        return self._write("copy_", lambda x: minidl.ops.expand(minidl.ops.cast(minidl.as_tensor(other), x.dtype), x.shape))
+        return self._write("copy_", lambda x: minidl.ops.expand(
+            minidl.ops.cast(minidl.as_tensor(other, device=x.device), x.dtype), x.shape))
 
     def fill_(self, value):
         return self._write("fill_", lambda x: minidl.full(x.shape, float(value) if x.is_floating_point() else value,
-                                                          dtype=x.dtype))
+                                                          dtype=x.dtype, device=x.device))
 
     def normal_(self, mean=0, std=1, *, generator=None):
-        return self._write("normal_", lambda x: minidl.randn(x.shape, dtype=x.dtype, generator=generator) * std + mean)
+        return self._write("normal_", lambda x: mean + std * minidl.randn(
+            x.shape, dtype=x.dtype, generator=generator, device=x.device))
 
     def uniform_(self, from_=0, to=1, *, generator=None):
-        return self._write("uniform_", lambda x: minidl.rand(x.shape, dtype=x.dtype, generator=generator)
-                           * (to - from_) + from_)
+        return self._write("uniform_", lambda x: from_ + (to - from_) * minidl.rand(
+            x.shape, dtype=x.dtype, generator=generator, device=x.device))
 
     __iadd__, __isub__, __imul__, __itruediv__ = add_, sub_, mul_, div_
 

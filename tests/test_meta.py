@@ -114,3 +114,42 @@ def test_numbers_and_shapes_mix_and_shapes_win():
     x, a = minidl.ones(2, 3, device="meta"), minidl.ones(3)
     for y in (x + a, a + x, a.numpy() * x, x @ minidl.ones(3, 4), minidl.ones(5, 2) @ x):
         assert y.device == "meta"
+
+
+def test_a_network_can_be_built_of_shapes_alone():
+    tracemalloc.start()
+    with minidl.device("meta"):
+        model = nn.Sequential(nn.Conv2d(3, 64, 3), nn.BatchNorm2d(64), nn.ReLU(), nn.Flatten(), nn.Linear(10 ** 6, 1000))
+        for fill_ in (nn.init.normal_, nn.init.orthogonal_, nn.init.eye_):
+            fill_(nn.init.trunc_normal_(minidl.empty(3, 3)))
+        nn.init.kaiming_normal_(model[4].weight)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert all([x.device == "meta" for x in [*model.parameters(), *model.buffers()]])
+    assert model[4].weight.shape == (1000, 10 ** 6) and peak < 2 ** 20                    # as numbers: 4 GB
+    assert minidl.empty(2).device == "cpu"
+
+
+def test_shapes_draw_no_random_numbers():
+    state = minidl.get_rng_state()
+    with minidl.device("meta"):
+        nn.init.uniform_(nn.Linear(3, 3).weight)
+        minidl.randn(3), minidl.rand(3)
+    minidl.zeros(3, device="meta").normal_()
+    assert minidl.get_rng_state() == state
+
+
+def test_in_the_block_a_place_that_is_named_counts():
+    x = minidl.ones(3)
+    with minidl.device("meta"):
+        assert minidl.ones(3, device="cpu").device == minidl.zeros_like(x).device == "cpu"
+        assert x.normal_().uniform_().fill_(2).add_(x.copy_(np.ones(3))).tolist() == [2, 2, 2]
+        with minidl.device("cpu"):
+            assert minidl.tensor([1.0]).device == "cpu"
+        assert minidl.tensor([1.0]).device == "meta"
+
+
+def test_a_device_is_its_name():
+    assert minidl.device("meta") == "meta" and minidl.ones(2, device=minidl.device("meta")).device == "meta"
+    with pytest.raises(RuntimeError, match="no device 'gpu'; there are cpu, cuda, meta"):
+        minidl.device("gpu")

@@ -13,11 +13,14 @@ def summary(
 ):
     """What every layer of a network makes, costs and sees: shapes, parameters, multiplications, memory."""
     import architectures
+    import minidl
     from minidl.cli.tables import print_table
     from minidl.summary import summary as summarised
     known = architectures.find(model)
     channels, *image = known.input_shape
-    result = summarised(architectures.build(model), (channels, *([size] * len(image) if size else image)), batch_size)
+    with minidl.device("meta"):
+        network = architectures.build(model)
+    result = summarised(network, (channels, *([size] * len(image) if size else image)), batch_size)
     headings, *rows = result.table(algorithms)
     print(f"{model}: {known.paper}, {known.year}")
     print_table(headings, rows, right=headings[3:8])

