@@ -1,24 +1,31 @@
 """Backpropagation: one walk over the recorded graph, from the outputs back to the leaves."""
-from typing import NamedTuple
-
 import minidl
 from minidl.kernels import is_array, kernels_for
 from minidl.mode import Mode, mode
-from minidl.op import FREED, Op, Outline
+from minidl.op import FREED, Op
 from minidl.tensor import Tensor, of
 
 
-class Step(NamedTuple):
+class Step:
     """What one op did in the backward pass: it turned `gy` into `gxs`.
 
     op  : the node         y   : its result, or an Outline of it where it was not kept
     gy  : the full gradient of the loss in y; all its consumers have added their part
     gxs : per input, this op's contribution to the input's gradient; None where none is wanted
+
+    Arrays become tensors when they are asked for: most steps pass without anybody looking.
     """
-    op: Op
-    y: Tensor
-    gy: Tensor
-    gxs: tuple
+    __slots__ = ("op", "_y", "_gy", "_gxs")
+
+    def __init__(self, op, y, gy, gxs):
+        self.op, self._y, self._gy, self._gxs = op, y, gy, gxs
+
+    y = property(lambda self: as_tensor(self._y))
+    gy = property(lambda self: as_tensor(self._gy))
+    gxs = property(lambda self: tuple([as_tensor(gx) for gx in self._gxs]))
+
+    def __repr__(self):
+        return f"Step(op={self.op}, y={self.y}, gy={self.gy}, gxs={self.gxs})"
 
 
 def backprop(outputs, gradient=None, *, retain_graph=None, create_graph=False):
@@ -79,9 +86,8 @@ class Walk:
     """Nodes with their full gradients, each after all nodes that use its result."""
 
     def __init__(self, outputs, gradients, create_graph, end=()):
-        self.create_graph = create_graph
+        self.create_graph, self.grads = create_graph, {}
         self.order = topological_order([y.node for y in outputs], {x.node for x in end})
-        self.grads = {}
         for y, gy in zip(outputs, gradients, strict=True):
             self.add(y.node, gy if create_graph else gy.array)
 
@@ -91,8 +97,9 @@ class Walk:
             gy = self.grads.pop(node, None)
             if gy is None:                     # every rule on the way here answered None
                 continue
-            for hook in list((node.hooks or {}).values()):
-                gy = self.hooked(hook, gy)
+            if node.hooks:
+                for hook in list(node.hooks.values()):
+                    gy = self.hooked(hook, gy)
             if isinstance(node, Op) and node.retained_by is not None and (y := node.retained_by()) is not None:
                 accumulate(y, gy, self.create_graph)
             yield node, gy
@@ -111,7 +118,7 @@ class Walk:
             Mode.recording, Mode.rule = before
         if Mode.anomaly and Mode.rule is None:
             minidl.anomaly.check_backward(node, gy, gxs)
-        return Step(node, y if isinstance(y, Outline) else of(y), as_tensor(gy), tuple([as_tensor(g) for g in gxs]))
+        return Step(node, y, gy, gxs)
 
     def add(self, node, gx):
         """Gradients that meet are added: a new sum, for the parts may be in use elsewhere."""
@@ -149,12 +156,14 @@ def topological_order(nodes, end=()):
             order.append(stack.pop())
         elif node not in seen:
             seen.add(node)
+            if isinstance(node, Tensor) or node in end:
+                order.append(node)
+                continue
+            if node.edges is FREED:
+                raise RuntimeError(f"{node} was walked before and its memory freed; to walk a graph again, or "
+                                   "from a second output, give the first walk retain_graph=True")
             stack += [node, None]
-            if isinstance(node, Op) and node not in end:
-                if node.edges is FREED:
-                    raise RuntimeError(f"{node} was walked before and its memory freed; to walk a graph again, or "
-                                       "from a second output, give the first walk retain_graph=True")
-                stack += [edge for edge in node.edges if edge is not None]
+            stack += [edge for edge in node.edges if edge is not None]
     return order
 
 
@@ -163,7 +172,7 @@ def accumulate(x, gy, create_graph):
     if create_graph:
         x.grad = gy if x.grad is None else x.grad + gy
     elif x.grad is None:
-        x.grad = of(kernels_for(gy).copy(gy))
+        x.grad = of(gy.copy())
     elif x.grad.requires_grad:
         x.grad = of(x.grad.array + gy)
     else:
@@ -194,8 +203,8 @@ def seed(y, gy):
     gy = gy if isinstance(gy, Tensor) else Tensor(gy)
     if gy.shape != y.shape:
         raise ValueError(f"backward: the gradient has shape {gy.shape}, but the tensor has {y.shape}")
-    return minidl.ops.cast(gy, y.dtype)
+    return gy if gy.dtype == y.dtype else minidl.ops.cast(gy, y.dtype)
 
 
 def as_tensor(g):
-    return g if g is None or isinstance(g, Tensor) else of(g)
+    return of(g) if is_array(g) else g
