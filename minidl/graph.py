@@ -46,7 +46,7 @@ def backprop(outputs, gradient=None, *, retain_graph=None, create_graph=False):
         if isinstance(node, Tensor):
             accumulate(node, gy, create_graph)
             continue
-        yield walk.push(node, gy, wanted=tuple([edge is not None for edge in node.edges]))
+        yield walk.push(node, gy, wanted=[edge is not None for edge in node.edges])
         if not retain_graph:
             node.release()
 
@@ -72,7 +72,7 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
         if node in asked:
             found[node] = gy
         if node in leading:
-            walk.push(node, gy, wanted=tuple([edge in leading or edge in asked for edge in node.edges]))
+            walk.push(node, gy, wanted=[edge in leading or edge in asked for edge in node.edges])
         if not retain_graph and isinstance(node, Op):
             node.release()
     for i, x in enumerate(inputs):
@@ -87,9 +87,9 @@ class Walk:
 
     def __init__(self, outputs, gradients, create_graph, end=()):
         self.create_graph, self.grads = create_graph, {}
-        self.order = topological_order([y.node for y in outputs], {x.node for x in end})
         for y, gy in zip(outputs, gradients, strict=True):
             self.add(y.node, gy if create_graph else gy.array)
+        self.order = topological_order(self.grads, {x.node for x in end})
 
     def __iter__(self):
         while self.order:
@@ -162,8 +162,10 @@ def topological_order(nodes, end=()):
             if node.edges is FREED:
                 raise RuntimeError(f"{node} was walked before and its memory freed; to walk a graph again, or "
                                    "from a second output, give the first walk retain_graph=True")
-            stack += [node, None]
-            stack += [edge for edge in node.edges if edge is not None]
+            stack += node, None
+            for edge in node.edges:
+                if edge is not None:
+                    stack.append(edge)
     return order
 
 
@@ -183,7 +185,7 @@ def accumulate(x, gy, create_graph):
 def paired(outputs, gradients):
     """Outputs and their gradients as two lists of tensors, checked."""
     if isinstance(outputs, Tensor):
-        outputs, gradients = [outputs], [gradients]
+        return [outputs], [seed(outputs, gradients)]
     outputs = list(outputs)
     gradients = list(gradients) if gradients is not None else [None] * len(outputs)
     if len(outputs) != len(gradients):

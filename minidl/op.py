@@ -132,7 +132,7 @@ class Op:
     def gradients(self, gy, wanted, create_graph):
         """`backward`, given what was kept; its answers checked, one per input.
 
-        wanted : per input, whether its gradient is (a tuple of truth values)
+        wanted : per input, whether its gradient is (truth values)
         """
         self.wanted = wanted
         self.check_versions()

@@ -20,7 +20,7 @@ class Reshape(Op):
         return x.reshape(self.shape)
 
     def backward(self, gy, y, x):
-        return reshape(gy, x.shape)
+        return Reshape(x.shape)(gy)
 
 
 @dataclass(eq=False)
