@@ -112,7 +112,7 @@ class SparseConv2d(nn.Module):
 
     def forward(self, x):                                       # (N, 6, 14, 14)
         kernels = F.pad(self.weight, (0, 0, 0, 0, 0, 1))        # (61, 5, 5), the last one zero
-        return F.conv2d(x, kernels[self.place], self.bias)      # filters (16, 6, 5, 5) -> (N, 16, 10, 10)
+        return F.conv2d(x, kernels[self.place, :], self.bias)   # filters (16, 6, 5, 5) -> (N, 16, 10, 10)
 
     def macs(self, shape):
         """Multiplications for an output of `shape` (16, 10, 10), without those with the zeros between."""

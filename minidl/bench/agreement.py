@@ -1,0 +1,82 @@
+"""Do minidl and PyTorch compute the same? The loss and every gradient, from the same weights and images.
+
+The measure is PyTorch's answer in float64, and minidl's in float32 may be wrong by a thousandth of each gradient. In
+some networks no float32 can be that good: rounding moves some of the millions of values that are nearly 0 to the other
+side of a ReLU, and each takes its part of the gradient along. So it is also measured how far every gradient moves,
+in float64, when the weights are changed by 1e-5 of themselves, which is about what a fast convolution rounds by. Where
+that is more than a thousandth, it is the measure, up to a twentieth. A wrong rule is wrong by a whole.
+"""
+import numpy as np
+
+from minidl.bench import step
+
+TOLERANCE, NEVER_ABOVE = 1e-3, 0.05
+SHAKE, SHAKES = 1e-5, 3     # how much the weights are changed; so many times as far as that moves a gradient is allowed
+NOTHING = 1e-6              # of the whole gradient: a smaller one is rounding, such as a bias's before batch norm
+
+
+def compare(case):
+    """Run a Case once in both engines; a dict that says whether they agree, with the worst errors of both."""
+    from minidl.interop.pytorch import copy_weights
+    minidl, torch = step.library("minidl"), step.library("PyTorch")
+    minidl.manual_seed(0)
+    ours, theirs = (without_dropout(step.network(case, engine)) for engine in ("minidl", "PyTorch"))
+    copy_weights(ours, theirs)
+    images, labels = step.batch(case)
+    mine = gradients(minidl, ours, images, labels)
+    del ours
+    single = gradients(torch, theirs, images, labels)
+    double = gradients(torch, theirs.double(), images.astype(np.float64), labels)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for p in theirs.parameters():
+            p.mul_(1 + SHAKE * torch.randn_like(p))
+    shaken = gradients(torch, theirs, images.astype(np.float64), labels)
+    return verdict(mine, single, double, shaken)
+
+
+def without_dropout(model):
+    for layer in model.modules():
+        if type(layer).__name__.startswith("Dropout"):
+            layer.p = 0.0
+    return model
+
+
+def gradients(lib, model, images, labels):
+    """{"loss": ..., a parameter's name: its gradient}, as arrays."""
+    model.zero_grad()
+    loss = step.loss_of(lib, model, lib.from_numpy(images), lib.from_numpy(labels))
+    loss.backward()
+    return {"loss": loss.detach().numpy()} | {name: p.grad.numpy() for name, p in model.named_parameters()}
+
+
+def verdict(mine, single, double, shaken):
+    """Are the numbers `mine` as near to `double` as is fair, when shaking moves those to `shaken`? All are dicts of
+    arrays; `single`, PyTorch's float32, is not judged, but shown beside."""
+    if list(mine) != list(double):
+        raise ValueError(f"bench: minidl has gradients of {list(mine)}, PyTorch of {list(double)}")
+    whole = np.sqrt(sum(norm(x) ** 2 for name, x in double.items() if name != "loss"))
+    errors = {name: distance(mine[name], x, NOTHING * whole) for name, x in double.items()}
+    allowed = {name: min(max(TOLERANCE, SHAKES * distance(shaken[name], x, NOTHING * whole)), NEVER_ABOVE)
+               for name, x in double.items()}
+    worst = max(errors, key=lambda name: errors[name] / allowed[name])
+    return {"agrees": errors[worst] <= allowed[worst], "worst": worst, "error": finite(errors[worst]),
+            "allowed": allowed[worst], "PyTorch error": finite(distance(single[worst], double[worst], NOTHING * whole)),
+            "gradients": len(double) - 1, "loss": finite(mine["loss"]), "PyTorch loss": finite(single["loss"]),
+            "loss in float64": finite(double["loss"])}
+
+
+def distance(x, wanted, floor):
+    """|x - wanted| / |wanted|; infinite for another shape, and for what is no number."""
+    if x.shape != wanted.shape or not np.isfinite(x).all():
+        return np.inf
+    return float(norm(x - wanted) / max(norm(wanted), floor, 1e-300))
+
+
+def finite(x):
+    """A number for JSON, which has no infinity: None."""
+    return float(x) if np.isfinite(x) else None
+
+
+def norm(x):
+    return np.linalg.norm(np.ravel(x).astype(np.float64))

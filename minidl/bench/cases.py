@@ -1,0 +1,50 @@
+"""What is timed: the networks with their batches, and the ways in which each engine may compute them."""
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network of `architectures`, its options, and how many images it sees in one step."""
+    network: str
+    batch: int
+    options: dict = field(default_factory=dict)
+
+    name = property(lambda self: f"{self.network} b{self.batch}")
+
+
+NETWORKS = (
+    Case("lenet5", 64),
+    Case("resnet20", 128),
+    Case("vgg16_cifar", 32),
+    Case("mobilenet_v1", 8),
+    Case("resnet18", 8),
+    Case("alexnet", 16),
+    Case("resnet50", 8),
+    Case("vgg16", 4),
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """An engine, and how it is told to work.
+
+    channels_last : PyTorch keeps images as (N, H, W, C)
+    keep_pages    : the C library gives freed memory to the next array and not back to the system
+    fused         : PyTorch's optimizer makes one pass over the memory
+    """
+    engine: str
+    channels_last: bool = False
+    keep_pages: bool = False
+    fused: bool = False
+
+    @property
+    def name(self):
+        how = [word for word, is_so in (("channels last", self.channels_last), ("pages kept", self.keep_pages),
+                                        ("fused SGD", self.fused)) if is_so]
+        return ", ".join([self.engine, *how])
+
+
+MINIDL = Setting("minidl")
+PYTORCH = tuple(Setting("PyTorch", channels_last, keep_pages, fused)         # the opponent is the best of these
+                for keep_pages, fused in ((False, False), (True, False), (True, True))
+                for channels_last in (False, True))

@@ -1,0 +1,58 @@
+"""One training step, the same lines for minidl and PyTorch: `lib` is either, as they have the same vocabulary."""
+import numpy as np
+
+
+def library(engine):
+    """The module of an engine."""
+    if engine == "PyTorch":
+        import torch
+        return torch
+    import numba  # noqa: F401, a part of minidl's import that waits until a kernel is called
+
+    import minidl
+    return minidl
+
+
+def network(case, engine):
+    """The network of a Case with fresh weights."""
+    import architectures
+    builder = architectures.find(case.network).builder
+    if engine == "PyTorch":
+        from minidl.interop.pytorch import in_pytorch
+        builder = in_pytorch(builder)
+    return builder(**case.options)
+
+
+def batch(case):
+    """Images (N, C, H, W), float32, and labels (N,), int64, as arrays: always the same."""
+    import architectures
+    model = architectures.find(case.network)
+    rng = np.random.default_rng(0)
+    classes = {**model.options, **case.options}["num_classes"]
+    images = rng.standard_normal((case.batch, *model.input_shape), np.float32)
+    return images, rng.integers(0, classes, case.batch)
+
+
+def loss_of(lib, model, images, labels):
+    return lib.nn.functional.cross_entropy(model(images), labels)
+
+
+def training_step(lib, model, optimizer, images, labels):
+    """Forward, loss, backward, update; returns the loss as a number, so all has been computed."""
+    optimizer.zero_grad()
+    loss = loss_of(lib, model, images, labels)
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def prepared(case, setting):
+    """A function of nothing that makes one training step."""
+    lib = library(setting.engine)
+    lib.manual_seed(0)
+    model = network(case, setting.engine)
+    images, labels = map(lib.from_numpy, batch(case))
+    if setting.channels_last:
+        model, images = (x.to(memory_format=lib.channels_last) for x in (model, images))
+    optimizer = lib.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, **({"fused": True} if setting.fused else {}))
+    return lambda: training_step(lib, model, optimizer, images, labels)

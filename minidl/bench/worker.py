@@ -1,0 +1,82 @@
+"""What a measuring process does: it reads a task from its input and prints what it found, both as JSON."""
+import contextlib
+import json
+import math
+import sys
+from time import perf_counter
+
+from minidl.bench.cases import Case, Setting
+
+
+def step(case, setting, seconds, threads):
+    """Train for about `seconds`: the times of the steps, of the first one, and the memory it all took."""
+    from minidl.bench.step import library, prepared
+    case, setting = Case(**case), Setting(**setting)
+    lib = library(setting.engine)
+    if setting.engine == "PyTorch":
+        lib.set_num_threads(threads)
+    imported = start_of_memory()
+    step = prepared(case, setting)
+    first, _ = timed(step)
+    times, loss = steps(step, seconds)
+    if not math.isfinite(loss):
+        raise ValueError(f"the loss of {case.name} in {setting.name} has become {loss}")
+    return {"first": first, "steps": [round(x, 7) for x in times], "loss": loss,
+            "memory": memory("VmHWM") - imported if imported else None}
+
+
+def steps(step, seconds, warm_up=2, at_least=3):
+    """The times of the steps after `warm_up`, and what the last one returned."""
+    for _ in range(warm_up):
+        last, _ = timed(step)
+    times, result = [], None
+    while len(times) < at_least or sum(times) < seconds:
+        last, result = timed(step)
+        times.append(last)
+    return times, result
+
+
+def timed(function):
+    start = perf_counter()
+    result = function()
+    return perf_counter() - start, result
+
+
+def start_of_memory():
+    """Bytes of memory in use now; from here on, what is the most is counted anew. 0 where nobody can say."""
+    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as file:
+        file.write("5")
+    return memory("VmRSS")
+
+
+def memory(what):
+    """VmRSS, what is in use, or VmHWM, the most that ever was, in bytes; 0 where there is no /proc."""
+    with contextlib.suppress(OSError), open("/proc/self/status") as file:
+        for line in file:
+            if line.startswith(f"{what}:"):
+                return 1024 * int(line.split()[1])
+    return 0
+
+
+def agreement(case, threads):
+    from minidl.bench.agreement import compare
+    return compare(Case(**case))
+
+
+def machine(threads):
+    from minidl.bench.machine import facts
+    return facts(threads)
+
+
+TASKS = {function.__name__: function for function in (step, agreement, machine)}
+
+
+def main():
+    task = json.load(sys.stdin)
+    with contextlib.redirect_stdout(sys.stderr):
+        answer = TASKS[task.pop("do")](**task)
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()
