@@ -201,7 +201,8 @@ class Elementwise(Op):
     def prepare(self, inputs):
         for x in inputs:
             if isinstance(x, np.generic):
-                return self.prepare(scalars_settled(inputs))
+                inputs = scalars_settled(inputs)
+                break
         try:
             dtypes = [x.dtype for x in inputs if type(x) not in (float, int, bool)]
         except AttributeError:

@@ -56,7 +56,7 @@ PROOFS = {
     "Erf": [Case("erf", x(2, 3))],
     "Abs": [Case("abs", away(3, 4))],
     "Maximum": [Case("maximum", distinct(3, 4), const(x(4))), Case("maximum", x(3, 4), x(3, 1)),
-                Case("maximum", x(3, 4), x(3, 4))],
+                Case("maximum", x(3, 4), x(3, 4)), Case("maximum", x(), x())],
     "Minimum": [Case("minimum", x(3, 4), x(4)), Case("minimum", x(2, 1, 3), x(4, 1)),
                 Case("minimum", x(3, 4), x(3, 4))],
     "Clamp": [Case("clamp", x(3, 4), -0.5, 0.7), Case("clamp", x(3, 4), min=0.1), Case("clamp", x(3, 4), max=0.1)],
@@ -163,6 +163,7 @@ PROOFS = {
         Case("conv2d", x(3, 3, 7, 6), x(6, 1, 3, 2), x(6), (2, 1), (1, 2), (2, 3), groups=3),          # depthwise
         Case("conv2d", x(3, 4, 3, 4), x(6, 2, 1, 1), x(6), groups=2),                                  # 1x1
         Case("conv2d", x(2, 3, 4, 3), x(5, 3, 4, 3), x(5)),                                            # one window
+        Case("conv2d", x(6, 1, 3, 3), x(2, 1, 2, 2)),                                                  # many images
         Case("conv2d", x(1, 2, 4, 4), const(x(3, 2, 2, 2)), const(x(3))),
         Case("conv2d", const(x(1, 2, 4, 4)), x(3, 2, 2, 2)),
         Case("conv2d", const(x(1, 2, 4, 4)), const(x(3, 2, 2, 2)), x(3)),
