@@ -5,10 +5,11 @@ from typing import NamedTuple
 import numpy as np
 
 from minidl.kernels import naive
-from minidl.kernels.cpu import columns, depthwise, fft, pointwise, whole
+from minidl.kernels.cpu import columns, depthwise, fft, pointwise, whole, winograd
 from minidl.kernels.cpu.columns import col2im, im2col                # noqa: F401
 
-ALGORITHMS = {"naive": naive, "im2col": columns, "gemm": pointwise, "linear": whole, "depthwise": depthwise, "fft": fft}
+ALGORITHMS = {"naive": naive, "im2col": columns, "winograd": winograd, "gemm": pointwise, "linear": whole,
+              "depthwise": depthwise, "fft": fft}
 PASSES = ("conv2d", "conv2d_gradient_x", "conv2d_gradient_w")
 
 
@@ -104,7 +105,7 @@ def timed(step, how, args):
 
 def rule(step, how):
     """The algorithm that was the fastest for such shapes when it was measured."""
-    for name in ("linear", "gemm", "depthwise"):
+    for name in ("linear", "gemm", "depthwise", "winograd"):
         if ALGORITHMS[name].suits(*how):
             return name
     return "im2col"

@@ -104,7 +104,7 @@ def turn_in(x, i, x_row, y, j, y_row, count):
     """y (LANES, LANES) = the transpose of x (LANES, count), and 0 in the rows for which x has no column."""
     for row in range(LANES):
         for lane in range(LANES):
-            y[j + row * y_row + lane] = x[i + lane * x_row + row] if row < count else 0 * x[i]
+            y[j + row * y_row + lane] = x[i + lane * x_row + row] if row < count else x.dtype.type(0)
 
 
 @vectorized(turn_in)

@@ -35,7 +35,7 @@ def tile(rows, vectors):
         """
         for k in range(rows):
             for t in range(width):
-                total = c[c0 + k * c_row + t] if more else 0 * c[c0]
+                total = c[c0 + k * c_row + t] if more else c.dtype.type(0)
                 for r in range(depth):
                     total += a[a0 + r * a_step + k * a_row] * b[b0 + r * b_step + t]
                 c[c0 + k * c_row + t] = total
