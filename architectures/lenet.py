@@ -5,7 +5,7 @@ Proceedings of the IEEE 86(11), 2278-2324, November 1998. Section II.B, figure 2
 
 Departures. `lenet5` is the simplification that everybody knows: plain averages in place of the trainable
 subsampling, every map of C3 connected to every map of S2, tanh, a linear output with softmax. It starts from
-the weights of another paper by the same authors, because momentum makes little of this one's
+the weights of another paper by the same authors, with which a short training comes further
 (docs/lenet5.md has numbers). `lenet5_1998` is as published, but for its scores, which are minus the penalties
 y_i of equation 7, so that here, too, the highest wins. Its bitmaps are read off the small figure 3 the way
 that circulates on the web; single dots may be wrong. The paper does not give the j of equation 9. Neither

@@ -7,7 +7,9 @@ Departures. First weights are those of Glorot & Bengio, with which, the authors 
 has to start from a shallower one that was trained before. Batch norm (`_bn`) is younger than the paper: it stands
 between convolution and ReLU, and the convolutions keep the biases that it makes useless, as in everybody's version.
 The `_cifar` networks are the paper's convolutions and full layers on images of 32x32, of which five poolings leave
-a single pixel.
+a single pixel. They start as He et al. 2015, arXiv 1502.01852: with the other weights every ReLU halves the variance,
+and 16 layers with an eighth of the channels still guessed after 400 updates on handwritten digits, where these had
+learned.
 """
 from minidl import nn
 
@@ -49,11 +51,16 @@ class VGG(nn.Module):
             nn.Linear(channels * size * size, hidden), nn.ReLU(), nn.Dropout(dropout),
             nn.Linear(hidden, hidden), nn.ReLU(), nn.Dropout(dropout),
             nn.Linear(hidden, num_classes))
-        self.apply(init_)
+        self.apply(self.init_)
 
     def convolution(self, in_channels, out_channels, kernel_size):
         """The image keeps its size."""
         return [nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2), nn.ReLU()]
+
+    def init_(self, module):
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            nn.init.xavier_uniform_(module.weight)
+            nn.init.zeros_(module.bias)
 
     def forward(self, x):                                   # (N,   3, 224, 224)
         x = self.features(x)                                # (N, 512,   7,   7)
@@ -68,10 +75,16 @@ class BatchNormVGG(VGG):
         return [conv, nn.BatchNorm2d(out_channels), relu]
 
 
-def init_(module):
-    if isinstance(module, (nn.Conv2d, nn.Linear)):
-        nn.init.xavier_uniform_(module.weight)
-        nn.init.zeros_(module.bias)
+class CifarVGG(VGG):
+    """(N, in_channels, 32, 32) -> (N, num_classes)"""
+
+    def __init__(self, column, num_classes=10, in_channels=3, dropout=0.5, hidden=4096):
+        super().__init__(column, num_classes, in_channels, dropout, 32, hidden)
+
+    def init_(self, module):
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            nn.init.zeros_(module.bias)
 
 
 # ---- the variants: 11 to 19 layers with weights
@@ -129,9 +142,9 @@ def vgg19_bn(num_classes=1000, in_channels=3, dropout=0.5):
 
 def vgg16_cifar(num_classes=10, in_channels=3, dropout=0.5):
     """D for images of 32x32: 33,638,218 parameters."""
-    return VGG(TABLE_1["D"], num_classes, in_channels, dropout, image_size=32)
+    return CifarVGG(TABLE_1["D"], num_classes, in_channels, dropout)
 
 
 def vgg19_cifar(num_classes=10, in_channels=3, dropout=0.5):
     """E for images of 32x32: 38,947,914 parameters."""
-    return VGG(TABLE_1["E"], num_classes, in_channels, dropout, image_size=32)
+    return CifarVGG(TABLE_1["E"], num_classes, in_channels, dropout)

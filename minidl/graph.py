@@ -1,24 +1,31 @@
 """Backpropagation: one walk over the recorded graph, from the outputs back to the leaves."""
-from typing import NamedTuple
-
 import minidl
 from minidl.kernels import is_array, kernels_for
 from minidl.mode import Mode, mode
-from minidl.op import FREED, Op, Outline
+from minidl.op import FREED, Op
 from minidl.tensor import Tensor, of
 
 
-class Step(NamedTuple):
+class Step:
     """What one op did in the backward pass: it turned `gy` into `gxs`.
 
     op  : the node         y   : its result, or an Outline of it where it was not kept
     gy  : the full gradient of the loss in y; all its consumers have added their part
     gxs : per input, this op's contribution to the input's gradient; None where none is wanted
+
+    Arrays become tensors when they are asked for: most steps pass without anybody looking.
     """
-    op: Op
-    y: Tensor
-    gy: Tensor
-    gxs: tuple
+    __slots__ = ("op", "_y", "_gy", "_gxs")
+
+    def __init__(self, op, y, gy, gxs):
+        self.op, self._y, self._gy, self._gxs = op, y, gy, gxs
+
+    y = property(lambda self: as_tensor(self._y))
+    gy = property(lambda self: as_tensor(self._gy))
+    gxs = property(lambda self: tuple([as_tensor(gx) for gx in self._gxs]))
+
+    def __repr__(self):
+        return f"Step(op={self.op}, y={self.y}, gy={self.gy}, gxs={self.gxs})"
 
 
 def backprop(outputs, gradient=None, *, retain_graph=None, create_graph=False):
@@ -39,7 +46,7 @@ def backprop(outputs, gradient=None, *, retain_graph=None, create_graph=False):
         if isinstance(node, Tensor):
             accumulate(node, gy, create_graph)
             continue
-        yield walk.push(node, gy, wanted=tuple([edge is not None for edge in node.edges]))
+        yield walk.push(node, gy, wanted=[edge is not None for edge in node.edges])
         if not retain_graph:
             node.release()
 
@@ -65,7 +72,7 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
         if node in asked:
             found[node] = gy
         if node in leading:
-            walk.push(node, gy, wanted=tuple([edge in leading or edge in asked for edge in node.edges]))
+            walk.push(node, gy, wanted=[edge in leading or edge in asked for edge in node.edges])
         if not retain_graph and isinstance(node, Op):
             node.release()
     for i, x in enumerate(inputs):
@@ -79,11 +86,10 @@ class Walk:
     """Nodes with their full gradients, each after all nodes that use its result."""
 
     def __init__(self, outputs, gradients, create_graph, end=()):
-        self.create_graph = create_graph
-        self.order = topological_order([y.node for y in outputs], {x.node for x in end})
-        self.grads = {}
+        self.create_graph, self.grads = create_graph, {}
         for y, gy in zip(outputs, gradients, strict=True):
             self.add(y.node, gy if create_graph else gy.array)
+        self.order = topological_order(self.grads, {x.node for x in end})
 
     def __iter__(self):
         while self.order:
@@ -91,8 +97,9 @@ class Walk:
             gy = self.grads.pop(node, None)
             if gy is None:                     # every rule on the way here answered None
                 continue
-            for hook in list((node.hooks or {}).values()):
-                gy = self.hooked(hook, gy)
+            if node.hooks:
+                for hook in list(node.hooks.values()):
+                    gy = self.hooked(hook, gy)
             if isinstance(node, Op) and node.retained_by is not None and (y := node.retained_by()) is not None:
                 accumulate(y, gy, self.create_graph)
             yield node, gy
@@ -111,7 +118,7 @@ class Walk:
             Mode.recording, Mode.rule = before
         if Mode.anomaly and Mode.rule is None:
             minidl.anomaly.check_backward(node, gy, gxs)
-        return Step(node, y if isinstance(y, Outline) else of(y), as_tensor(gy), tuple([as_tensor(g) for g in gxs]))
+        return Step(node, y, gy, gxs)
 
     def add(self, node, gx):
         """Gradients that meet are added: a new sum, for the parts may be in use elsewhere."""
@@ -149,12 +156,16 @@ def topological_order(nodes, end=()):
             order.append(stack.pop())
         elif node not in seen:
             seen.add(node)
-            stack += [node, None]
-            if isinstance(node, Op) and node not in end:
-                if node.edges is FREED:
-                    raise RuntimeError(f"{node} was walked before and its memory freed; to walk a graph again, or "
-                                       "from a second output, give the first walk retain_graph=True")
-                stack += [edge for edge in node.edges if edge is not None]
+            if isinstance(node, Tensor) or node in end:
+                order.append(node)
+                continue
+            if node.edges is FREED:
+                raise RuntimeError(f"{node} was walked before and its memory freed; to walk a graph again, or "
+                                   "from a second output, give the first walk retain_graph=True")
+            stack += node, None
+            for edge in node.edges:
+                if edge is not None:
+                    stack.append(edge)
     return order
 
 
@@ -163,7 +174,7 @@ def accumulate(x, gy, create_graph):
     if create_graph:
         x.grad = gy if x.grad is None else x.grad + gy
     elif x.grad is None:
-        x.grad = of(kernels_for(gy).copy(gy))
+        x.grad = of(gy.copy())
     elif x.grad.requires_grad:
         x.grad = of(x.grad.array + gy)
     else:
@@ -174,7 +185,7 @@ def accumulate(x, gy, create_graph):
 def paired(outputs, gradients):
     """Outputs and their gradients as two lists of tensors, checked."""
     if isinstance(outputs, Tensor):
-        outputs, gradients = [outputs], [gradients]
+        return [outputs], [seed(outputs, gradients)]
     outputs = list(outputs)
     gradients = list(gradients) if gradients is not None else [None] * len(outputs)
     if len(outputs) != len(gradients):
@@ -194,8 +205,8 @@ def seed(y, gy):
     gy = gy if isinstance(gy, Tensor) else Tensor(gy)
     if gy.shape != y.shape:
         raise ValueError(f"backward: the gradient has shape {gy.shape}, but the tensor has {y.shape}")
-    return minidl.ops.cast(gy, y.dtype)
+    return gy if gy.dtype == y.dtype else minidl.ops.cast(gy, y.dtype)
 
 
 def as_tensor(g):
-    return g if g is None or isinstance(g, Tensor) else of(g)
+    return of(g) if is_array(g) else g

@@ -50,35 +50,40 @@ class Op:
             raise TypeError(f"{cls.__name__}.reads names {name!r}, but there are only {sorted(known)}")
 
     def __call__(self, *inputs):
+        inputs, arrays, tensors = self.prepare(inputs), [], []
         for x in inputs:
-            if isinstance(x, Outline):
+            if isinstance(x, Tensor):
+                tensors.append(x)
+                x = x.array
+            elif isinstance(x, Outline):
                 return x
-        inputs = self.prepare(inputs)
-        arrays = [x.array if isinstance(x, Tensor) else x for x in inputs]
+            arrays.append(x)
         k = kernels_for(*arrays)
-        if Mode.anomaly or Mode.observer is not None:
+        anomaly, observer = Mode.anomaly, Mode.observer
+        if anomaly or observer is not None:
             self.origin = minidl.anomaly.origin()
-        forward = self.forward if Mode.observer is None else Mode.observer.forward(self)
+        forward = self.forward if observer is None else observer.forward(self)
         try:
             result = forward(k, *arrays)
         except ValueError as error:                      # such as shapes that do not broadcast
             raise ValueError(f"{self}: {error}") from error
         result = result if is_array(result) else k.asarray(result)     # NumPy's reductions answer with scalars
-        tensors = [x for x in inputs if isinstance(x, Tensor)]
         if not tensors:
             return result
         y = of(result)
         if self.view and k.may_share_memory(y.array, tensors[0].array):
             y.version, y.view_at = tensors[0].version, tensors[0].version.count
-        if Mode.anomaly and Mode.rule is None:
+        if anomaly and Mode.rule is None:
             minidl.anomaly.check_forward(self, arrays, y.array)
         if Mode.recording:
+            requires_grad = False
             for x in tensors:
+                requires_grad = requires_grad or x._requires_grad
                 if x.view_at is not None and x.version.rebased_at > x.view_at:
                     raise RuntimeError(f"{self}: an input of shape {x.shape} is a view of memory that "
                                        f"{x.version.changed_by} has changed since, and was recorded doing so; take "
                                        "the view again")
-            if result.dtype.kind == "f" and any([x._requires_grad for x in tensors]):
+            if requires_grad and result.dtype.kind == "f":
                 self.record(inputs, y)
         return y
 
@@ -101,11 +106,13 @@ class Op:
         if type(self).__hash__ is None:
             raise TypeError(f"{type(self).__name__}: write @dataclass(eq=False); nodes are told apart by identity")
         wanted = tuple([isinstance(x, Tensor) and x._requires_grad for x in inputs])
-        self.edges = tuple([x.op or x if edge else None for x, edge in zip(inputs, wanted)])
         read_y, read = self.what_is_read(wanted)
-        self.saved = tuple([x if keep or not isinstance(x, Tensor) else Outline(x.array)
-                            for x, keep in zip(inputs, read)])
-        self.versions = [(x.version, x.version.count) for x in self.saved if isinstance(x, Tensor)]
+        self.edges, self.saved, self.versions = [], [], []
+        for x, edge, keep in zip(inputs, wanted, read):
+            self.edges.append(x.op or x if edge else None)
+            self.saved.append(x if keep or not isinstance(x, Tensor) else Outline(x.array))
+            if keep and isinstance(x, Tensor):
+                self.versions.append((x.version, x.version.count))
         self.y = y.array if read_y else Outline(y.array)     # a node that held its own tensor would be a cycle
         if read_y:
             self.versions.append((y.version, y.version.count))
@@ -125,7 +132,7 @@ class Op:
     def gradients(self, gy, wanted, create_graph):
         """`backward`, given what was kept; its answers checked, one per input.
 
-        wanted : per input, whether its gradient is (a tuple of truth values)
+        wanted : per input, whether its gradient is (truth values)
         """
         self.wanted = wanted
         self.check_versions()
@@ -138,11 +145,13 @@ class Op:
             y, xs = self.y, [x.array if isinstance(x, Tensor) else x for x in self.saved]
         rule = self.backward if Mode.observer is None else Mode.observer.backward(self)
         gxs = rule(gy, y, *xs)
-        gxs = list(gxs) if isinstance(gxs, (tuple, list)) else [gxs]
-        if len(gxs) != len(self.saved):
-            raise ValueError(f"{self}.backward gave {len(gxs)} gradients for {len(self.saved)} inputs")
-        return [self.checked(i, gx, x) if i_wanted and gx is not None else None
-                for i, (gx, x, i_wanted) in enumerate(zip(gxs, xs, wanted))]
+        gxs = gxs if isinstance(gxs, (tuple, list)) else [gxs]
+        if len(gxs) != len(xs):
+            raise ValueError(f"{self}.backward gave {len(gxs)} gradients for {len(xs)} inputs")
+        answers = []
+        for i, gx in enumerate(gxs):
+            answers.append(self.checked(i, gx, xs[i]) if wanted[i] and gx is not None else None)
+        return answers
 
     def checked(self, i, gx, x):
         """A gradient of x's shape and dtype, whatever backward made of it; or an error."""
@@ -190,8 +199,9 @@ class Elementwise(Op):
     to_float = False
 
     def prepare(self, inputs):
-        if any([isinstance(x, np.generic) for x in inputs]):
-            inputs = scalars_settled(inputs)
+        for x in inputs:
+            if isinstance(x, np.generic):
+                return self.prepare(scalars_settled(inputs))
         try:
             dtypes = [x.dtype for x in inputs if type(x) not in (float, int, bool)]
         except AttributeError:
@@ -230,7 +240,7 @@ class Outline:
 
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _absorb
     __pow__ = __rpow__ = __neg__ = __matmul__ = __rmatmul__ = __getitem__ = _absorb
-    __lt__ = __le__ = __gt__ = __ge__ = _absorb
+    __lt__ = __le__ = __gt__ = __ge__ = swapaxes = _absorb
 
     def __repr__(self):
         return f"Outline{self.shape}"

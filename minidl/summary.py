@@ -4,6 +4,7 @@ from dataclasses import field as attribute
 from math import ceil, prod
 
 from minidl.dtypes import get_default_dtype
+from minidl.kernels.cpu.convolution import Convolution, algorithm
 from minidl.kernels.meta import MetaArray
 from minidl.mode import mode
 from minidl.nn.module import calls
@@ -27,6 +28,7 @@ class Row:
     field        : the receptive field, (height, width) in pixels of the input, which may be smaller
     activations  : bytes of the results of its ops
     columns      : bytes of the patches that im2col makes of the inputs of its convolutions
+    algorithms   : what its convolutions are computed with on a CPU: forward, gradient of x, gradient of w
     """
     name: str
     kind: str
@@ -36,6 +38,7 @@ class Row:
     field: tuple = (1, 1)
     activations: int = 0
     columns: int = 0
+    algorithms: str = ""
     module: object = attribute(default=None, repr=False)
 
 
@@ -51,13 +54,12 @@ class Summary:
     activations = property(lambda self: sum(row.activations for row in self.rows))
     columns = property(lambda self: max((row.columns for row in self.rows), default=0))
 
-    def table(self):
-        """The rows as strings, headings first."""
-        lines = [("layer", "", "output", "parameters", "MACs", "sees", "activations", "im2col")]
-        for row in self.rows:
-            lines.append((row.name, row.kind, times(row.shape), count(row.parameters), count(row.macs),
-                          times(row.field), size(row.activations), size(row.columns)))
-        return lines
+    def table(self, algorithms=False):
+        """The rows as strings, headings first; with `algorithms`, a last column says how convolutions are computed."""
+        headings = ("layer", "", "output", "parameters", "MACs", "sees", "activations", "im2col", "algorithms")
+        lines = [(row.name, row.kind, times(row.shape), count(row.parameters), count(row.macs), times(row.field),
+                  size(row.activations), size(row.columns), row.algorithms) for row in self.rows]
+        return [line if algorithms else line[:-1] for line in [headings, *lines]]
 
     def totals(self):
         fixed = self.parameters - self.trainable
@@ -74,14 +76,15 @@ class Summary:
         return "\n".join([*map("  ".join, ragged), self.totals()])
 
 
-def summary(model, input_shape):
+def summary(model, input_shape, batch_size=1):
     """What each layer of `model` makes of an image of `input_shape` (C, H, W), and what that costs: print it.
 
-    The model is run once, in eval mode, on arrays that have a shape and no numbers; it takes no time and no
-    memory, and changes nothing.
+    The numbers are for one image; which algorithm computes a convolution may depend on batch_size. The model is run
+    once, in eval mode, on arrays that have a shape and no numbers; it takes no time and no memory, and changes
+    nothing.
     """
     image = MetaArray((1, *input_shape), get_default_dtype())
-    watcher = Watcher(image)
+    watcher = Watcher(image, batch_size)
     with without_numbers(model), mode(recording=False, observer=watcher):
         model(of(image))
     for row in watcher.rows:
@@ -116,8 +119,8 @@ class without_numbers:
 class Watcher:
     """Sees every op run, and adds it to the row of the module that it runs in."""
 
-    def __init__(self, image):
-        self.rows = []
+    def __init__(self, image, batch_size):
+        self.rows, self.batch_size = [], batch_size
         self.fields = {id(image): Field()}       # of every array that was computed from the image
         self.alive = [image]                     # so that no id is used twice
         self.counted = set()
@@ -133,6 +136,8 @@ class Watcher:
         row = self.row_of_this_call(op)
         row.macs += macs(op, arrays, y)
         row.columns += columns(op, arrays, y)
+        if isinstance(op, (Conv2d, ConvTranspose2d)):
+            row.algorithms = ", ".join(filter(None, [row.algorithms, algorithms(op, arrays, y, self.batch_size)]))
         if not op.view:
             row.activations += prod(y.shape) * y.dtype.itemsize
         if seeing := [x for x in arrays if id(x) in self.fields]:
@@ -174,6 +179,17 @@ def columns(op, arrays, y):
         return 0
     x, w = arrays[:2]
     return prod(x.shape[:2]) * prod(w.shape[2:]) * prod(y.shape[2:]) * x.dtype.itemsize
+
+
+def algorithms(op, arrays, y, batch_size):
+    """The algorithms of an op's three passes, or the one, if they are the same."""
+    x, w = arrays[:2]
+    passes = ["conv2d", "conv2d_gradient_x", "conv2d_gradient_w"]
+    if isinstance(op, ConvTranspose2d):                      # forward, it is a convolution's gradient
+        x, passes = y, [passes[1], passes[0], passes[2]]
+    how = Convolution((batch_size, *x.shape[1:]), w.shape, op.stride, op.padding, op.dilation, op.groups, x.dtype)
+    names = [algorithm(step, how) for step in passes]
+    return names[0] if len(set(names)) == 1 else "/".join(names)
 
 
 @dataclass(frozen=True)

@@ -401,6 +401,7 @@ class Tensor:
     def repeat(self, *repeats): return minidl.ops.repeat(self, unpack(repeats))
     def flip(self, *dims): return minidl.ops.flip(self, unpack(dims))
     def transpose(self, dim0, dim1): return minidl.ops.transpose(self, dim0, dim1)
+    def swapaxes(self, axis0, axis1): return minidl.ops.transpose(self, axis0, axis1)
     def t(self): return minidl.ops.t(self)
     def squeeze(self, dim=None): return minidl.ops.squeeze(self, dim)
     def unsqueeze(self, dim): return minidl.ops.unsqueeze(self, dim)

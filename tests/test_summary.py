@@ -5,6 +5,7 @@ import pytest
 import architectures
 import minidl
 from minidl import nn
+from minidl.kernels.cpu.convolution import Convolution, algorithm
 from minidl.nn import functional as F
 from minidl.summary import summary
 
@@ -26,6 +27,17 @@ def test_the_receptive_fields_of_lenet5_are_those_of_its_figure():
     result = summary(architectures.build("lenet5"), (1, 32, 32))
     fields = [row.field[0] for row in result.rows]
     assert fields == [5, 6, 14, 16, 32, 32, 32, 32, 32]
+
+
+def test_the_summary_says_how_each_convolution_is_computed():
+    model = nn.Sequential(nn.Conv2d(4, 6, 1), nn.ReLU(), nn.ConvTranspose2d(6, 3, 3), nn.Conv2d(3, 4, 10))
+    with minidl.conv_algorithm("gemm"):
+        headings, *rows = summary(model, (4, 8, 8), batch_size=3).table(algorithms=True)
+    assert headings[-1] == "algorithms" and rows[0][-1] == "gemm" and rows[1][-1] == ""
+    how = Convolution((3, 3, 10, 10), (6, 3, 3, 3), (1, 1), (0, 0), (1, 1), 1, np.dtype(np.float32))
+    forward, gx, gw = (algorithm(step, how) for step in ("conv2d_gradient_x", "conv2d", "conv2d_gradient_w"))
+    assert rows[2][-1] in (forward, f"{forward}/{gx}/{gw}") and rows[3][-1] == "linear"
+    assert len(summary(model, (4, 8, 8)).table()[0]) == len(headings) - 1
 
 
 def seen(model, shape):

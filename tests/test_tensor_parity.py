@@ -108,6 +108,7 @@ CALLS = [
     ("x.expand(5, -1, 4)", VECTOR[None]), ("x.expand((2, 4))", VECTOR), ("x.expand_as(y)", VECTOR, A),
     ("x.repeat(2, 3)", VECTOR), ("x.repeat(2, 1, 3)", X), ("x.repeat((2, 2))", A), ("x.flip(0)", X),
     ("x.flip(0, -1)", X), ("x.flip((1,))", X), ("x.transpose(0, 2)", X), ("x.transpose(-1, -2)", X),
+    ("x.swapaxes(0, -1)", X),
     ("x.t()", A), ("x.t()", VECTOR), ("x.squeeze()", X[:, :1, :1]), ("x.squeeze(1)", X[:, :1]),
     ("x.squeeze(0)", X), ("x.squeeze((1, 2))", X[:, :1, :1]), ("x.unsqueeze(0)", X), ("x.unsqueeze(-1)", X),
     ("x.unsqueeze(-4)", X), ("x.flatten()", X), ("x.flatten(1)", X), ("x.flatten(0, 1)", X),

@@ -7,6 +7,9 @@ import typer
 def summary(
     model: Annotated[str, typer.Argument(help="A network, such as lenet5.")],
     size: Annotated[int, typer.Option(min=1, help="Height and width of the image, if not the paper's.")] = None,
+    algorithms: Annotated[bool, typer.Option("--algorithms", help="Also how each convolution is computed: forward/"
+                                             "gradient of its input/gradient of its weights.")] = False,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images at a time, on which that may depend.")] = 32,
 ):
     """What every layer of a network makes, costs and sees: shapes, parameters, multiplications, memory."""
     import architectures
@@ -17,8 +20,8 @@ def summary(
     channels, *image = known.input_shape
     with minidl.device("meta"):
         network = architectures.build(model)
-    result = summarised(network, (channels, *([size] * len(image) if size else image)))
-    headings, *rows = result.table()
+    result = summarised(network, (channels, *([size] * len(image) if size else image)), batch_size)
+    headings, *rows = result.table(algorithms)
     print(f"{model}: {known.paper}, {known.year}")
-    print_table(headings, rows, right=headings[3:])
+    print_table(headings, rows, right=headings[3:8])
     print(result.totals())

@@ -2,6 +2,7 @@
 import numpy as np
 
 from minidl.kernels import cpu, meta, reference
+from minidl.kernels.cpu.convolution import autotune, conv_algorithm
 
 KERNEL_SETS = {"reference": reference, "cpu": cpu}      # the sets that NumPy arrays can use, by name
 
@@ -15,13 +16,19 @@ def kernels_for(*arrays):
     """
     found = None
     for array in arrays:
-        for cls in type(array).__mro__:                 # a memmap is an ndarray, too
-            if cls in _set_of:
-                if _set_of[cls] is meta:
-                    return meta
-                found = found or _set_of[cls]
-                break
+        kernels = _set_of.get(type(array)) or inherited(type(array))
+        if kernels is meta:
+            return meta
+        found = found or kernels
     return found or _set_of[np.ndarray]
+
+
+def inherited(cls):
+    """The kernel set of a class whose base has one, as a memmap is an ndarray, too; None for numbers."""
+    for base in cls.__mro__:
+        if base in _set_of:
+            return _set_of[base]
+    return None
 
 
 def is_array(x):

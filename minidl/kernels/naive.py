@@ -9,27 +9,34 @@ import numpy as np
 from minidl.kernels.reference import out_size, pool_size
 
 
+def suits(x_shape, w_shape, stride, padding, dilation, groups, dtype):
+    """Any convolution."""
+    return True
+
+
 def conv2d(x, w, b, stride, padding, dilation, groups):
     """y[n, f, oy, ox] = b[f] + the sum over c, i, j of w[f, c, i, j] x[n, c + f's group's first channel, iy, ix],
     with iy = oy SH + i DH - PH and ix = ox SW + j DW - PW, as far as that is inside of x: seven loops."""
+    how = stride, padding, dilation, groups
     y = np.zeros((len(x), len(w), *output_shape(x.shape, w.shape, stride, padding, dilation)), x.dtype)
-    for n, f, oy, ox, c, i, j, channel, iy, ix in connections(x.shape, w.shape, stride, padding, dilation, groups):
+    for n, f, oy, ox, c, i, j, channel, iy, ix in connections(x.shape, w.shape, y.shape, *how):
         y[n, f, oy, ox] += w[f, c, i, j] * x[n, channel, iy, ix]
     return y if b is None else y + b.reshape(-1, 1, 1)
 
 
 def conv2d_gradient_x(gy, w, shape, stride, padding, dilation, groups):
     """Every product of conv2d, w x added to y, sends w gy back to x."""
-    gx = np.zeros(shape, gy.dtype)
-    for n, f, oy, ox, c, i, j, channel, iy, ix in connections(shape, w.shape, stride, padding, dilation, groups):
+    gx, how = np.zeros(shape, gy.dtype), (stride, padding, dilation, groups)
+    for n, f, oy, ox, c, i, j, channel, iy, ix in connections(shape, w.shape, gy.shape, *how):
         gx[n, channel, iy, ix] += w[f, c, i, j] * gy[n, f, oy, ox]
     return gx
 
 
 def conv2d_gradient_w(gy, x, size, stride, padding, dilation, groups):
     """Every product of conv2d, w x added to y, sends x gy back to w."""
+    how = stride, padding, dilation, groups
     gw = np.zeros((gy.shape[1], x.shape[1] // groups, *size), x.dtype)
-    for n, f, oy, ox, c, i, j, channel, iy, ix in connections(x.shape, gw.shape, stride, padding, dilation, groups):
+    for n, f, oy, ox, c, i, j, channel, iy, ix in connections(x.shape, gw.shape, gy.shape, *how):
         gw[f, c, i, j] += x[n, channel, iy, ix] * gy[n, f, oy, ox]
     return gw
 
@@ -38,10 +45,9 @@ def output_shape(shape, w_shape, stride, padding, dilation):
     return [out_size(*axis) for axis in zip(shape[2:], w_shape[2:], stride, padding, dilation, strict=True)]
 
 
-def connections(shape, w_shape, stride, padding, dilation, groups):
+def connections(shape, w_shape, y_shape, stride, padding, dilation, groups):
     """Which output (n, f, oy, ox) reads which input (n, channel, iy, ix) through which weight (f, c, i, j)."""
-    (N, _, H, W), (F, channels, KH, KW) = shape, w_shape
-    OH, OW = output_shape(shape, w_shape, stride, padding, dilation)
+    (N, _, H, W), (F, channels, KH, KW), (_, _, OH, OW) = shape, w_shape, y_shape
     for n in range(N):
         for f in range(F):
             for oy in range(OH):

@@ -18,7 +18,7 @@ class MatMul(Elementwise):
         return k.matmul(a, b)
 
     def backward(self, gy, y, a, b):
-        return gy @ transpose(b, -2, -1), transpose(a, -2, -1) @ gy
+        return gy @ b.swapaxes(-2, -1), a.swapaxes(-2, -1) @ gy
 
 
 @dataclass(eq=False)

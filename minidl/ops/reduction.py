@@ -10,7 +10,7 @@ from minidl.op import Elementwise, Op
 from minidl.ops.arithmetic import abs, cast, exp, pow, sqrt, square, where
 from minidl.ops.comparison import Untracked, isfinite, ne
 from minidl.ops.indexing import gather
-from minidl.ops.shape import dimension, dimensions, expand, flip, narrow, pad, reshape
+from minidl.ops.shape import Expand, dimension, dimensions, flip, narrow, pad, reshape
 from minidl.tensor import Tensor, of
 
 __all__ = [
@@ -26,10 +26,11 @@ class Sum(Op):
     keepdim: bool = False
 
     def forward(self, k, x):
-        return k.sum(x, self.dims, keepdims=self.keepdim)
+        return x.sum(self.dims, keepdims=self.keepdim)
 
     def backward(self, gy, y, x):
-        return expand(reshape(gy, kept(x.shape, self.dims)), x.shape)
+        gy = gy if gy.ndim == 0 else reshape(gy, kept(x.shape, self.dims))       # one number fits everywhere
+        return Expand(x.shape)(gy)
 
 
 @dataclass(eq=False)

@@ -20,7 +20,7 @@ class Reshape(Op):
         return x.reshape(self.shape)
 
     def backward(self, gy, y, x):
-        return reshape(gy, x.shape)
+        return Reshape(x.shape)(gy)
 
 
 @dataclass(eq=False)
@@ -141,7 +141,7 @@ def reshape(input, shape):
         if known == 0 or size % known:
             raise ValueError(f"reshape: {size} numbers of shape {input.shape} do not fit into {shape}")
         shape = tuple([size // known if n == -1 else n for n in shape])
-    if prod(shape) != size or any([n < 0 for n in shape]):
+    if prod(shape) != size or min(shape, default=0) < 0:
         raise ValueError(f"reshape: {size} numbers of shape {input.shape} do not fit into {shape}")
     return input if shape == input.shape else Reshape(shape)(input)
 
@@ -352,9 +352,10 @@ def contiguous(input):
 
 def dimension(dim, x, who):
     """`dim` counted from the front, for a dimension that x has."""
-    if not -max(x.ndim, 1) <= dim < max(x.ndim, 1):
+    ndim = x.ndim or 1
+    if not -ndim <= dim < ndim:
         raise IndexError(f"{who}: there is no dimension {dim} in shape {tuple(x.shape)}")
-    return dim % max(x.ndim, 1)
+    return dim % ndim
 
 
 def dimensions(dim, x, who):

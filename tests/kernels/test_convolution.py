@@ -1,8 +1,11 @@
+import time
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from minidl.kernels import cpu, naive, reference
+from minidl.kernels import autotune, conv_algorithm, cpu, naive, reference
+from minidl.kernels.cpu.convolution import ALGORITHMS, PASSES, Convolution, algorithm, suitable
 
 # shape of x, shape of w, stride, padding, dilation, groups
 CASES = {
@@ -40,6 +43,47 @@ def test_convolution_and_its_gradients_are_the_seven_loops(k, case, dtype, error
             (k.conv2d_gradient_w(gy, x, w.shape[2:], *where), naive.conv2d_gradient_w(gy, x, w.shape[2:], *where))]:
         assert got.dtype == dtype and got.flags.c_contiguous
         assert_allclose(got, loops, error, 10 * error)
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("dtype, error", [(np.float64, 1e-12), (np.float32, 1e-5)])
+def test_every_algorithm_is_the_seven_loops_where_it_suits(name, case, dtype, error, rng):
+    x, w, b, gy = arrays(case, rng, dtype)
+    where = case[2:]
+    with conv_algorithm(name):
+        chosen = {algorithm(step, Convolution(x.shape, w.shape, *where, x.dtype)) for step in PASSES}
+        assert (chosen == {name}) == ALGORITHMS[name].suits(x.shape, w.shape, *where, x.dtype)
+        got = (cpu.conv2d(x, w, b, *where), cpu.conv2d_gradient_x(gy, w, x.shape, *where),
+               cpu.conv2d_gradient_w(gy, x, w.shape[2:], *where))
+    for a, loops in zip(got, [naive.conv2d(x, w, b, *where), naive.conv2d_gradient_x(gy, w, x.shape, *where),
+                              naive.conv2d_gradient_w(gy, x, w.shape[2:], *where)]):
+        assert a.dtype == dtype and a.flags.c_contiguous
+        assert_allclose(a, loops, error, 10 * error)
+
+
+def test_the_algorithm_is_chosen_for_a_block_or_for_good():
+    with conv_algorithm("fft"):
+        conv_algorithm("im2col")
+        assert conv_algorithm.setting == "im2col"
+    assert conv_algorithm.setting == "auto"
+    with pytest.raises(ValueError, match="no algorithm 'cudnn'; there are auto, timed, naive, im2col"):
+        conv_algorithm("cudnn")
+
+
+def test_autotune_tries_what_suits_once_and_keeps_the_fastest(rng, monkeypatch):
+    monkeypatch.setattr(conv_algorithm, "fastest", {})
+    x, w, where = rng.standard_normal((2, 3, 6, 6)), rng.standard_normal((4, 3, 3, 3)), ((1, 1), (1, 1), (1, 1), 1)
+    calls = []
+    for name in suitable(Convolution(x.shape, w.shape, *where, x.dtype)):
+        slow = ALGORITHMS[name].conv2d
+        monkeypatch.setattr(ALGORITHMS[name], "conv2d", lambda *args, name=name, slow=slow: (
+            calls.append(name), name == "fft" or time.sleep(0.02), slow(*args))[-1])
+    with autotune():
+        cpu.conv2d(x, w, None, *where)
+        tried, calls[:] = calls[:], []
+        cpu.conv2d(x, w, None, *where)
+    assert tried == [name for name in dict.fromkeys(tried) for _ in range(2)] + ["fft"] and len(tried) > 4
+    assert calls == ["fft"] and set(conv_algorithm.fastest.values()) == {"fft"}
 
 
 def test_the_naive_gradients_are_the_transposes_of_the_naive_convolution(case, rng):

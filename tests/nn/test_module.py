@@ -298,6 +298,24 @@ def test_the_module_path_is_known_in_anomaly_mode_and_costs_nothing_otherwise():
     assert paths == ["0.0", "1"]
 
 
+def test_a_module_that_is_called_past_the_one_that_holds_it_has_its_whole_path():
+    class Caller(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = nn.ModuleList([nn.Identity(), nn.Identity()])
+            self.paths = []
+            for layer in self.layers:
+                layer.register_forward_hook(lambda *_: self.paths.append(nn.module_path()))
+
+        def forward(self, x):
+            return self.layers[1](self.layers[0](x))
+    caller = Caller()
+    outer = nn.Sequential(caller)
+    with minidl.mode(anomaly=True):
+        outer(minidl.ones(1))
+    assert caller.paths == ["0.layers.0", "0.layers.1"]
+
+
 def test_the_module_path_is_right_again_after_an_error():
     class Fails(nn.Module):
         def forward(self, x):

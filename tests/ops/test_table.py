@@ -3,10 +3,11 @@ import numpy as np
 import pytest
 
 import minidl
-from minidl import mode, ops, topological_order, use_kernels
+from minidl import conv_algorithm, mode, ops, topological_order, use_kernels
 from minidl.gradcheck import gradcheck
 from minidl.gradcheck.check import outputs, recorded_gradients
 from minidl.gradcheck.table import CONVENTIONS, EXEMPT, PROOFS, VALUES, all_cases, op_classes
+from minidl.kernels.cpu.convolution import ALGORITHMS
 
 CASES = [case for _, case in all_cases()]
 each_case = pytest.mark.parametrize("case", CASES, ids=repr)
@@ -71,6 +72,13 @@ def test_gradients_to_second_order_agree_with_finite_differences(case):
         report = gradcheck(case.in_minidl(), *case.inputs(), order=2, name=repr(case))
     still = {c.input.split()[1] for c in report.checks if c.order == 1 and c.verdict == "zero"}
     assert still == {str(i) for i in ZERO.get(case.name, ())}, "a gradient that is zero proves little"
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("case", [case for case in CASES if case.name in ("conv2d", "conv_transpose2d")], ids=repr)
+def test_gradients_are_right_with_every_algorithm_of_convolution(case, algorithm):
+    with use_kernels("cpu"), conv_algorithm(algorithm):
+        gradcheck(case.in_minidl(), *case.inputs(), order=2, directions=1, name=repr(case))
 
 
 @pytest.mark.slow

@@ -6,8 +6,9 @@ from minidl.kernels.cpu.threads import in_parts
 
 
 def relu(x):
-    y, x = np.empty(x.shape, x.dtype), np.ascontiguousarray(x)
-    in_parts(lambda i, j: _relu(flat(x)[i:j], flat(y)[i:j]), x.size, x.size // 4)
+    y = np.empty(x.shape, x.dtype)
+    xs, ys = x.ravel(), y.ravel()
+    in_parts(lambda i, j: _relu(xs[i:j], ys[i:j]), x.size, x.size // 4)
     return y
 
 
@@ -18,8 +19,9 @@ def _relu(x, y):
 
 
 def relu_gradient(gy, y):
-    gx, gy, y = np.empty(y.shape, gy.dtype), np.ascontiguousarray(gy), np.ascontiguousarray(y)
-    in_parts(lambda i, j: _relu_gradient(flat(gy)[i:j], flat(y)[i:j], flat(gx)[i:j]), y.size, y.size // 4)
+    gx = np.empty(y.shape, gy.dtype)
+    gys, ys, gxs = gy.ravel(), y.ravel(), gx.ravel()
+    in_parts(lambda i, j: _relu_gradient(gys[i:j], ys[i:j], gxs[i:j]), y.size, y.size // 4)
     return gx
 
 
@@ -27,7 +29,3 @@ def relu_gradient(gy, y):
 def _relu_gradient(gy, y, gx):
     for i in range(len(y)):
         gx[i] = gy[i] if y[i] > 0 else 0
-
-
-def flat(x):
-    return x.reshape(-1)

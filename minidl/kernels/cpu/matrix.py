@@ -8,6 +8,8 @@ def matmul(a, b):
     if a.ndim < 2 or b.ndim < 2 or a.dtype.kind != "f" or a.dtype != b.dtype or a.shape[-1] != b.shape[-2]:
         return np.matmul(a, b)                           # or says what is wrong
     M, K, N = a.shape[-2], a.shape[-1], b.shape[-1]
+    if max(a.size * N, M * b.size) < 2 ** 13:            # BLAS does not wake its threads for so few
+        return np.matmul(a, b)
     y = np.empty((*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), M, N), a.dtype)
     size = y.size * K // 8                               # BLAS handles more numbers at a time than a loop does
     with one_blas_thread():

@@ -23,6 +23,26 @@ def thread_count():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+_launching = threading.RLock()
+
+
+@contextmanager
+def launch():
+    """Within the block a parallel kernel runs on `thread_count()` threads; one kernel at a time."""
+    with _launching:
+        layer().set_num_threads(thread_count())
+        yield
+
+
+@functools.cache
+def layer():
+    """Numba, with its threads started: OpenMP's, which are awake in a microsecond."""
+    import numba
+    numba.config.THREADING_LAYER = "omp"
+    numba.get_num_threads()
+    return numba
+
+
 def in_parts(work, count, size):
     """[work(start, stop) for ranges that cover range(count)], one per thread; `size` is how many numbers that is.
 
@@ -76,6 +96,16 @@ def scratch(size, dtype):
     if held is None or held.nbytes < needed:
         held = _own.memory = np.empty(needed, np.uint8)
     return held[:needed].view(dtype)
+
+
+def workspace(size, dtype):
+    """scratch memory (threads, size) for a parallel kernel, a row for each of its threads.
+
+    Rows are a little further apart than a power of two: the same place in all of them would fall into the same few
+    lines of a cache.
+    """
+    step = -(-size // 64) * 64 + 16
+    return scratch(thread_count() * step, dtype).reshape(thread_count(), step)
 
 
 _own = threading.local()

@@ -1,0 +1,136 @@
+"""Moving numbers: runs of them from one flat array to another, and LANES rows that become columns.
+
+A run of 10 or 30 numbers, a row of a small image, is moved in a few instructions: the last vector is masked, so that
+nothing beyond the run is read or written.
+"""
+from minidl.kernels.cpu.jit import jit
+from minidl.kernels.cpu.simd import LANES, vectorized
+
+
+# ---- LANES numbers, or the first `count` of them
+
+
+@jit
+def _copy(x, i, y, j, count):
+    for n in range(min(count, LANES)):
+        y[j + n] = x[i + n]
+
+
+@vectorized(_copy)
+def _copy(code, x, i, y, j, count):
+    y.store_some(j, x.load_some(i, count), count)
+
+
+@jit
+def _clear(y, j, count):
+    for n in range(min(count, LANES)):
+        y[j + n] = 0
+
+
+@vectorized(_clear)
+def _clear(code, y, j, count):
+    y.store_some(j, code.zero(), count)
+
+
+@jit
+def _every_second(x, i, y, j, count):
+    for n in range(min(count, LANES)):
+        y[j + n] = x[i + 2 * n]
+
+
+@vectorized(_every_second)
+def _every_second(code, x, i, y, j, count):
+    read = count * 2 - 1                                 # nothing behind the last one that is wanted
+    low, high = x.load_some(i, read), x.load_some(i + LANES, read - LANES)
+    y.store_some(j, code.shuffled(low, high, range(0, 2 * LANES, 2)), count)
+
+
+@jit
+def _zip(x, i, k, y, j, count):
+    for n in range(min(count, LANES)):
+        y[j + 2 * n], y[j + 2 * n + 1] = x[i + n], x[k + n]
+
+
+@vectorized(_zip)
+def _zip(code, x, i, k, y, j, count):
+    even, odd = x.load_some(i, count), x.load_some(k, count)
+    low, high = interleaved(code, even, odd)
+    y.store_some(j, low, count * 2)
+    y.store_some(j + LANES, high, count * 2 - LANES)
+
+
+def interleaved(code, a, b):
+    """The numbers a0 b0 a1 b1 ... as two vectors."""
+    order = [n for pair in zip(range(LANES), range(LANES, 2 * LANES)) for n in pair]
+    return code.shuffled(a, b, order[:LANES]), code.shuffled(a, b, order[LANES:])
+
+
+# ---- runs of any length
+
+
+@jit
+def copy(x, i, y, j, count):
+    """y[j : j + count] = x[i : i + count]"""
+    for n in range(0, count, LANES):
+        _copy(x, i + n, y, j + n, count - n)
+
+
+@jit
+def clear(y, j, count):
+    """y[j : j + count] = 0"""
+    for n in range(0, count, LANES):
+        _clear(y, j + n, count - n)
+
+
+@jit
+def every_second(x, i, y, j, count):
+    """y[j : j + count] = x[i : i + 2 count : 2]"""
+    for n in range(0, count, LANES):
+        _every_second(x, i + 2 * n, y, j + n, count - n)
+
+
+@jit
+def zip_runs(x, i, k, y, j, count):
+    """y[j : j + 2 count] = x[i], x[k], x[i + 1], x[k + 1], ..."""
+    for n in range(0, count, LANES):
+        _zip(x, i + n, k + n, y, j + 2 * n, count - n)
+
+
+# ---- rows that become columns
+
+
+@jit
+def turn_in(x, i, x_row, y, j, y_row, count):
+    """y (LANES, LANES) = the transpose of x (LANES, count), and 0 in the rows for which x has no column."""
+    for row in range(LANES):
+        for lane in range(LANES):
+            y[j + row * y_row + lane] = x[i + lane * x_row + row] if row < count else 0 * x[i]
+
+
+@vectorized(turn_in)
+def turn_in(code, x, i, x_row, y, j, y_row, count):
+    for row, vector in enumerate(turned(code, [x.load_some(i + row * x_row, count) for row in range(LANES)])):
+        y.store(j + row * y_row, vector)
+
+
+@jit
+def turn_out(x, i, x_row, y, j, y_row, count):
+    """y (LANES, count) = the transpose of the first `count` rows of x (LANES, LANES)."""
+    for row in range(LANES):
+        for lane in range(min(count, LANES)):
+            y[j + row * y_row + lane] = x[i + lane * x_row + row]
+
+
+@vectorized(turn_out)
+def turn_out(code, x, i, x_row, y, j, y_row, count):
+    for row, vector in enumerate(turned(code, [x.load(i + row * x_row) for row in range(LANES)])):
+        y.store_some(j + row * y_row, vector, count)
+
+
+def turned(code, rows):
+    """LANES vectors, transposed. To interleave each with the one half the way further, as cards are shuffled, halves
+    the way between a row's neighbours and doubles that between a column's: after log2(LANES) times they changed places."""
+    for _ in range(LANES.bit_length() - 1):
+        half = LANES // 2
+        rows = [vector for a, b in zip(rows[:half], rows[half:]) for vector in interleaved(code, a, b)]
+    return rows

@@ -1,0 +1,272 @@
+"""Vectors: what a processor does to 4, 8 or 16 numbers in one instruction, for kernels to be written with.
+
+Numba turns a plain loop over neighbouring numbers into such instructions by itself. Two things it does not find: sums
+that stay in registers while matrices stream past (tiles.py), and rows that become columns. A kernel for these is
+written twice under one name. The plain loops say what it does; they run where there is no compiler, where
+MINIDL_SIMD=none or NUMBA_BOUNDSCHECK=1 asks for them, and on processors that are not listed below. The other one
+spells out the instructions, in LLVM's language:
+
+    @jit
+    def add(x, i, y, j):
+        for lane in range(LANES):
+            x[i + lane] += y[j + lane]
+
+    @vectorized(add)
+    def add(code, x, i, y, j):
+        x.store(i, x.load(i) + y.load(j))
+
+Arrays are flat, and places in them are not checked: a kernel must know that it has room. Arrays of float64 are held
+in vectors of as many numbers, which take two registers each.
+"""
+import functools
+import inspect
+import os
+
+from numpy._core._multiarray_umath import __cpu_features__
+
+from minidl.kernels.cpu.jit import Kernel
+
+features = {name for name, there in __cpu_features__.items() if there}
+
+# What a processor can do -> numbers of float32 in a vector, and registers for vectors.
+PROCESSORS = {"avx512": (16, 32), "avx2": (8, 16), "neon": (4, 32), "sse": (4, 16), "none": (16, 32)}
+
+
+def possible():
+    """The names in PROCESSORS of what this processor can do, the best first."""
+    can = {"avx512": "AVX512F" in features, "avx2": {"AVX2", "FMA3"} <= features,
+           "neon": "NEON" in features or "ASIMD" in features, "sse": "SSE2" in features, "none": True}
+    return [name for name in PROCESSORS if can[name]]
+
+
+def processor():
+    """What this processor can do best, or what MINIDL_SIMD says of that."""
+    asked = os.environ.get("MINIDL_SIMD", "")
+    if asked and asked not in possible():
+        raise ValueError(f"MINIDL_SIMD={asked}: this processor can do {', '.join(possible())}")
+    return asked or possible()[0]
+
+
+LANES, REGISTERS = PROCESSORS[processor()]
+
+
+def vectorized(plain):
+    """Decorates the instructions for what the kernel `plain` does in loops. The result stands for both."""
+    return lambda emit: VectorKernel(plain.function, emit)
+
+
+class VectorKernel(Kernel):
+    """A kernel in plain loops and in vector instructions; which of them runs is the processor's to say."""
+
+    def __init__(self, function, emit):
+        super().__init__(function, fastmath=False)
+        self.emit = emit
+
+    def compile(self, **options):
+        from numba import config
+        plain = processor() == "none" or config.DISABLE_JIT or config.BOUNDSCHECK
+        return super().compile(**options) if plain else self.instructions()
+
+    def instructions(self):
+        """A function that compiled code can call, and whose call becomes what `emit` writes."""
+        from numba import types
+        from numba.extending import intrinsic
+
+        def typed(context, *args):
+            args = [arg if isinstance(arg, types.Array) else types.intp for arg in args]
+
+            def write(context, builder, signature, values):
+                element = next(arg.dtype for arg in args if isinstance(arg, types.Array))
+                code = Code(builder, context.get_value_type(element))
+                self.emit(code, *[code.array(context.make_array(arg)(context, builder, value).data)
+                                  if isinstance(arg, types.Array) else code.integer(value)
+                                  for arg, value in zip(args, values)])
+                return context.get_dummy_value()
+            return types.void(*args), write
+
+        parameters = inspect.signature(self.function).parameters.values()
+        context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        typed.__signature__ = inspect.Signature([context, *parameters])
+        typed.__name__ = self.function.__name__
+        return intrinsic(typed)
+
+    def __call__(self, *args):
+        return self.caller(*args)
+
+    @functools.cached_property
+    def caller(self):
+        """For calls from Python, which an instruction cannot have."""
+        import numba
+        compiled = self.compiled
+        return numba.njit(lambda *args: compiled(*args))
+
+
+class Code:
+    """Writes LLVM instructions on vectors of LANES numbers."""
+
+    def __init__(self, builder, element):
+        from llvmlite import ir
+        self.builder, self.ir, self.element = builder, ir, element
+        self.vector = ir.VectorType(element, LANES)
+
+    def array(self, pointer):
+        return Array(self, pointer)
+
+    def integer(self, value):
+        if isinstance(value, int):
+            value = self.constant_int(64, value)
+        return Integer(self, value)
+
+    def zero(self):
+        return Vector(self, self.ir.Constant(self.vector, None))
+
+    def constant(self, number):
+        return Vector(self, self.ir.Constant(self.vector, [float(number)] * LANES))
+
+    def variable(self, value):
+        """A value that may change; LLVM keeps it in a register."""
+        return Variable(self, value)
+
+    def loop(self, count):
+        """`with code.loop(count) as i:` repeats what the block writes."""
+        return Loop(self, count)
+
+    def when(self, condition):
+        """`with code.when(condition):` does what the block writes only where the integer `condition` is not 0."""
+        return self.builder.if_then(self.builder.icmp_signed("!=", condition.value, self.constant_int(64, 0)))
+
+    def first(self, count):
+        """One bit for each lane: is it among the first `count`?"""
+        numbers = self.ir.VectorType(self.ir.IntType(64), LANES)
+        count = (count if isinstance(count, Integer) else self.integer(count)).value
+        counts = self.builder.insert_element(self.ir.Constant(numbers, None), count, self.constant_int(32, 0))
+        counts = self.builder.shuffle_vector(counts, counts, self.lanes([0] * LANES))
+        return self.builder.icmp_signed("<", self.ir.Constant(numbers, list(range(LANES))), counts)
+
+    def call(self, name, returns, *args):
+        """Call LLVM's own function of this name for vectors of this kind."""
+        from numba.core.cgutils import get_or_insert_function
+        kind = self.ir.FunctionType(returns, [arg.type for arg in args])
+        bits = 64 if isinstance(self.element, self.ir.DoubleType) else 32
+        function = get_or_insert_function(self.builder.module, kind, f"llvm.{name}.v{LANES}f{bits}.p0")
+        return self.builder.call(function, args)
+
+    def constant_int(self, bits, number):
+        return self.ir.Constant(self.ir.IntType(bits), number)
+
+    def lanes(self, numbers):
+        return self.ir.Constant(self.ir.VectorType(self.ir.IntType(32), len(numbers)), list(numbers))
+
+    def shuffled(self, a, b, lanes):
+        """The vector of those numbers of a and, from LANES on, of b."""
+        return Vector(self, self.builder.shuffle_vector(a.value, b.value, self.lanes(lanes)))
+
+
+class Loop:
+    def __init__(self, code, count):
+        from numba.core.cgutils import for_range
+        self.code, self.block = code, for_range(code.builder, code.integer(0).plus(count).value)
+
+    def __enter__(self):
+        return self.code.integer(self.block.__enter__().index)
+
+    def __exit__(self, *error):
+        return self.block.__exit__(*error)
+
+
+class Value:
+    """A result of instructions."""
+
+    def __init__(self, code, value):
+        self.code, self.value = code, value
+
+
+class Integer(Value):
+    """A number of the program that calls: a place, a step, a count."""
+
+    def plus(self, other): return self._with("add", other)
+    def times(self, other): return self._with("mul", other)
+    __add__ = __radd__ = plus
+    __mul__ = __rmul__ = times
+
+    def __sub__(self, other): return self._with("sub", other)
+
+    def _with(self, instruction, other):
+        other = other if isinstance(other, Integer) else self.code.integer(other)
+        return Integer(self.code, getattr(self.code.builder, instruction)(self.value, other.value))
+
+
+class Vector(Value):
+    """LANES numbers. A product that is added to something is rounded once, with it, where the processor can."""
+
+    def __add__(self, other): return self._with("fadd", other)
+    def __sub__(self, other): return self._with("fsub", other)
+    def __mul__(self, other): return self._with("fmul", other)
+    __rmul__ = __mul__
+
+    def _with(self, instruction, other):
+        other = other if isinstance(other, Vector) else self.code.constant(other)
+        flags = ("contract", "nsz")
+        return Vector(self.code, getattr(self.code.builder, instruction)(self.value, other.value, flags=flags))
+
+
+class Variable:
+    def __init__(self, code, value):
+        from numba.core.cgutils import alloca_once
+        self.code, self.kind = code, type(value)
+        self.place = alloca_once(code.builder, value.value.type)
+        self.set(value)
+
+    def set(self, value):
+        self.code.builder.store(value.value, self.place)
+
+    def get(self):
+        return self.kind(self.code, self.code.builder.load(self.place))
+
+
+class Array:
+    """Where an array's numbers are in memory."""
+
+    def __init__(self, code, pointer):
+        self.code, self.pointer = code, pointer
+
+    def load(self, i):
+        """The LANES numbers from place i on."""
+        return Vector(self.code, self._read(self._at(i, self.code.vector)))
+
+    def store(self, i, vector):
+        self.code.builder.store(vector.value, self._at(i, self.code.vector), align=self._bytes())
+
+    def spread(self, i):
+        """A vector with the number at place i in all its lanes."""
+        one = self._read(self._at(i, self.code.element))
+        first = self.code.builder.insert_element(self.code.zero().value, one, self.code.constant_int(32, 0))
+        return self.code.shuffled(Vector(self.code, first), self.code.zero(), [0] * LANES)
+
+    def integer(self, i):
+        """The whole number at place i of an array of int64."""
+        return Integer(self.code, self.code.builder.load(self.code.builder.gep(self.pointer, [self._place(i)])))
+
+    def load_some(self, i, count):
+        """The `count` numbers from place i on, and 0 in the other lanes; nothing behind them is read."""
+        at, bytes = self._at(i, self.code.vector), self.code.constant_int(32, self._bytes())
+        return Vector(self.code, self.code.call("masked.load", self.code.vector, at, bytes, self.code.first(count),
+                                                self.code.zero().value))
+
+    def store_some(self, i, vector, count):
+        """Store the first `count` lanes only."""
+        at, bytes = self._at(i, self.code.vector), self.code.constant_int(32, self._bytes())
+        self.code.call("masked.store", self.code.ir.VoidType(), vector.value, at, bytes, self.code.first(count))
+
+    def _place(self, i):
+        return i.value if isinstance(i, Integer) else self.code.integer(i).value
+
+    def _at(self, i, kind):
+        builder = self.code.builder
+        return builder.bitcast(builder.gep(self.pointer, [self._place(i)]), kind.as_pointer())
+
+    def _bytes(self):
+        return 8 if isinstance(self.code.element, self.code.ir.DoubleType) else 4
+
+    def _read(self, pointer):
+        return self.code.builder.load(pointer, align=self._bytes())

@@ -1,0 +1,75 @@
+"""The register tile: the few lines in which a matrix product, a convolution and a linear layer spend their time.
+
+What a BLAS does inside (Goto & van de Geijn 2008, "Anatomy of high-performance matrix multiplication"; BLIS, Van Zee &
+van de Geijn 2015). A core multiplies and adds two vectors of 16 numbers per cycle, but can only load two. A sum
+that goes back to memory after each product would take three loads and stores for it. So ROWS x VECTORS sums stay
+in registers, for as long as the products for them come in: for each step r of the depth,
+
+                       b[r, 0:16]  b[r, 16:32]         2 vectors are loaded,
+        a[r, 0]          sum  +=     sum  +=           8 single numbers are loaded and spread over a vector,
+        a[r, 1]          sum  +=     sum  +=           and 16 sums, a register each, grow by a product:
+        ...                                            10 loads for 16 products. One row alone would need
+        a[r, 7]          sum  +=     sum  +=           3 loads for 2.
+
+At least 8 sums must be on their way at a time, because each product takes four cycles and two start in every one; and
+the sums, the vectors of b and a number of a have to fit into the registers, 32 on some processors and 16 on others.
+"""
+from minidl.kernels.cpu.jit import jit
+from minidl.kernels.cpu.simd import LANES, REGISTERS, vectorized
+
+# Sums in registers: rows of single numbers, by vectors.
+ROWS, VECTORS = (8, 2) if REGISTERS == 32 else (6, 2)
+WIDTH = VECTORS * LANES
+
+
+def tile(rows, vectors):
+    """The kernel `multiply` for tiles of `rows` times `vectors` vectors."""
+    width = vectors * LANES
+
+    @jit
+    def multiply(a, a0, a_step, a_row, b, b0, b_step, c, c0, c_row, depth, more):
+        """c[k, t] = the sum over r < depth of a[r, k] b[r, t], for k < rows and t < width; with `more`, c grows by it.
+
+        All three lie in flat arrays: a[r, k] at a0 + r a_step + k a_row, b[r, t] at b0 + r b_step + t, and
+        c[k, t] at c0 + k c_row + t.
+        """
+        for k in range(rows):
+            for t in range(width):
+                total = c[c0 + k * c_row + t] if more else 0 * c[c0]
+                for r in range(depth):
+                    total += a[a0 + r * a_step + k * a_row] * b[b0 + r * b_step + t]
+                c[c0 + k * c_row + t] = total
+
+    @vectorized(multiply)
+    def multiply(code, a, a0, a_step, a_row, b, b0, b_step, c, c0, c_row, depth, more):
+        sums = Sums(code, rows, vectors, c, c0, c_row, more)
+        with code.loop(depth) as r:
+            sums.add_products(a, [a0 + r * a_step + k * a_row for k in range(rows)], b, b0 + r * b_step)
+        sums.store()
+
+    return multiply
+
+
+class Sums:
+    """The tile itself: sums[k][v] is the vector v of row k of c."""
+
+    def __init__(self, code, rows, vectors, c, c0, c_row, more):
+        self.c, self.places = c, [[c0 + k * c_row + v * LANES for v in range(vectors)] for k in range(rows)]
+        self.sums = [[code.variable(code.zero()) for _ in row] for row in self.places]
+        with code.when(more):
+            self.each(lambda sum, place: sum.set(c.load(place)))
+
+    def each(self, do):
+        for sums, places in zip(self.sums, self.places):
+            for sum, place in zip(sums, places):
+                do(sum, place)
+
+    def add_products(self, a, a_places, b, b_place):
+        bs = [b.load(b_place + v * LANES) for v in range(len(self.sums[0]))]
+        for row, place in zip(self.sums, a_places):
+            number = a.spread(place)
+            for sum, vector in zip(row, bs):
+                sum.set(number * vector + sum.get())
+
+    def store(self):
+        self.each(lambda sum, place: self.c.store(place, sum.get()))

@@ -1,0 +1,113 @@
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from minidl.kernels.cpu import jit as compiler
+from minidl.kernels.cpu import simd, threads
+from minidl.kernels.cpu.jit import Kernel, jit, prange
+from minidl.kernels.cpu.simd import LANES, vectorized
+from minidl.kernels.cpu.tiles import tile
+
+
+@jit(parallel=True)
+def squares(x, y):
+    for i in prange(len(x)):
+        y[i] = square(x[i])
+
+
+@jit
+def square(x):
+    return x * x
+
+
+def reverses():
+    """A kernel in plain loops, and the same in instructions."""
+    @jit
+    def reverse(x, i, y, j, count):
+        for lane in range(count):
+            y[j + lane] = x[i + LANES - 1 - lane]
+
+    @vectorized(reverse)
+    def instructions(code, x, i, y, j, count):
+        v = x.load(i)
+        y.store_some(j, code.shuffled(v, v, range(LANES - 1, -1, -1)), count)
+
+    return reverse, instructions
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_a_kernel_computes_the_same_alone_and_on_all_threads(size, rng, monkeypatch):
+    x, y = rng.standard_normal(size), np.empty(size)
+    squares(x, y)
+    assert_array_equal(y, x * x)
+    monkeypatch.setattr(compiler, "WORTH_A_THREAD", 0)
+    y[:] = 0
+    squares(x, y)
+    assert_array_equal(y, x * x)
+    assert isinstance(globals()["squares"], Kernel)           # stays, as it chooses between the two
+
+
+@pytest.mark.parametrize("count", [0, 1, LANES - 1, LANES])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_instructions_do_what_the_plain_loops_do_and_touch_nothing_else(dtype, count, rng):
+    x, y, wanted = rng.standard_normal(3 * LANES).astype(dtype), *np.zeros((2, LANES + 5), dtype)
+    reverse, instructions = reverses()
+    reverse(x, 3, wanted, 5, count)
+    instructions(x, 3, y, 5, count)
+    assert_array_equal(y, wanted)
+    assert_array_equal(y[5:5 + count], x[3:3 + LANES][::-1][:count])
+
+
+@pytest.mark.parametrize("more", [0, 1])
+@pytest.mark.parametrize("rows, vectors", [(8, 2), (6, 2), (1, 1), (9, 2)])
+@pytest.mark.parametrize("dtype, error", [(np.float32, 1e-4), (np.float64, 1e-12)])
+def test_a_tile_is_a_matrix_product(rows, vectors, more, dtype, error, rng):
+    depth, width = 37, vectors * LANES
+    a, b = rng.standard_normal((rows, depth)).astype(dtype), rng.standard_normal((depth, width + 3)).astype(dtype)
+    c = rng.standard_normal((rows + 1, width + 5)).astype(dtype)
+    wanted = c.copy()
+    wanted[:rows, 2:width + 2] = wanted[:rows, 2:width + 2] * more + a @ b[:, 1:width + 1]
+    tile(rows, vectors)(a.reshape(-1), 0, 1, depth, b.reshape(-1), 1, width + 3, c.reshape(-1), 2, width + 5, depth, more)
+    np.testing.assert_allclose(c, wanted, error, error)
+
+
+def test_the_processor_can_be_asked_for_less_but_not_for_more(monkeypatch):
+    monkeypatch.setenv("MINIDL_SIMD", "none")
+    assert simd.processor() == "none"
+    monkeypatch.setenv("MINIDL_SIMD", "mmx")
+    with pytest.raises(ValueError, match="MINIDL_SIMD=mmx: this processor can do .*none"):
+        simd.processor()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("can", [name for name in simd.possible() if name != simd.processor()])
+def test_the_other_processors_instructions_pass_the_same_tests(can):
+    subprocess.run([sys.executable, "-m", "pytest", "-q", __file__, "-k", "not other"], check=True,
+                   env=os.environ | {"MINIDL_SIMD": can})
+
+
+def test_python_threads_launch_one_kernel_at_a_time(monkeypatch):
+    monkeypatch.setattr(compiler, "WORTH_A_THREAD", 0)
+    x = np.arange(50_000.0)
+    same = []
+
+    def work():
+        for _ in range(20):
+            y = np.empty_like(x)
+            squares(x, y)
+            same.append(np.array_equal(y, x * x))
+    callers = [threading.Thread(target=work) for _ in range(4)]
+    for caller in callers: caller.start()
+    for caller in callers: caller.join()
+    assert same == [True] * 80
+
+
+def test_every_thread_has_a_row_of_the_workspace():
+    rows = threads.workspace(100, np.float32)
+    assert rows.shape[0] == threads.thread_count() and rows.shape[1] >= 100
+    assert threads.workspace(50, np.float32).base is not None

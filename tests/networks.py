@@ -1,0 +1,77 @@
+"""What the tests of all families of networks do: run one on shapes, train one for a step, make one narrow."""
+import re
+
+import numpy as np
+
+import minidl
+from architectures import MODELS, alexnet, build, mobilenet, resnet, vgg
+from minidl import nn
+from minidl.nn import functional as F
+
+DEEPEST = "resnet1202", "plain1202"
+
+
+def narrow(column):
+    """A column of VGG's table with a 64th of the channels, and two at least."""
+    return re.sub(r"-(\d+)", lambda match: f"-{max(2, int(match[1]) // 64)}", column)
+
+
+V1_BLOCKS = (16, 1), (32, 2), (32, 1)
+V2_STAGES = (1, 8, 1, 1), (6, 8, 2, 1), (6, 16, 1, 2)
+
+# Members of every family that are small enough for finite differences: the file, what builds them from what is in the
+# file, and the images (C, H, W).
+REDUCED = {
+    "alexnet": (alexnet, lambda file: file.AlexNet(5, channels=(4, 6, 8, 8, 6), hidden=8, image_size=67), (3, 67, 67)),
+    "vgg11_lrn": (vgg, lambda file: file.VGG(narrow(file.TABLE_1["A-LRN"]), 5, image_size=32, hidden=8), (3, 32, 32)),
+    "vgg16_c": (vgg, lambda file: file.VGG(narrow(file.TABLE_1["C"]), 5, image_size=32, hidden=8), (3, 32, 32)),
+    "vgg11_bn": (vgg, lambda file: file.BatchNormVGG(narrow(file.TABLE_1["A"]), 5, image_size=64, hidden=8), (3, 64, 64)),
+    "resnet18": (resnet, lambda file: file.ResNet(file.BasicBlock, (1, 1, 1, 1), 5, width=2), (3, 64, 64)),
+    "resnet50": (resnet, lambda file: file.ResNet(file.Bottleneck, (2, 1, 1, 1), 5, width=2), (3, 64, 64)),
+    "resnet50_v1_5": (resnet, lambda file: file.ResNet(file.BottleneckV15, (1, 1, 1, 1), 5, width=2), (3, 64, 64)),
+    "plain18": (resnet, lambda file: file.ResNet(file.PlainBlock, (1, 1, 1, 1), 5, width=2), (3, 64, 64)),
+    "resnet20": (resnet, lambda file: file.CifarResNet(file.CifarBlock, 1, 5), (3, 16, 16)),
+    "plain20": (resnet, lambda file: file.CifarResNet(file.PlainBlock, 1, 5), (3, 16, 16)),
+    "mobilenet_v1": (mobilenet, lambda file: file.MobileNetV1(V1_BLOCKS, 5, width=0.5), (3, 16, 16)),
+    "mobilenet_v2": (mobilenet, lambda file: file.MobileNetV2(V2_STAGES, 5, last_channels=16), (3, 16, 16)),
+}
+
+
+def reduced(name):
+    """A small member of the family, and a batch of two for it.
+
+    With few channels and biases of 0 whole layers would be 0, where a ReLU has no derivative.
+    """
+    file, make, shape = REDUCED[name]
+    model = make(file)
+    for _, layer in layers_with_weights(model):
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        if layer.bias is not None:
+            nn.init.uniform_(layer.bias, 0.1, 0.3)
+    rng = np.random.default_rng(0)
+    return model, (rng.standard_normal((2, *shape)), rng.integers(0, 5, 2))
+
+
+def shapes_of(model, image):
+    """(name, shape without the batch) of all that the model's children put out, in the order of the calls."""
+    seen = []
+    for name, layer in model.named_children():
+        layer.register_forward_hook(lambda layer, args, y, name=name: seen.append((name, y.shape[1:])))
+    model(image)
+    return seen
+
+
+def on_shapes(name, **options):
+    """The network `name` and an image for it, both without numbers."""
+    with minidl.device("meta"):
+        return build(name, **options), minidl.zeros(1, *MODELS[name].input_shape)
+
+
+def layers_with_weights(model):
+    """(name, layer) of all convolutions and full layers."""
+    return [(name, layer) for name, layer in model.named_modules() if isinstance(layer, (nn.Conv2d, nn.Linear))]
+
+
+def backward(model, images, labels):
+    """One forward and one backward pass."""
+    F.cross_entropy(model(images), labels).backward()
