@@ -111,3 +111,9 @@ def test_every_thread_has_a_row_of_the_workspace():
     rows = threads.workspace(100, np.float32)
     assert rows.shape[0] == threads.thread_count() and rows.shape[1] >= 100
     assert threads.workspace(50, np.float32).base is not None
+
+
+@pytest.mark.parametrize("size", [1, 1000, 10_000_000])
+def test_the_rows_of_a_workspace_start_where_a_cache_line_does(size):
+    for row in threads.workspace(size, np.float32):
+        assert row.ctypes.data % threads.LINE == 0

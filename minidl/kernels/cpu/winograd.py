@@ -1,0 +1,254 @@
+"""Winograd's convolution: 3x3 filters with a quarter of the multiplications.
+
+Lavin & Gray 2015, "Fast algorithms for convolutional neural networks", arXiv 1509.09308, algorithm 1. The image is cut
+into tiles of n x n that overlap by two, n = m + 2, each of which makes m x m outputs. Transformed, a tile's
+convolution is a product of its n^2 numbers, one by one (winograd_transforms.py). The sum over channels may be taken
+before the way back; so for each of the n^2 places e of a tile, all tiles, channels and filters make one matrix product:
+
+    V[e] (tiles, C) = B^T d B                of every tile d of x
+    U[e] (C, F)     = G g G^T                of every filter g
+    M[e] (tiles, F) = V[e] U[e]              all the work: 36 products for 16 outputs, instead of 144
+    y               = A^T M A
+
+gw is the same, differentiated: (tiles, F) gradients Q = A gy A^T, the products dU[e] (C, F) = V[e]^T Q[e], and G^T dU G.
+gx is the convolution of gy with the filters turned around.
+
+Two orders of the work. *By tiles*: each thread takes some rows of tiles from V to y, while they stay in its cache, and
+reads all of U for them; for layers with few channels. *By filters*: V of all tiles is made first, and then each thread
+takes some filters and transforms them in its cache: U, four times as large as w, is never in memory.
+
+Inside, the channels are the lanes of vectors, so that images of any width serve. Channels and filters come in
+multiples of LANES. Float32 only: the largest error is about 1e-6 of y's deviation with m = 2 and 1e-5 with m = 4
+(tests/kernels/test_winograd.py), which a gradient check in float64 would take for a mistake.
+"""
+import numpy as np
+
+from minidl.kernels.cpu.jit import jit, prange
+from minidl.kernels.cpu.moves import clear, turn_in, turn_out
+from minidl.kernels.cpu.simd import LANES
+from minidl.kernels.cpu.threads import scratch, thread_count, workspace
+from minidl.kernels.cpu.tiles import ROWS, VECTORS, tile
+from minidl.kernels.cpu.winograd_transforms import a_4, at_4, bt_4, g_4, gt_4, transform
+
+m, n, places = 4, 6, 36                      # outputs and inputs of a tile along a side; its places
+BLOCK = 3 * 2 ** 16                          # numbers that a thread works on: three quarters of a megabyte
+MANY = 2 ** 21                               # numbers of V that are made at a time, for all threads
+DEPTH = 128                                  # channels of a filter that a thread keeps
+PAD = 16                                     # numbers between places: at powers of two they would share cache lines
+WIDTH = VECTORS * LANES
+TILES = ROWS * VECTORS                       # tiles come in multiples of this
+
+B_T, A_T, A, G, G_T = (transform(formula) for formula in (bt_4, at_4, a_4, g_4, gt_4))
+multiply, multiply_narrow = tile(ROWS, VECTORS), tile(ROWS * VECTORS, 1)
+
+
+def suits(x_shape, w_shape, stride, padding, dilation, groups, dtype):
+    F, C, *size = w_shape
+    return (tuple(size) == (3, 3) and tuple(stride) == tuple(dilation) == (1, 1) and max(padding) <= 2
+            and C % LANES == F // groups % LANES == 0 and dtype == np.float32 and 0 not in x_shape and 0 not in w_shape
+            and all(size + 2 * p >= 3 for size, p in zip(x_shape[2:], padding)))
+
+
+def conv2d(x, w, b, stride, padding, dilation, groups):
+    (N, C, H, W), F = x.shape, len(w)
+    b = np.zeros(F, x.dtype) if b is None else b
+    return joined([correlate(*of_group, False, (N, F // groups, H + 2 * padding[0] - 2, W + 2 * padding[1] - 2), padding)
+                   for of_group in zip(parts(x, 1, groups), parts(w, 0, groups), parts(b, 0, groups))], 1)
+
+
+def conv2d_gradient_x(gy, w, shape, stride, padding, dilation, groups):
+    N, C, H, W = shape
+    none = np.zeros(C // groups, gy.dtype)
+    return joined([correlate(gy_part, w_part, none, True, (N, C // groups, H, W), (2 - padding[0], 2 - padding[1]))
+                   for gy_part, w_part in zip(parts(gy, 1, groups), parts(w, 0, groups))], 1)
+
+
+def conv2d_gradient_w(gy, x, size, stride, padding, dilation, groups):
+    return joined([gradient_of_filters(gy_part, x_part, padding)
+                   for gy_part, x_part in zip(parts(gy, 1, groups), parts(x, 1, groups))], 0)
+
+
+def parts(x, axis, groups):
+    """x of each group."""
+    return [np.ascontiguousarray(part) for part in np.split(x, groups, axis)]
+
+
+def joined(parts, axis):
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis)
+
+
+# ---- y and gx
+
+
+def correlate(x, w, b, turned, shape, padding):
+    """y = x * w + b; with `turned`, of filters turned around, whose outputs are the inputs of w."""
+    y = np.empty(shape, x.dtype)
+    C, (N, F, OH, OW), w_shape, w = x.shape[1], shape, w.shape, w.reshape(-1)
+    rows, columns = N * -(-OH // m), -(-OW // m)                        # of tiles; rows are numbered through all images
+    width = WIDTH if F % WIDTH == 0 else LANES                          # filters that are multiplied at a time
+    strip = n * (columns * m + 2 + LANES) * LANES                       # an image's rows, as vectors of channels
+    step = BLOCK // (places * columns * (C + F))                        # rows at a time
+    if step * columns >= 16 or C * F <= 4096:
+        step = max(1, min(step, -(-rows // thread_count())))
+        tiles = up(step * columns, TILES)
+        U = np.empty(places * (C * F + PAD), x.dtype)
+        _all_filters(w, w_shape, turned, width, U, workspace((9 + LANES) * LANES, x.dtype))
+        work = workspace(places * (tiles * (C + F) + 2 * PAD) + strip, x.dtype)
+        _by_tiles(x, U, b, y, rows, columns, step, *padding, width, work)
+    else:
+        step = min(rows, max(1, MANY // (places * columns * C)))
+        tiles, depth = up(step * columns, TILES), min(C, DEPTH)
+        V = np.empty(places * (tiles * C + PAD), x.dtype)
+        work = workspace(places * ((depth + tiles) * width + 2 * PAD) + (9 + LANES) * LANES + strip, x.dtype)
+        for first in range(0, rows, step):
+            last = min(first + step, rows)
+            _all_tiles(x, V, OH, first, last, columns, *padding, tiles * C + PAD, work)
+            _by_filters(V, w, w_shape, turned, depth, b, y, first, last, columns, width, tiles, work)
+    return y
+
+
+def up(count, unit):
+    return -(-count // unit) * unit
+
+
+@jit(parallel=True)
+def _by_tiles(x, U, b, y, rows, columns, step, PH, PW, width, work):
+    """Each thread takes `step` rows of tiles after the other from x to y."""
+    for thread in prange(len(work)):
+        for block in range(np.int64(thread), -(-rows // step), len(work)):
+            _tiles_to_end(x, U, b, y, block * step, min(rows, (block + 1) * step), columns, step, PH, PW, width, work[thread])
+
+
+@jit
+def _tiles_to_end(x, U, b, y, first, last, columns, step, PH, PW, width, work):
+    C, F, tiles = x.shape[1], y.shape[1], -(-step * columns // TILES) * TILES
+    V, M = 0, places * (tiles * C + PAD)
+    strip = M + places * (tiles * F + PAD)
+    _tiles(x, y.shape[2], first, last, columns, PH, PW, work, V, tiles * C + PAD, work, strip)
+    for f in range(0, F, width):
+        _products(work, V, tiles * C + PAD, C, U, f * C, C * F + PAD, C, work, M + f, tiles * F + PAD, F,
+                  (last - first) * columns, width, 0)
+    _outputs(work, M, tiles * F + PAD, F, b, 0, y, first, last, columns, work, strip)
+
+
+@jit(parallel=True)
+def _all_tiles(x, V, OH, first, last, columns, PH, PW, step, work):
+    """V of all tiles, for all threads."""
+    for thread in prange(len(work)):
+        for row in range(first + np.int64(thread), last, len(work)):
+            _tiles(x, OH, row, row + 1, columns, PH, PW, V, (row - first) * columns * x.shape[1], step, work[thread], 0)
+
+
+@jit(parallel=True)
+def _by_filters(V, w, w_shape, turned, depth, b, y, first, last, columns, width, tiles, work):
+    """Each thread takes `width` filters after the other: it makes their U, `depth` channels at a time, and their y."""
+    for thread in prange(len(work)):
+        for f in range(np.int64(thread) * width, y.shape[1], len(work) * width):
+            _filters_to_end(V, w, w_shape, turned, depth, b, y, f, first, last, columns, width, tiles, work[thread])
+
+
+@jit
+def _filters_to_end(V, w, w_shape, turned, depth, b, y, f, first, last, columns, width, tiles, work):
+    C = w_shape[0] if turned else w_shape[1]
+    U, M = 0, places * (depth * width + PAD)
+    strip = M + places * (tiles * width + PAD)
+    for c in range(0, C, depth):
+        count = min(depth, C - c)
+        for lane in range(0, width, LANES):
+            _filters(w, w_shape, turned, f + lane, c, count, work, U + lane, depth * width + PAD, width, work, strip)
+        _products(V, c, tiles * C + PAD, C, work, U, depth * width + PAD, count, work, M, tiles * width + PAD, width,
+                  (last - first) * columns, width, c)
+    _outputs(work, M, tiles * width + PAD, width, b, f, y, first, last, columns, work, strip)
+
+
+# ---- the steps: each stands at a place in an array; `step` leads from one place of a tile to the next
+
+
+@jit
+def _strip(x, image, c, top, rows, left, width, strip, at):
+    """An image's rows from `top` on, as vectors of the channels c to c + LANES: (rows, width + LANES, LANES).
+
+    The first `left` columns are padding, as is what lies outside of the image.
+    """
+    (_, C, H, W), source = x.shape, x.reshape(-1)
+    for iy in range(top, top + rows):
+        if 0 <= iy < H:
+            clear(strip, at, left * LANES)
+            for ix in range(0, W, LANES):
+                turn_in(source, ((image * C + c) * H + iy) * W + ix, H * W, strip, at + (left + ix) * LANES, LANES,
+                        min(LANES, W - ix))
+            clear(strip, at + (left + W) * LANES, (width - left - W) * LANES)
+        else:
+            clear(strip, at, width * LANES)
+        at += (width + LANES) * LANES
+
+
+@jit
+def _tiles(x, OH, first, last, columns, PH, PW, V, v, step, strip, s):
+    """V (places, tiles, C) = B^T d B for the rows `first` to `last` of tiles."""
+    C, per_image, width = x.shape[1], -(-OH // m), columns * m + 2
+    for row in range(first, last):
+        for c in range(0, C, LANES):
+            _strip(x, row // per_image, c, row % per_image * m - PH, n, PW, width, strip, s)
+            for column in range(columns):
+                B_T(strip, s + column * m * LANES, (width + LANES) * LANES, LANES,
+                    V, v + ((row - first) * columns + column) * C + c, n * step, step)
+
+
+@jit
+def _filters(w, w_shape, turned, f, c, count, U, u, step, width, strip, s):
+    """U (places, count, LANES of width) = G g G^T for the filters f to f + LANES and the channels from c on."""
+    for r in range(count):
+        place, row = ((c + r) * w_shape[1] + f) * 9, 9
+        if not turned:
+            place, row = (f * w_shape[1] + c + r) * 9, w_shape[1] * 9
+        for i in range(0, 9, LANES):
+            turn_in(w, place + i, row, strip, s + i * LANES, LANES, min(LANES, 9 - i))
+        if turned:
+            G(strip, s + 8 * LANES, -3 * LANES, -LANES, U, u + r * width, n * step, step)
+        else:
+            G(strip, s, 3 * LANES, LANES, U, u + r * width, n * step, step)
+
+
+@jit(parallel=True)
+def _all_filters(w, w_shape, turned, width, U, work):
+    """U (places, F / width, C, width)"""
+    F, C = (w_shape[1], w_shape[0]) if turned else w_shape[:2]
+    for thread in prange(len(work)):
+        for f in range(np.int64(thread) * LANES, F, len(work) * LANES):
+            _filters(w, w_shape, turned, f, 0, C, U, f // width * C * width + f % width, C * F + PAD, width, work[thread], 0)
+
+
+@jit
+def _products(V, v, v_step, C, U, u, u_step, depth, M, mm, m_step, F, tiles, width, more):
+    """M[e] (tiles, width) = V[e] (tiles, depth) U[e] (depth, width), for every place e; with `more`, M grows by it."""
+    for e in range(places):
+        if width == WIDTH:
+            for t in range(0, tiles, ROWS):
+                multiply(V, v + e * v_step + t * C, 1, C, U, u + e * u_step, width, M, mm + e * m_step + t * F, F, depth, more)
+        else:
+            for t in range(0, tiles, TILES):
+                multiply_narrow(V, v + e * v_step + t * C, 1, C, U, u + e * u_step, width,
+                                M, mm + e * m_step + t * F, F, depth, more)
+
+
+@jit
+def _outputs(M, mm, step, width, b, f, y, first, last, columns, strip, s):
+    """y = A^T M A + b for the filters f to f + width.
+
+    The bias comes in at the place of the point 1, where A^T has ones: it reaches every output once.
+    """
+    F, OH, OW = y.shape[1:]
+    target, per_image, length = y.reshape(-1), -(-OH // m), (columns * m + LANES) * LANES
+    for row in range(first, last):
+        for lanes in range(0, width, LANES):
+            for column in range(columns):
+                place = mm + ((row - first) * columns + column) * width + lanes
+                for lane in range(LANES):
+                    M[place + (n + 1) * step + lane] += b[f + lanes + lane]
+                A_T(M, place, n * step, step, strip, s + column * m * LANES, length, LANES)
+            image, top = row // per_image, row % per_image * m
+            for i in range(min(m, OH - top)):
+                for ox in range(0, OW, LANES):
+                    turn_out(strip, s + i * length + ox * LANES, LANES,
+                             target, ((image * F + f + lanes) * OH + top + i) * OW + ox, OH * OW, min(LANES, OW - ox))
