@@ -92,9 +92,10 @@ def how(setting):
 
 def fault(agreement):
     """Where minidl and PyTorch disagree, and by how much."""
-    error = agreement["error"]
-    return f"{agreement['worst']} is " + ("not even a number, or of another shape" if error is None else
-                                          f"wrong by {error:.1e} of itself, where {agreement['allowed']:.1e} is allowed")
+    worst, dtype, error, allowed = (agreement[key] for key in ("worst", "dtype", "error", "allowed"))
+    if error is None:
+        return f"{worst} is not even a number in {dtype}, or of another shape"
+    return f"{worst} is wrong by {error:.1e} of itself in {dtype}, where {allowed:.0e} is allowed"
 
 
 def line(result):

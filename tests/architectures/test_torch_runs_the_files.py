@@ -1,7 +1,4 @@
 """The files of networks run on PyTorch with the import changed, and compute the same."""
-import importlib.util
-import sys
-
 import numpy as np
 import pytest
 from networks import REDUCED, backward, reduced
@@ -9,32 +6,22 @@ from networks import REDUCED, backward, reduced
 import minidl
 from architectures import MODELS
 from minidl import nn
+from minidl.interop.pytorch import copy_weights, file_in_pytorch
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.parity
 
 
-def in_torch(path):
-    """What a file of architectures/ holds if PyTorch is what it imports as minidl."""
-    spec = importlib.util.spec_from_file_location("in_torch", path)
-    module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "minidl", torch)
-        patch.setitem(sys.modules, "minidl.nn", torch.nn)
-        spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.parametrize("name", REDUCED)
 def test_scores_and_all_gradients_are_those_of_pytorch(name):
     file, make, _ = REDUCED[name]
-    theirs = make(in_torch(file.__file__))
+    theirs = make(file_in_pytorch(file.__file__))
     model, (images, labels) = reduced(name)
     for layer in [*model.modules(), *theirs.modules()]:
         if isinstance(layer, (nn.Dropout, torch.nn.Dropout)):
             layer.p = 0.0
     model.double()
-    theirs.double().load_state_dict({key: torch.tensor(x.numpy()) for key, x in model.state_dict().items()})
+    copy_weights(model, theirs.double())
     assert list(model.state_dict()) == list(theirs.state_dict())
     backward(model, minidl.tensor(images), minidl.tensor(labels))
     torch.nn.functional.cross_entropy(theirs(torch.tensor(images)), torch.tensor(labels)).backward()
@@ -53,7 +40,7 @@ def test_scores_and_all_gradients_are_those_of_pytorch(name):
 def test_every_builder_builds_the_same_shapes_in_pytorch(name):
     path = MODELS[name].builder.__code__.co_filename
     with torch.device("meta"):
-        theirs = getattr(in_torch(path), name)()
+        theirs = getattr(file_in_pytorch(path), name)()
     with minidl.device("meta"):
         ours = MODELS[name].builder()
     assert [(key, tuple(x.shape)) for key, x in theirs.state_dict().items()] == [

@@ -10,7 +10,7 @@ from minidl.bench import agreement, networks, processes, report
 from minidl.bench.cases import NETWORKS, PYTORCH, Case
 from minidl.cli import main
 
-RIGHT = {"agrees": True, "worst": "w", "error": 1e-6, "allowed": 1e-3}
+RIGHT = {"agrees": True, "worst": "w", "error": 1e-6, "allowed": 1e-3, "dtype": "float32"}
 
 
 def result(minidl=(2.0, 4.0, 3.0), best=(1.0, 8.0, 6.0), others=20.0):
@@ -58,6 +58,10 @@ def test_the_file_holds_what_was_measured(tmp_path):
 # ---- what is right
 
 
+def verdict(mine, single, double, shaken, mine_double=None):
+    return agreement.verdict(mine, mine_double or double, single, double, shaken)
+
+
 def exact(rng):
     return {"loss": np.array(2.3)} | {name: rng.standard_normal((20, 10)) for name in "abc"}
 
@@ -68,7 +72,7 @@ def single(x):
 
 def test_gradients_rounded_to_float32_agree(rng):
     double = exact(rng)
-    assert agreement.verdict(single(double), single(double), double, double)["agrees"]
+    assert verdict(single(double), single(double), double, double)["agrees"]
 
 
 @pytest.mark.parametrize("name", ["loss", "a", "c"])
@@ -78,29 +82,36 @@ def test_a_wrong_gradient_is_caught_and_named(rng, name, change):
     double = exact(rng)
     mine = single(double)
     mine[name] = change(mine[name])
-    said = agreement.verdict(mine, single(double), double, double)
+    said = verdict(mine, single(double), double, double)
     assert not said["agrees"] and said["worst"] == name
     json.dumps(said, allow_nan=False)
 
 
 def test_a_gradient_of_another_shape_is_caught(rng):
     double = exact(rng)
-    said = agreement.verdict(single(double) | {"b": np.float32(double["b"]).T}, single(double), double, double)
+    said = verdict(single(double) | {"b": np.float32(double["b"]).T}, single(double), double, double)
     assert not said["agrees"] and said["worst"] == "b" and said["error"] is None
 
 
 def test_where_rounding_moves_a_gradient_far_minidl_may_be_about_as_far_off(rng):
     double = exact(rng)
     moved = lambda size: double | {"a": double["a"] * (1 + size)}
-    assert agreement.verdict(moved(-0.005), single(double), double, moved(0.002))["agrees"]
-    assert not agreement.verdict(moved(-0.007), single(double), double, moved(0.002))["agrees"]
-    assert not agreement.verdict(moved(0.06), single(double), double, moved(1.0))["agrees"]
+    assert verdict(moved(-0.005), single(double), double, moved(0.002))["agrees"]
+    assert not verdict(moved(-0.007), single(double), double, moved(0.002))["agrees"]
+    assert not verdict(moved(0.35), single(double), double, moved(1.0))["agrees"]
+
+
+def test_in_float64_nothing_but_the_last_digits_may_differ(rng):
+    double = exact(rng)
+    other = double | {"c": double["c"] * (1 + 1e-5)}
+    said = verdict(single(double), single(double), double, {name: 2 * x for name, x in double.items()}, other)
+    assert not said["agrees"] and (said["worst"], said["dtype"]) == ("c", "float64")
 
 
 def test_a_gradient_that_is_nothing_but_rounding_is_not_compared_with_itself(rng):
     double = exact(rng) | {"a": 1e-17 * np.ones(3)}
     mine = single(double) | {"a": np.float32([1e-9, 0, 0])}
-    assert agreement.verdict(mine, mine, double, double)["agrees"]
+    assert verdict(mine, mine, double, double)["agrees"]
 
 
 @pytest.mark.parity
