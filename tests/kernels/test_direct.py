@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose
 from minidl.kernels import naive, reference
 from minidl.kernels.cpu import direct, simd
 from minidl.kernels.cpu import jit as compiler
+from minidl.kernels.cpu import threads as workers
 
 # shape of x, shape of w, stride, padding, dilation, groups
 SMALL = {
@@ -22,7 +23,7 @@ LARGE = {
     "33 channels":   ((3, 33, 13, 11), (17, 33, 3, 3), (2, 2), (1, 1), (1, 1), 1),
     "wide":          ((3, 17, 5, 31), (65, 17, 3, 3), (1, 1), (1, 1), (1, 1), 1),
     "large stride":  ((2, 34, 13, 31), (66, 17, 3, 3), (3, 2), (1, 1), (1, 1), 2),
-    "tall":          ((2, 5, 113, 60), (33, 5, 7, 7), (2, 2), (3, 3), (1, 1), 1),
+    "tall":          ((2, 5, 57, 30), (33, 5, 7, 7), (2, 2), (3, 3), (1, 1), 1),
 }
 ERROR = {np.float32: 1e-5, np.float64: 1e-13}            # measured, largest difference over largest result: 2e-6, 3e-15
 
@@ -36,7 +37,8 @@ def arrays(case, rng, dtype=np.float64):
 
 def passes(k, case, x, w, b, gy):
     where = case[2:]
-    return [k.conv2d(x, w, b, *where), k.conv2d(x, w, None, *where), k.conv2d_gradient_x(gy, w, x.shape, *where)]
+    return [k.conv2d(x, w, b, *where), k.conv2d(x, w, None, *where), k.conv2d_gradient_x(gy, w, x.shape, *where),
+            k.conv2d_gradient_w(gy, x, w.shape[2:], *where)]
 
 
 def agree(results, wanted, error):
@@ -61,21 +63,35 @@ def test_all_passes_are_the_references(case, dtype, rng):
     agree(passes(direct, case, *some), passes(reference, case, *(x.astype(np.float64) for x in some)), ERROR[dtype])
 
 
+@pytest.fixture
+def plans():
+    """Plans that are made again, and again afterwards."""
+    def forget():
+        for plan in (direct.forward_plan, direct.gradient_plan, direct.weights_plan):
+            plan.cache_clear()
+    forget()
+    yield
+    forget()
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("limit", [1, 30, 700, 10 ** 9])
 @pytest.mark.parametrize("case", [SMALL["groups"], LARGE["33 channels"]], ids=["groups", "33 channels"])
-def test_blocks_and_threads_do_not_matter(case, rng, monkeypatch):
+def test_blocks_and_threads_do_not_matter(case, limit, threads, rng, plans, monkeypatch):
     some = arrays(case, rng)
-    wanted = passes(reference, case, *some)
+    for name in ("SUMS_IN_CACHE", "PIXELS_IN_CACHE", "DEPTH", "WEIGHTS_IN_MEMORY"):
+        monkeypatch.setattr(direct, name, limit)
+    monkeypatch.setattr(compiler, "WORTH_A_THREAD", 10 ** 9)                 # one after the other, not in parallel
+    for module in (direct, workers):
+        monkeypatch.setattr(module, "thread_count", lambda: threads)
+    agree(passes(direct, case, *some), passes(reference, case, *some), 1e-13)
+
+
+def test_kernels_compute_the_same_in_parallel(rng, monkeypatch):
     monkeypatch.setattr(compiler, "WORTH_A_THREAD", 0)
-    monkeypatch.setattr(direct, "thread_count", lambda: 3)
-    agree(passes(direct, case, *some), wanted, 1e-13)
-    monkeypatch.setattr(direct, "thread_count", lambda: 1)
-    for name in ("SUMS_IN_CACHE", "PIXELS_IN_CACHE", "DEPTH"):
-        monkeypatch.setattr(direct, name, 30)
-    for plan in (direct.forward_plan, direct.gradient_plan):
-        plan.cache_clear()
-    agree(passes(direct, case, *some), wanted, 1e-13)
-    for plan in (direct.forward_plan, direct.gradient_plan):
-        plan.cache_clear()
+    case = LARGE["33 channels"]
+    some = arrays(case, rng, np.float32)
+    agree(passes(direct, case, *some), passes(reference, case, *some), 1e-5)
 
 
 def test_a_gradient_may_have_fewer_windows_than_would_fit(rng):
@@ -91,7 +107,7 @@ def test_arrays_need_not_be_contiguous_nor_writable(rng):
     turned = np.ascontiguousarray(x.transpose(2, 3, 1, 0)).transpose(3, 2, 0, 1)
     flipped = w[:, :, ::-1, ::-1].copy()[:, :, ::-1, ::-1]
     one = np.broadcast_to(gy[:1, :1], gy.shape)
-    for array in (x, w, b): array.flags.writeable = False
+    x.flags.writeable = False
     agree(passes(direct, case, turned, flipped, b, one), passes(naive, case, x, w, b, one), 1e-13)
     agree(passes(direct, case, x, w, b, gy), passes(naive, case, x, w, b, gy), 1e-13)
 

@@ -34,6 +34,7 @@ from minidl.kernels.reference.convolution import out_size
 
 SUMS_IN_CACHE = 2 ** 17          # numbers of a block's sums,
 PIXELS_IN_CACHE = 2 ** 16        # and of its padded pixels
+WEIGHTS_IN_MEMORY = 2 ** 21      # numbers of sums for gw, which all threads may have together
 DEPTH = 128                      # steps for which a tile stays in registers, about
 
 gather1, gather2, gather4 = gathering_tile(8, 1), gathering_tile(8, 2), gathering_tile(6, 4)
@@ -61,6 +62,13 @@ def conv2d_gradient_x(gy, w, shape, stride, padding, dilation, groups):
     return gx
 
 
+def conv2d_gradient_w(gy, x, size, stride, padding, dilation, groups):
+    gw = np.empty((gy.shape[1], x.shape[1] // groups, *size), x.dtype)
+    plan = weights_plan(x.shape, gw.shape, gy.shape[2:], stride, padding, dilation, groups, thread_count())
+    add_up(np.ascontiguousarray(gy), np.ascontiguousarray(x), gw, plan, groups)
+    return gw
+
+
 # ---- the tables
 
 
@@ -79,13 +87,13 @@ class Plan(NamedTuple):
 
 
 @functools.lru_cache(256)
-def forward_plan(x_shape, w_shape, out, stride, padding, dilation, groups, threads):
+def forward_plan(x_shape, w_shape, out, stride, padding, dilation, groups, threads, weights=False):
     """y in row oy reads x in the rows oy SH + i DH - PH: one phase, with all taps."""
     (SH, SW), (DH, DW), (KH, KW) = stride, dilation, w_shape[2:]
     taps = [(i * DH, j * DW) for i in range(KH) for j in range(KW)]
     ends = (KH - 1) * DH + 1, (KW - 1) * DW + 1
     return planned(x_shape[0], x_shape[1] // groups, w_shape[0] // groups, out, (1, 1), (SH, SW),
-                   (-padding[0], -padding[1]), ends, [taps], threads)
+                   (-padding[0], -padding[1]), ends, [taps], threads, weights=weights)
 
 
 @functools.lru_cache(256)
@@ -102,24 +110,34 @@ def gradient_plan(shape, w_shape, out, stride, padding, dilation, groups, thread
                    threads, order)
 
 
-def planned(N, C, F, size, phase, step, corner, ends, taps, threads, order=None):
+@functools.lru_cache(256)
+def weights_plan(x_shape, w_shape, out, stride, padding, dilation, groups, threads):
+    """Pixels and taps change places: a row of the tile is a (c, i, j), and its steps are the pixels of y."""
+    plan = forward_plan(x_shape, w_shape, out, stride, padding, dilation, groups, threads, True)
+    (images, rows), more = plan.block, -plan.ways.size % ROWS
+    return plan._replace(places=np.pad(plan.ways, (0, more)), ways=plan.places[:images * rows * out[1]],
+                         goals=np.arange(plan.ways.size + more))
+
+
+def planned(N, C, F, size, phase, step, corner, ends, taps, threads, order=None, weights=False):
     """The tables for results of `size` whose rows are in phase[0] phases, each reading x with a stride of step[0];
     `taps` are each phase's ways (rows, columns), which end before `ends`."""
     (OH, OW), (PY, PX), (SY, SX) = size, phase, step
     steps, columns = ceil(OH / PY), ceil(OW / PX)                       # of the largest phase
     width = (columns - 1) * SX + ends[1]
     depth = max(map(len, taps))
-    channels = ceil(C / max(1, round(C * depth / DEPTH)))
+    channels = ceil(C / max(1, round(C * depth / (4 * DEPTH if weights else DEPTH))))
+    most = 4 * DEPTH if weights else SUMS_IN_CACHE // F                 # pixels in a block
 
     def room(rows):
         return channels * width * ((rows - 1) * SY + ends[0])
 
     images, rows = 1, steps
-    while rows > 1 and (rows * PY * OW * F > SUMS_IN_CACHE or room(rows) > PIXELS_IN_CACHE or rows > N * steps // threads):
+    while rows > 1 and (rows * PY * OW > most or room(rows) > PIXELS_IN_CACHE or rows > N * steps // threads):
         rows = ceil(rows / 2)
     rows = ceil(steps / ceil(steps / rows))
     if rows == steps:
-        images = max(1, min(SUMS_IN_CACHE // (OH * OW * F), PIXELS_IN_CACHE // room(rows), N // threads))
+        images = max(1, min(most // (OH * OW), PIXELS_IN_CACHE // room(rows), N // threads))
         images = ceil(N / ceil(N / images))
     height = (rows - 1) * SY + ends[0]
     table, places, goals, ways, weights = [], [], [], [], 0
@@ -130,8 +148,8 @@ def planned(N, C, F, size, phase, step, corner, ends, taps, threads, order=None)
         place = ((n * height + ty * SY) * width + tx * SX).reshape(-1)
         goal = ((n * min(OH, rows * PY) + ty * PY + a) * OW + tx * PX + b).reshape(-1)
         more = -len(place) % ROWS                                       # to fill the last tile, which are nobody's
-        places.append(np.r_[place, [0] * more])
-        goals.append(np.r_[goal, [images * rows * PY * OW] * more])
+        places.append(np.pad(place, (0, more)))
+        goals.append(np.pad(goal, (0, more), constant_values=images * rows * PY * OW))
         c = np.arange(channels)[:, None]
         ways.append((c * images * height * width + [i * width + j for i, j in some]).reshape(-1))
         weights += C * len(some)
@@ -219,7 +237,7 @@ def correlate(x, w, start, y, plan, groups):
     """y (N, F, OH, OW) = start (F,) + x (N, C, H, W) by w, which is laid out."""
     (images, rows), F = plan.block, -(-y.shape[1] // groups // LANES) * LANES
     pixels = images * rows * plan.rows[1] * y.shape[3] + 1
-    room = LANES * LANES + F * groups + F * pixels + 64 + plan.channels * images * plan.padded[0] * plan.padded[1]
+    room = LANES * LANES + F + F * pixels + LANES * WIDTH + plan.channels * images * plan.padded[0] * plan.padded[1]
     _correlate(x, w, start, y, tuple(plan), groups, workspace(room, x.dtype))
 
 
@@ -227,42 +245,32 @@ def correlate(x, w, start, y, plan, groups):
 def _correlate(x, w, start, y, plan, groups, work):
     images, rows = plan[0]
     N, OH = len(y), y.shape[2]
-    parts = -(-OH // (rows * plan[2 - 1][1]))
+    parts = -(-OH // (rows * plan[1][1]))
     blocks = -(-N // images) * parts
     for t in prange(len(work)):
-        _blocks(x, w, start, y, plan, groups, work[t], np.int64(t), blocks, len(work), parts)
+        for block in range(np.int64(t), blocks, len(work)):
+            _block(x, w, start, y, plan, groups, work[t], block // parts * images, block % parts * rows)
 
 
 @jit
-def _blocks(x, w, start, y, plan, groups, work, first, last, step, parts):
-    (images, rows), F = plan[0], y.shape[1] // groups
-    lanes = -(-F // LANES) * LANES
-    for group in range(groups):
-        clear(work, LANES * LANES + group * lanes, lanes)
-        copy(start, group * F, work, LANES * LANES + group * lanes, F)
-    for block in range(first, last, step):
-        n = block // parts * images
-        _block(x.reshape(-1), x.shape, w, y.reshape(-1), y.shape, plan, groups, work, n, min(images, x.shape[0] - n),
-               block % parts * rows)
-
-
-@jit
-def _block(x, x_shape, w, y, y_shape, plan, groups, work, n, images, step):
+def _block(x, w, start, y, plan, groups, work, n, step):
     """The images from n on, and their rows from `step` on."""
     block, (SY, PY), corner, padded, channels, phases, places, goals, ways, order = plan
-    F, OH, OW = y_shape[1] // groups, y_shape[2], y_shape[3]
-    C, lanes, top = x_shape[1] // groups, -(-F // LANES) * LANES, step * PY
-    rows = min(block[1] * PY, OH - top)
+    N, F, OH, OW = len(y), y.shape[1] // groups, y.shape[2], y.shape[3]
+    C, lanes, top = x.shape[1] // groups, -(-F // LANES) * LANES, step * PY
+    images, rows = min(block[0], N - n), min(block[1] * PY, OH - top)
     steps, pixels = -(-rows // PY), block[0] * block[1] * PY * OW + 1
     bias = LANES * LANES
-    sums = bias + lanes * groups
-    padded0 = sums + lanes * pixels
+    sums = bias + lanes
+    padded0 = sums + lanes * pixels + LANES * WIDTH
     all_rows = len(order) * C
     for group in range(groups):
+        clear(work, bias, lanes)
+        copy(start, group * F, work, bias, F)
         for first in range(0, C, channels):
             some = min(channels, C - first)
-            pad(x, x_shape, n, images, group * C + first, some, step * SY + corner[0], corner[1], block[0], padded,
-                min(padded[0], padded[0] - (block[1] - steps) * SY), work, padded0)
+            pad(x.reshape(-1), x.shape, n, images, group * C + first, some, step * SY + corner[0], corner[1], block[0],
+                padded, padded[0] - (block[1] - steps) * SY, work, padded0)
             f = 0
             while f < lanes:
                 width = panel(f, lanes)[1]
@@ -271,27 +279,27 @@ def _block(x, x_shape, w, y, y_shape, plan, groups, work, n, images, step):
                     count = images * max(0, -(-(rows - a) // PY)) * columns
                     b0 = (group * lanes + f) * all_rows + (weights + first * taps) * width
                     c0 = sums + f * pixels
-                    s0, s_row = (c0, width) if first else (bias + group * lanes + f, 0)
-                    _pixels(work, padded0, places, goals, place, count, ways, way, w, b0, s0, s_row, c0, width, some * taps)
+                    s0, s_row = (c0, width) if first else (bias + f, 0)
+                    products(work[padded0:], places, goals, place, count, ways, way, w, b0, work, s0, s_row, c0, width,
+                             some * taps)
                 f += width
         for image in range(images):
-            _results(work, sums, pixels, image * min(OH, block[1] * PY) * OW, rows * OW, y,
+            _results(work, sums, pixels, image * min(OH, block[1] * PY) * OW, rows * OW, y.reshape(-1),
                      (((n + image) * groups + group) * F * OH + top) * OW, OH * OW, F)
 
 
 @jit
-def _pixels(work, a0, places, goals, k0, count, ways, r0, w, b0, s0, s_row, c0, width, depth):
-    """All sums of a phase for one width."""
-    x = work[a0:]
+def products(a, places, goals, k0, count, ways, r0, b, b0, c, start, start_row, c0, width, depth):
+    """`count` rows of sums (tiles.py) of one width."""
     if width == 4 * LANES:
         for k in range(k0, k0 + count, 6):
-            gather4(x, places, goals, k, ways, r0, w, b0, width, work, s0, s_row, c0, width, depth)
+            gather4(a, places, goals, k, ways, r0, b, b0, width, c, start, start_row, c0, width, depth)
     elif width == 2 * LANES:
         for k in range(k0, k0 + count, 8):
-            gather2(x, places, goals, k, ways, r0, w, b0, width, work, s0, s_row, c0, width, depth)
+            gather2(a, places, goals, k, ways, r0, b, b0, width, c, start, start_row, c0, width, depth)
     else:
         for k in range(k0, k0 + count, 8):
-            gather1(x, places, goals, k, ways, r0, w, b0, width, work, s0, s_row, c0, width, depth)
+            gather1(a, places, goals, k, ways, r0, b, b0, width, c, start, start_row, c0, width, depth)
 
 
 @jit
@@ -303,12 +311,7 @@ def _results(work, sums, pixels, pixel, count, y, j, y_row, F):
         i = sums + tile * pixels + f - tile
         for k in range(0, count, LANES):
             some = min(LANES, count - k)
-            if F - f >= LANES:
-                turn_out(work, i + (pixel + k) * width, width, y, j + f * y_row + k, y_row, some)
-            else:
-                turn_out(work, i + (pixel + k) * width, width, work, 0, LANES, some)
-                for row in range(F - f):
-                    copy(work, row * LANES, y, j + (f + row) * y_row + k, some)
+            turn_some_out(work, i + (pixel + k) * width, width, y, j + f * y_row + k, y_row, F - f, some, work, 0)
 
 
 @jit
@@ -328,3 +331,120 @@ def pad(x, shape, n, images, c, channels, top, left, all_images, padded, height,
                     clear(y, to + hi, width - hi)
                 else:
                     clear(y, to, width)
+
+
+# ---- gw
+
+
+def add_up(gy, x, gw, plan, groups):
+    """gw (F, C, KH, KW) = the sums of x (N, G C, H, W) by gy (N, F, OH, OW).
+
+    Either each thread has sums of its own for some of the pixels, or, where these would be many, some of the channels.
+    """
+    (N, F, OH, OW), C, threads = gy.shape, gw.shape[1], thread_count()
+    (images, steps), rows, chunks = plan.block, len(plan.places), -(-C // plan.channels)
+    lanes = -(-F // groups // LANES) * LANES
+    blocks, size = -(-N // images) * -(-OH // steps), groups * chunks * rows * lanes + LANES * WIDTH
+    sums = aligned(size * (threads if blocks > 1 and size * threads <= WEIGHTS_IN_MEMORY else 1), x.dtype).reshape(-1, size)
+    room = 2 * LANES * LANES + lanes * images * steps * OW + LANES * WIDTH
+    work = workspace(room + plan.channels * images * plan.padded[0] * plan.padded[1], x.dtype)
+    _add_up(gy, x, gw, tuple(plan), groups, sums, work, blocks, chunks)
+    _sum_up(sums, gw, groups, plan.channels, rows)
+
+
+@jit(parallel=True)
+def _add_up(gy, x, gw, plan, groups, sums, work, blocks, chunks):
+    threads = len(work)
+    for t in prange(threads):
+        if len(sums) > 1:
+            _add_some(gy, x, gw.shape, plan, groups, sums[t], work[t], np.int64(t), blocks, threads, 0, chunks, 1)
+        else:
+            _add_some(gy, x, gw.shape, plan, groups, sums[0], work[t], 0, blocks, 1, np.int64(t), chunks, threads)
+
+
+@jit
+def _add_some(gy, x, w_shape, plan, groups, sums, work, block0, blocks, block_step, chunk0, chunks, chunk_step):
+    """Every block_step-th block of pixels, and every chunk_step-th chunk of channels."""
+    block, (SY, _), corner, padded, channels, _, places, goals, ways, _ = plan
+    (N, F, OH, OW), (_, C, KH, KW) = gy.shape, w_shape
+    F, parts = F // groups, -(-OH // block[1])
+    lanes, rows = -(-F // LANES) * LANES, len(places)
+    turned0 = 2 * LANES * LANES
+    padded0 = turned0 + lanes * block[0] * block[1] * OW + LANES * WIDTH
+    for chunk in range(chunk0, groups * chunks, chunk_step):
+        clear(sums, chunk * rows * lanes, rows * lanes)
+    for b in range(block0, blocks, block_step):
+        n, top = b // parts * block[0], b % parts * block[1]
+        images, steps, turned = min(block[0], N - n), min(block[1], OH - top), -1
+        pixels = images * steps * OW
+        for chunk in range(chunk0, groups * chunks, chunk_step):
+            group, first = chunk // chunks, chunk % chunks * channels
+            some = min(channels, C - first)
+            if group != turned:
+                _turn(gy.reshape(-1), gy.shape, n, images, group * F, F, top * OW, steps * OW, work, turned0)
+                turned = group
+            pad(x.reshape(-1), x.shape, n, images, group * C + first, some, top * SY + corner[0], corner[1], block[0],
+                padded, padded[0] - (block[1] - steps) * SY, work, padded0)
+            f = 0
+            while f < lanes:
+                width = panel(f, lanes)[1]
+                c0 = (chunk * lanes + f) * rows
+                for r in range(0, pixels, DEPTH):
+                    products(work[padded0:], places, goals, 0, some * KH * KW, ways, r, work,
+                             turned0 + f * pixels + r * width, sums, c0, width, c0, width, min(DEPTH, pixels - r))
+                f += width
+
+
+@jit
+def _turn(gy, shape, n, images, f0, F, pixel, count, work, turned0):
+    """For each width of channels, work (pixels, width) = gy (images, F, pixels)."""
+    size, lanes = shape[2] * shape[3], -(-F // LANES) * LANES
+    for f in range(0, F, LANES):
+        tile, width = panel(f, lanes)
+        to = turned0 + tile * images * count + f - tile
+        for image in range(images):
+            i = ((n + image) * shape[1] + f0 + f) * size + pixel
+            for k in range(0, count, LANES):
+                turn_some_in(gy, i + k, size, F - f, work, to + (image * count + k) * width, width,
+                             min(LANES, count - k), 0)
+
+
+@jit(parallel=True)
+def _sum_up(sums, gw, groups, channels, rows):
+    F = gw.shape[0] // groups
+    tiles = -(-F // LANES)
+    for tile in prange(groups * tiles):
+        _sum_some(sums, gw.reshape(-1), gw.shape, groups, np.int64(tile) // tiles, np.int64(tile) % tiles * LANES,
+                  channels, rows)
+
+
+@jit
+def _sum_some(sums, gw, shape, groups, group, f, channels, rows):
+    """gw of LANES filters = the threads' sums."""
+    F, C, KH, KW = shape
+    F, taps = F // groups, KH * KW
+    lanes, chunks = -(-F // LANES) * LANES, -(-C // channels)
+    tile, width = panel(f, lanes)
+    square = np.empty(LANES * LANES, gw.dtype)
+    for chunk in range(chunks):
+        i = ((group * chunks + chunk) * lanes + tile) * rows + f - tile
+        first, count = chunk * channels * taps, min(channels, C - chunk * channels) * taps
+        for row in range(0, count, LANES):
+            some = min(LANES, count - row)
+            for k in range(row, row + some):
+                for lane in range(i + k * width, i + k * width + LANES):
+                    for t in range(1, len(sums)):
+                        sums[0, lane] += sums[t, lane]
+            j = ((group * F + f) * C * taps) + first + row
+            turn_some_out(sums[0], i + row * width, width, gw, j, C * taps, F - f, some, square, 0)
+
+
+@jit
+def turn_some_out(x, i, x_row, y, j, y_row, rows, count, spare, at):
+    """moves.turn_out of fewer than LANES rows, maybe; in `spare`, there is room for LANES more from `at` on."""
+    if rows >= LANES:
+        turn_out(x, i, x_row, y, j, y_row, count)
+    else:
+        turn_out(x, i, x_row, spare, at, LANES, count)
+        for row in range(rows):
+            copy(spare, at + row * LANES, y, j + row * y_row, count)
