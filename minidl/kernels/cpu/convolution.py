@@ -5,11 +5,11 @@ from typing import NamedTuple
 import numpy as np
 
 from minidl.kernels import naive
-from minidl.kernels.cpu import columns, depthwise, fft, pointwise, whole, winograd
+from minidl.kernels.cpu import columns, depthwise, direct, fft, pointwise, whole, winograd
 from minidl.kernels.cpu.columns import col2im, im2col                # noqa: F401
 
-ALGORITHMS = {"naive": naive, "im2col": columns, "winograd": winograd, "gemm": pointwise, "linear": whole,
-              "depthwise": depthwise, "fft": fft}
+ALGORITHMS = {"naive": naive, "im2col": columns, "direct": direct, "winograd": winograd, "gemm": pointwise,
+              "linear": whole, "depthwise": depthwise, "fft": fft}
 PASSES = ("conv2d", "conv2d_gradient_x", "conv2d_gradient_w")
 
 

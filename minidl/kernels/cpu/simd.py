@@ -230,6 +230,10 @@ class Array:
     def __init__(self, code, pointer):
         self.code, self.pointer = code, pointer
 
+    def after(self, i):
+        """The array that begins at place i."""
+        return Array(self.code, self.code.builder.gep(self.pointer, [self._place(i)]))
+
     def load(self, i):
         """The LANES numbers from place i on."""
         return Vector(self.code, self._read(self._at(i, self.code.vector)))

@@ -42,34 +42,74 @@ def tile(rows, vectors):
 
     @vectorized(multiply)
     def multiply(code, a, a0, a_step, a_row, b, b0, b_step, c, c0, c_row, depth, more):
-        sums = Sums(code, rows, vectors, c, c0, c_row, more)
+        sums = Sums(code, rows, vectors, c, [c0 + k * c_row for k in range(rows)])
+        with code.when(more):
+            sums.load()
         with code.loop(depth) as r:
-            sums.add_products(a, [a0 + r * a_step + k * a_row for k in range(rows)], b, b0 + r * b_step)
+            numbers = (a.spread(a0 + r * a_step + k * a_row) for k in range(rows))
+            sums.add_products(numbers, b, b0 + r * b_step)
         sums.store()
 
     return multiply
 
 
+def gathering_tile(rows, vectors):
+    """The kernel `gather` for tiles of `rows` times `vectors` vectors: the factor a is nowhere laid out as a matrix.
+
+    Its numbers are picked from an array through two tables, one for rows and one for steps: when b holds filters, these
+    may be the places of pixels in an image, and the ways from a pixel to its neighbours.
+    """
+    width = vectors * LANES
+
+    @jit
+    def gather(a, places, goals, k0, ways, r0, b, b0, b_step, c, start, start_row, c0, c_row, depth):
+        """c[k, t] = start[k, t] + the sum over r < depth of a[k, r] b[r, t], for k < rows and t < width.
+
+        All lie in flat arrays: a[k, r] at places[k0 + k] + ways[r0 + r], b[r, t] at b0 + r b_step + t, c[k, t] at
+        c0 + goals[k0 + k] c_row + t, and start[k, t], in c as well, at start + goals[k0 + k] start_row + t.
+        """
+        for k in range(rows):
+            for t in range(width):
+                total = c[start + goals[k0 + k] * start_row + t]
+                for r in range(depth):
+                    total += a[places[k0 + k] + ways[r0 + r]] * b[b0 + r * b_step + t]
+                c[c0 + goals[k0 + k] * c_row + t] = total
+
+    @vectorized(gather)
+    def gather(code, a, places, goals, k0, ways, r0, b, b0, b_step, c, start, start_row, c0, c_row, depth):
+        goals = [goals.integer(k0 + k) for k in range(rows)]
+        sums = Sums(code, rows, vectors, c, [start + goal * start_row for goal in goals])
+        sums.load()
+        from_place = [a.after(places.integer(k0 + k)) for k in range(rows)]
+        with code.loop(depth) as r:
+            way = ways.integer(r0 + r)
+            sums.add_products([numbers.spread(way) for numbers in from_place], b, b0 + r * b_step)
+        sums.store([c0 + goal * c_row for goal in goals])
+
+    return gather
+
+
 class Sums:
-    """The tile itself: sums[k][v] is the vector v of row k of c."""
+    """The tile itself: sums[k][v] is the vector v of row k, with its place in c."""
 
-    def __init__(self, code, rows, vectors, c, c0, c_row, more):
-        self.c, self.places = c, [[c0 + k * c_row + v * LANES for v in range(vectors)] for k in range(rows)]
-        self.sums = [[code.variable(code.zero()) for _ in row] for row in self.places]
-        with code.when(more):
-            self.each(lambda sum, place: sum.set(c.load(place)))
+    def __init__(self, code, rows, vectors, c, places):
+        self.c, self.places = c, places
+        self.sums = [[code.variable(code.zero()) for _ in range(vectors)] for _ in range(rows)]
 
-    def each(self, do):
-        for sums, places in zip(self.sums, self.places):
-            for sum, place in zip(sums, places):
-                do(sum, place)
+    def each(self, places, do):
+        for row, place in zip(self.sums, places):
+            for v, sum in enumerate(row):
+                do(sum, place + v * LANES)
 
-    def add_products(self, a, a_places, b, b_place):
-        bs = [b.load(b_place + v * LANES) for v in range(len(self.sums[0]))]
-        for row, place in zip(self.sums, a_places):
-            number = a.spread(place)
-            for sum, vector in zip(row, bs):
+    def load(self):
+        self.each(self.places, lambda sum, place: sum.set(self.c.load(place)))
+
+    def add_products(self, numbers, b, b_place):
+        """To the sums of each row, add its number times the vectors of b."""
+        vectors = [b.load(b_place + v * LANES) for v in range(len(self.sums[0]))]
+        for row, number in zip(self.sums, numbers):
+            for sum, vector in zip(row, vectors):
                 sum.set(number * vector + sum.get())
 
-    def store(self):
-        self.each(lambda sum, place: self.c.store(place, sum.get()))
+    def store(self, places=None):
+        self.each(places or self.places, lambda sum, place: self.c.store(place, sum.get()))

@@ -1,0 +1,450 @@
+"""Convolution as it is defined, with the sums in registers: for any size, stride, padding, dilation and groups.
+
+The tile (tiles.py) adds up ROWS x WIDTH sums at a time. A convolution has such sums in each of its passes, with
+channels in the lanes of the vectors; and what then is picked number by number need not be laid out in any order, so
+that strides, dilations and the seams between the rows of an image are no more than entries in tables:
+
+    y[pixel, f]    += x[pixel's place + way to (c, i, j)]  w[(c, i, j), f]       sum over (c, i, j)
+    gx[pixel, c]   += gy[pixel's place + way to (f, i, j)] w[(f, i, j), c]       sum over f and some of the (i, j)
+    gw[(c, i, j), f] += x[way to (c, i, j) + pixel's place] gy[pixel, f]         sum over pixels of y
+
+This is im2col (columns.py) without the columns. Of x, some rows of an image or some images at a time are copied to
+where there are zeros around them: a block, in the cache of one core. The result is turned on the way out, from
+[pixel][channel] to channels of pixels.
+
+With a stride of s, the pixels of gx fall into s x s phases: a pixel in row iy was read through the filter's row i by
+the y in row oy if iy = s oy + i - padding, so only by every s-th row of the filter. All pixels with the same remainder
+of iy by s were read through the same rows; and from row to row of a phase, the oy that read are one further on.
+
+Sizes of blocks follow Goto & van de Geijn 2008: a block's sums and pixels stay in the second-level cache, and of the
+filters, those for some channels (DEPTH steps) and one tile's width stay in the first while all pixels pass.
+"""
+import functools
+from math import ceil
+from typing import NamedTuple
+
+import numpy as np
+
+from minidl.kernels.cpu.jit import jit, prange
+from minidl.kernels.cpu.moves import clear, copy, turn_in, turn_out
+from minidl.kernels.cpu.simd import LANES, REGISTERS
+from minidl.kernels.cpu.threads import thread_count, workspace
+from minidl.kernels.cpu.tiles import gathering_tile
+from minidl.kernels.reference.convolution import out_size
+
+SUMS_IN_CACHE = 2 ** 17          # numbers of a block's sums,
+PIXELS_IN_CACHE = 2 ** 16        # and of its padded pixels
+WEIGHTS_IN_MEMORY = 2 ** 21      # numbers of sums for gw, which all threads may have together
+DEPTH = 128                      # steps for which a tile stays in registers, about
+
+gather1, gather2, gather4 = gathering_tile(8, 1), gathering_tile(8, 2), gathering_tile(6, 4)
+VECTORS = 4 if REGISTERS == 32 else 2
+WIDTH = VECTORS * LANES
+ROWS = 24                        # tables are filled up to a multiple of any tile's rows
+
+
+def suits(x_shape, w_shape, stride, padding, dilation, groups, dtype):
+    return min(x_shape) > 0 and min(w_shape) > 0
+
+
+def conv2d(x, w, b, stride, padding, dilation, groups):
+    F, OH, OW = len(w), *(out_size(*axis) for axis in zip(x.shape[2:], w.shape[2:], stride, padding, dilation, strict=True))
+    plan = forward_plan(x.shape, w.shape, (OH, OW), stride, padding, dilation, groups, thread_count())
+    y, start = np.empty((len(x), F, OH, OW), x.dtype), np.zeros(F, x.dtype) if b is None else b
+    correlate(np.ascontiguousarray(x), laid_out(w, plan, 0, groups), np.ascontiguousarray(start), y, plan, groups)
+    return y
+
+
+def conv2d_gradient_x(gy, w, shape, stride, padding, dilation, groups):
+    plan = gradient_plan(shape, w.shape, gy.shape[2:], stride, padding, dilation, groups, thread_count())
+    gx, start = np.empty(shape, gy.dtype), np.zeros(shape[1], gy.dtype)
+    correlate(np.ascontiguousarray(gy), laid_out(w, plan, 1, groups), start, gx, plan, groups)
+    return gx
+
+
+def conv2d_gradient_w(gy, x, size, stride, padding, dilation, groups):
+    gw = np.empty((gy.shape[1], x.shape[1] // groups, *size), x.dtype)
+    plan = weights_plan(x.shape, gw.shape, gy.shape[2:], stride, padding, dilation, groups, thread_count())
+    add_up(np.ascontiguousarray(gy), np.ascontiguousarray(x), gw, plan, groups)
+    return gw
+
+
+# ---- the tables
+
+
+class Plan(NamedTuple):
+    """Who reads what: for pixels x (channels, H, W) that are padded, and results y."""
+    block: tuple             # images and steps of rows in a block
+    rows: tuple              # rows of x and of y from one step of a block to the next
+    corner: tuple            # the row and column of x that a padded block begins with
+    padded: tuple            # the height and width of a padded block
+    channels: int            # of x, that are padded at a time
+    phases: np.ndarray       # for each phase: first row, pixels in a row, and where its pixels, ways, weights begin, taps
+    places: np.ndarray       # of each pixel, in the padded block
+    goals: np.ndarray        # of each pixel, among the block's results
+    ways: np.ndarray         # from a pixel to those of which it is the sum: channels by taps
+    order: np.ndarray        # for each of the filter's KH KW places: its phase, and which of its taps it is
+
+
+@functools.lru_cache(256)
+def forward_plan(x_shape, w_shape, out, stride, padding, dilation, groups, threads, weights=False):
+    """y in row oy reads x in the rows oy SH + i DH - PH: one phase, with all taps."""
+    (SH, SW), (DH, DW), (KH, KW) = stride, dilation, w_shape[2:]
+    taps = [(i * DH, j * DW) for i in range(KH) for j in range(KW)]
+    ends = (KH - 1) * DH + 1, (KW - 1) * DW + 1
+    return planned(x_shape[0], x_shape[1] // groups, w_shape[0] // groups, out, (1, 1), (SH, SW),
+                   (-padding[0], -padding[1]), ends, [taps], threads, weights=weights)
+
+
+@functools.lru_cache(256)
+def gradient_plan(shape, w_shape, out, stride, padding, dilation, groups, threads):
+    """gx in row iy = SH ty + a reads gy in the rows ty + (a + PH - i DH) / SH, if that is a whole number."""
+    ways = [[[((a + p - i * d) // s, i) for i in range(k) if (a + p - i * d) % s == 0] for a in range(s)]
+            for s, p, d, k in zip(stride, padding, dilation, w_shape[2:])]
+    first, last = ([end([way for phase in axis for way, _ in phase]) for axis in ways] for end in (min, max))
+    phases = [[(way_y - first[0], way_x - first[1]) for way_y, _ in rows for way_x, _ in columns]
+              for rows in ways[0] for columns in ways[1]]
+    order = [[i * w_shape[3] + j for _, i in rows for _, j in columns] for rows in ways[0] for columns in ways[1]]
+    ends = last[0] - first[0] + 1, last[1] - first[1] + 1
+    return planned(shape[0], w_shape[0] // groups, shape[1] // groups, shape[2:], stride, (1, 1), first, ends, phases,
+                   threads, order)
+
+
+@functools.lru_cache(256)
+def weights_plan(x_shape, w_shape, out, stride, padding, dilation, groups, threads):
+    """Pixels and taps change places: a row of the tile is a (c, i, j), and its steps are the pixels of y."""
+    plan = forward_plan(x_shape, w_shape, out, stride, padding, dilation, groups, threads, True)
+    (images, rows), more = plan.block, -plan.ways.size % ROWS
+    return plan._replace(places=np.pad(plan.ways, (0, more)), ways=plan.places[:images * rows * out[1]],
+                         goals=np.arange(plan.ways.size + more))
+
+
+def planned(N, C, F, size, phase, step, corner, ends, taps, threads, order=None, weights=False):
+    """The tables for results of `size` whose rows are in phase[0] phases, each reading x with a stride of step[0];
+    `taps` are each phase's ways (rows, columns), which end before `ends`."""
+    (OH, OW), (PY, PX), (SY, SX) = size, phase, step
+    steps, columns = ceil(OH / PY), ceil(OW / PX)                       # of the largest phase
+    width = (columns - 1) * SX + ends[1]
+    depth = max(map(len, taps))
+    channels = ceil(C / max(1, round(C * depth / (4 * DEPTH if weights else DEPTH))))
+    most = 4 * DEPTH if weights else SUMS_IN_CACHE // F                 # pixels in a block
+
+    def room(rows):
+        return channels * width * ((rows - 1) * SY + ends[0])
+
+    images, rows = 1, steps
+    while rows > 1 and (rows * PY * OW > most or room(rows) > PIXELS_IN_CACHE or rows > N * steps // threads):
+        rows = ceil(rows / 2)
+    rows = ceil(steps / ceil(steps / rows))
+    if rows == steps:
+        images = max(1, min(most // (OH * OW), PIXELS_IN_CACHE // room(rows), N // threads))
+        images = ceil(N / ceil(N / images))
+    height = (rows - 1) * SY + ends[0]
+    table, places, goals, ways, weights = [], [], [], [], 0
+    for p, some in enumerate(taps):
+        a, b = divmod(p, PX)
+        n, ty, tx = np.ogrid[:images, :max(0, ceil((min(rows * PY, OH) - a) / PY)), :max(0, ceil((OW - b) / PX))]
+        table.append((a, tx.size, sum(map(len, places)), sum(map(len, ways)), weights, len(some)))
+        place = ((n * height + ty * SY) * width + tx * SX).reshape(-1)
+        goal = ((n * min(OH, rows * PY) + ty * PY + a) * OW + tx * PX + b).reshape(-1)
+        more = -len(place) % ROWS                                       # to fill the last tile, which are nobody's
+        places.append(np.pad(place, (0, more)))
+        goals.append(np.pad(goal, (0, more), constant_values=images * rows * PY * OW))
+        c = np.arange(channels)[:, None]
+        ways.append((c * images * height * width + [i * width + j for i, j in some]).reshape(-1))
+        weights += C * len(some)
+    position = np.zeros((sum(map(len, taps)), 2), np.int64)
+    for p, some in enumerate(order or [range(len(taps[0]))]):
+        for t, tap in enumerate(some):
+            position[tap] = p, t
+    tables = [np.concatenate(list).astype(np.int64) for list in (places, goals, ways)]
+    return Plan((images, rows), (SY, PY), tuple(corner), (height, width), channels, np.array(table), *tables, position)
+
+
+# ---- filters
+
+
+def laid_out(w, plan, kind, groups):
+    """w (F, C/G, KH, KW) as the tile reads it: for each group and WIDTH channels of the result, a row of these per
+    phase, channel of x, and tap."""
+    (F, C), taps = w.shape[:2], w.shape[2] * w.shape[3]
+    F //= groups
+    lanes, depth = (C, F) if kind else (F, C)
+    lane_step, depth_step = (taps, C * taps) if kind else (C * taps, taps)
+    packed = aligned(groups * -(-lanes // LANES) * LANES * depth * taps, w.dtype)
+    work = workspace(2 * LANES * LANES, w.dtype)
+    _laid_out(np.ascontiguousarray(w).reshape(-1), packed, plan.phases, plan.order, (lanes, lane_step),
+              (depth, depth_step), groups, F * C * taps, work)
+    return packed
+
+
+def aligned(size, dtype):
+    memory = np.empty(size * dtype.itemsize + 64, np.uint8)
+    return memory[-memory.ctypes.data % 64:][:size * dtype.itemsize].view(dtype)
+
+
+@jit(parallel=True)
+def _laid_out(w, packed, phases, order, lanes, depth, groups, group_step, work):
+    tiles = -(-lanes[0] // LANES)
+    for t in prange(len(work)):
+        for tile in range(np.int64(t), groups * tiles, len(work)):
+            _lay_out(w, packed, phases, order, lanes, depth, tile // tiles, tile % tiles, group_step, work[t])
+
+
+@jit
+def _lay_out(w, packed, phases, order, lanes, depth, group, tile, group_step, square):
+    """The LANES channels `tile` of the result."""
+    taps, all_lanes = len(order), -(-lanes[0] // LANES) * LANES
+    first, width = panel(tile * LANES, all_lanes)
+    begin = (group * all_lanes + first) * depth[0] * taps + tile * LANES - first
+    for d in range(depth[0]):
+        for tap in range(0, taps, LANES):
+            count = min(LANES, taps - tap)
+            turn_some_in(w, group * group_step + tile * LANES * lanes[1] + d * depth[1] + tap, lanes[1],
+                         lanes[0] - tile * LANES, square, 0, LANES, count, LANES * LANES)
+            for i in range(count):
+                phase, place = order[tap + i, 0], order[tap + i, 1]
+                row = phases[phase, 4] + d * phases[phase, 5] + place
+                copy(square, i * LANES, packed, begin + row * width, LANES)
+
+
+@jit
+def panel(lane, lanes):
+    """Which of `lanes` channels are in one tile with `lane`: the first, and how many. Tiles are 4, 2 or 1 vectors wide."""
+    first, width = lane // WIDTH * WIDTH, WIDTH
+    while first + width > lanes:
+        width //= 2
+        first = lane // width * width
+    return first, width
+
+
+@jit
+def turn_some_in(x, i, x_row, rows, y, j, y_row, count, spare):
+    """moves.turn_in of fewer than LANES rows, maybe; in y, there is room for LANES more from `spare` on."""
+    if rows >= LANES:
+        turn_in(x, i, x_row, y, j, y_row, count)
+    else:
+        clear(y, spare, LANES * LANES)
+        for row in range(rows):
+            copy(x, i + row * x_row, y, spare + row * LANES, count)
+        turn_in(y, spare, LANES, y, j, y_row, count)
+
+
+# ---- y and gx
+
+
+def correlate(x, w, start, y, plan, groups):
+    """y (N, F, OH, OW) = start (F,) + x (N, C, H, W) by w, which is laid out."""
+    (images, rows), F = plan.block, -(-y.shape[1] // groups // LANES) * LANES
+    pixels = images * rows * plan.rows[1] * y.shape[3] + 1
+    room = LANES * LANES + F + F * pixels + LANES * WIDTH + plan.channels * images * plan.padded[0] * plan.padded[1]
+    _correlate(x, w, start, y, tuple(plan), groups, workspace(room, x.dtype))
+
+
+@jit(parallel=True)
+def _correlate(x, w, start, y, plan, groups, work):
+    images, rows = plan[0]
+    N, OH = len(y), y.shape[2]
+    parts = -(-OH // (rows * plan[1][1]))
+    blocks = -(-N // images) * parts
+    for t in prange(len(work)):
+        for block in range(np.int64(t), blocks, len(work)):
+            _block(x, w, start, y, plan, groups, work[t], block // parts * images, block % parts * rows)
+
+
+@jit
+def _block(x, w, start, y, plan, groups, work, n, step):
+    """The images from n on, and their rows from `step` on."""
+    block, (SY, PY), corner, padded, channels, phases, places, goals, ways, order = plan
+    N, F, OH, OW = len(y), y.shape[1] // groups, y.shape[2], y.shape[3]
+    C, lanes, top = x.shape[1] // groups, -(-F // LANES) * LANES, step * PY
+    images, rows = min(block[0], N - n), min(block[1] * PY, OH - top)
+    steps, pixels = -(-rows // PY), block[0] * block[1] * PY * OW + 1
+    bias = LANES * LANES
+    sums = bias + lanes
+    padded0 = sums + lanes * pixels + LANES * WIDTH
+    all_rows = len(order) * C
+    for group in range(groups):
+        clear(work, bias, lanes)
+        copy(start, group * F, work, bias, F)
+        for first in range(0, C, channels):
+            some = min(channels, C - first)
+            pad(x.reshape(-1), x.shape, n, images, group * C + first, some, step * SY + corner[0], corner[1], block[0],
+                padded, padded[0] - (block[1] - steps) * SY, work, padded0)
+            f = 0
+            while f < lanes:
+                width = panel(f, lanes)[1]
+                for p in range(len(phases)):
+                    a, columns, place, way, weights, taps = phases[p]
+                    count = images * max(0, -(-(rows - a) // PY)) * columns
+                    b0 = (group * lanes + f) * all_rows + (weights + first * taps) * width
+                    c0 = sums + f * pixels
+                    s0, s_row = (c0, width) if first else (bias + f, 0)
+                    products(work[padded0:], places, goals, place, count, ways, way, w, b0, work, s0, s_row, c0, width,
+                             some * taps)
+                f += width
+        for image in range(images):
+            _results(work, sums, pixels, image * min(OH, block[1] * PY) * OW, rows * OW, y.reshape(-1),
+                     (((n + image) * groups + group) * F * OH + top) * OW, OH * OW, F)
+
+
+@jit
+def products(a, places, goals, k0, count, ways, r0, b, b0, c, start, start_row, c0, width, depth):
+    """`count` rows of sums (tiles.py) of one width."""
+    if width == 4 * LANES:
+        for k in range(k0, k0 + count, 6):
+            gather4(a, places, goals, k, ways, r0, b, b0, width, c, start, start_row, c0, width, depth)
+    elif width == 2 * LANES:
+        for k in range(k0, k0 + count, 8):
+            gather2(a, places, goals, k, ways, r0, b, b0, width, c, start, start_row, c0, width, depth)
+    else:
+        for k in range(k0, k0 + count, 8):
+            gather1(a, places, goals, k, ways, r0, b, b0, width, c, start, start_row, c0, width, depth)
+
+
+@jit
+def _results(work, sums, pixels, pixel, count, y, j, y_row, F):
+    """y (F, count) = the sums of `count` pixels."""
+    lanes = -(-F // LANES) * LANES
+    for f in range(0, F, LANES):
+        tile, width = panel(f, lanes)
+        i = sums + tile * pixels + f - tile
+        for k in range(0, count, LANES):
+            some = min(LANES, count - k)
+            turn_some_out(work, i + (pixel + k) * width, width, y, j + f * y_row + k, y_row, F - f, some, work, 0)
+
+
+@jit
+def pad(x, shape, n, images, c, channels, top, left, all_images, padded, height, y, j):
+    """y (channels, images, height, width) = images of x from row `top` and column `left` on, and zeros around them."""
+    C, H, W = shape[1], shape[2], shape[3]
+    lo, width = max(0, -left), padded[1]
+    hi = max(lo, min(width, W - left))
+    for channel in range(channels):
+        for image in range(images):
+            for row in range(height):
+                to = j + ((channel * all_images + image) * padded[0] + row) * width
+                iy = top + row
+                if 0 <= iy < H and hi > lo:
+                    clear(y, to, lo)
+                    copy(x, (((n + image) * C + c + channel) * H + iy) * W + lo + left, y, to + lo, hi - lo)
+                    clear(y, to + hi, width - hi)
+                else:
+                    clear(y, to, width)
+
+
+# ---- gw
+
+
+def add_up(gy, x, gw, plan, groups):
+    """gw (F, C, KH, KW) = the sums of x (N, G C, H, W) by gy (N, F, OH, OW).
+
+    Either each thread has sums of its own for some of the pixels, or, where these would be many, some of the channels.
+    """
+    (N, F, OH, OW), C, threads = gy.shape, gw.shape[1], thread_count()
+    (images, steps), rows, chunks = plan.block, len(plan.places), -(-C // plan.channels)
+    lanes = -(-F // groups // LANES) * LANES
+    blocks, size = -(-N // images) * -(-OH // steps), groups * chunks * rows * lanes + LANES * WIDTH
+    sums = aligned(size * (threads if blocks > 1 and size * threads <= WEIGHTS_IN_MEMORY else 1), x.dtype).reshape(-1, size)
+    room = 2 * LANES * LANES + lanes * images * steps * OW + LANES * WIDTH
+    work = workspace(room + plan.channels * images * plan.padded[0] * plan.padded[1], x.dtype)
+    _add_up(gy, x, gw, tuple(plan), groups, sums, work, blocks, chunks)
+    _sum_up(sums, gw, groups, plan.channels, rows)
+
+
+@jit(parallel=True)
+def _add_up(gy, x, gw, plan, groups, sums, work, blocks, chunks):
+    threads = len(work)
+    for t in prange(threads):
+        if len(sums) > 1:
+            _add_some(gy, x, gw.shape, plan, groups, sums[t], work[t], np.int64(t), blocks, threads, 0, chunks, 1)
+        else:
+            _add_some(gy, x, gw.shape, plan, groups, sums[0], work[t], 0, blocks, 1, np.int64(t), chunks, threads)
+
+
+@jit
+def _add_some(gy, x, w_shape, plan, groups, sums, work, block0, blocks, block_step, chunk0, chunks, chunk_step):
+    """Every block_step-th block of pixels, and every chunk_step-th chunk of channels."""
+    block, (SY, _), corner, padded, channels, _, places, goals, ways, _ = plan
+    (N, F, OH, OW), (_, C, KH, KW) = gy.shape, w_shape
+    F, parts = F // groups, -(-OH // block[1])
+    lanes, rows = -(-F // LANES) * LANES, len(places)
+    turned0 = 2 * LANES * LANES
+    padded0 = turned0 + lanes * block[0] * block[1] * OW + LANES * WIDTH
+    for chunk in range(chunk0, groups * chunks, chunk_step):
+        clear(sums, chunk * rows * lanes, rows * lanes)
+    for b in range(block0, blocks, block_step):
+        n, top = b // parts * block[0], b % parts * block[1]
+        images, steps, turned = min(block[0], N - n), min(block[1], OH - top), -1
+        pixels = images * steps * OW
+        for chunk in range(chunk0, groups * chunks, chunk_step):
+            group, first = chunk // chunks, chunk % chunks * channels
+            some = min(channels, C - first)
+            if group != turned:
+                _turn(gy.reshape(-1), gy.shape, n, images, group * F, F, top * OW, steps * OW, work, turned0)
+                turned = group
+            pad(x.reshape(-1), x.shape, n, images, group * C + first, some, top * SY + corner[0], corner[1], block[0],
+                padded, padded[0] - (block[1] - steps) * SY, work, padded0)
+            f = 0
+            while f < lanes:
+                width = panel(f, lanes)[1]
+                c0 = (chunk * lanes + f) * rows
+                for r in range(0, pixels, DEPTH):
+                    products(work[padded0:], places, goals, 0, some * KH * KW, ways, r, work,
+                             turned0 + f * pixels + r * width, sums, c0, width, c0, width, min(DEPTH, pixels - r))
+                f += width
+
+
+@jit
+def _turn(gy, shape, n, images, f0, F, pixel, count, work, turned0):
+    """For each width of channels, work (pixels, width) = gy (images, F, pixels)."""
+    size, lanes = shape[2] * shape[3], -(-F // LANES) * LANES
+    for f in range(0, F, LANES):
+        tile, width = panel(f, lanes)
+        to = turned0 + tile * images * count + f - tile
+        for image in range(images):
+            i = ((n + image) * shape[1] + f0 + f) * size + pixel
+            for k in range(0, count, LANES):
+                turn_some_in(gy, i + k, size, F - f, work, to + (image * count + k) * width, width,
+                             min(LANES, count - k), 0)
+
+
+@jit(parallel=True)
+def _sum_up(sums, gw, groups, channels, rows):
+    F = gw.shape[0] // groups
+    tiles = -(-F // LANES)
+    for tile in prange(groups * tiles):
+        _sum_some(sums, gw.reshape(-1), gw.shape, groups, np.int64(tile) // tiles, np.int64(tile) % tiles * LANES,
+                  channels, rows)
+
+
+@jit
+def _sum_some(sums, gw, shape, groups, group, f, channels, rows):
+    """gw of LANES filters = the threads' sums."""
+    F, C, KH, KW = shape
+    F, taps = F // groups, KH * KW
+    lanes, chunks = -(-F // LANES) * LANES, -(-C // channels)
+    tile, width = panel(f, lanes)
+    square = np.empty(LANES * LANES, gw.dtype)
+    for chunk in range(chunks):
+        i = ((group * chunks + chunk) * lanes + tile) * rows + f - tile
+        first, count = chunk * channels * taps, min(channels, C - chunk * channels) * taps
+        for row in range(0, count, LANES):
+            some = min(LANES, count - row)
+            for k in range(row, row + some):
+                for lane in range(i + k * width, i + k * width + LANES):
+                    for t in range(1, len(sums)):
+                        sums[0, lane] += sums[t, lane]
+            j = ((group * F + f) * C * taps) + first + row
+            turn_some_out(sums[0], i + row * width, width, gw, j, C * taps, F - f, some, square, 0)
+
+
+@jit
+def turn_some_out(x, i, x_row, y, j, y_row, rows, count, spare, at):
+    """moves.turn_out of fewer than LANES rows, maybe; in `spare`, there is room for LANES more from `at` on."""
+    if rows >= LANES:
+        turn_out(x, i, x_row, y, j, y_row, count)
+    else:
+        turn_out(x, i, x_row, spare, at, LANES, count)
+        for row in range(rows):
+            copy(spare, at + row * LANES, y, j + row * y_row, count)
