@@ -70,6 +70,17 @@ def test_the_algorithm_is_chosen_for_a_block_or_for_good():
         conv_algorithm("cudnn")
 
 
+@pytest.mark.parametrize("x, w, stride, padding, groups, name", [
+    ((8, 16, 9, 9), (32, 16, 3, 3), 1, 1, 1, "winograd"), ((8, 16, 9, 9), (32, 16, 3, 3), 2, 1, 1, "direct"),
+    ((8, 16, 9, 9), (32, 16, 1, 1), 1, 0, 1, "gemm"), ((8, 16, 9, 9), (16, 1, 3, 3), 1, 1, 16, "depthwise"),
+    ((8, 16, 5, 5), (32, 16, 5, 5), 1, 0, 1, "linear")])
+def test_the_rule_looks_at_shapes_and_float64_is_never_winograds(x, w, stride, padding, groups, name):
+    how = Convolution(x, w, (stride, stride), (padding, padding), (1, 1), groups, np.dtype(np.float32))
+    assert {algorithm(step, how) for step in PASSES} == {name}
+    double = how._replace(dtype=np.dtype(np.float64))
+    assert {algorithm(step, double) for step in PASSES} <= {"im2col", name} - {"winograd", "direct"}
+
+
 def test_autotune_tries_what_suits_once_and_keeps_the_fastest(rng, monkeypatch):
     monkeypatch.setattr(conv_algorithm, "fastest", {})
     x, w, where = rng.standard_normal((2, 3, 6, 6)), rng.standard_normal((4, 3, 3, 3)), ((1, 1), (1, 1), (1, 1), 1)

@@ -108,4 +108,5 @@ def rule(step, how):
     for name in ("linear", "gemm", "depthwise", "winograd"):
         if ALGORITHMS[name].suits(*how):
             return name
-    return "im2col"
+    few = step == "conv2d_gradient_x" and how.w_shape[1] < 8            # direct has the channels of the result in lanes
+    return "im2col" if few or how.dtype != np.float32 or not direct.suits(*how) else "direct"
