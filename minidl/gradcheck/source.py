@@ -22,7 +22,8 @@ from minidl.gradcheck.check import gradcheck, outputs
 from minidl.gradcheck.mutants import replaced
 from minidl.gradcheck.table import all_cases
 from minidl.kernels import use_kernels
-from minidl.kernels.cpu import columns, threads
+from minidl.kernels.cpu import columns, normalization, threads
+from minidl.kernels.cpu.jit import Kernel
 from minidl.kernels.reference import convolution as reference_convolution
 
 MUTATED = re.compile("backward|gradient|definition|col2im|scatter|spill|window|outside")
@@ -57,7 +58,7 @@ EQUIVALENT = [  # (function, statement) -> why changing it changes no gradient; 
     ("cpu/columns.py: col2im", "reshape", "the kernel takes the columns as one row of numbers, whatever their shape"),
     ("cpu/convolution.py", "w_shape = |how = ", ONLY_SPEED),
     ("cpu/indexing.py: getitem_gradient", "if ", ONLY_SPEED),
-    ("cpu/normalization.py: batch_norm_gradient", "SHORT", ONLY_SPEED),
+    ("cpu/normalization.py: batch_norm_gradient", "SHORT|streaming =|workspace", ONLY_SPEED),
 ]
 
 
@@ -165,7 +166,7 @@ def interpreted():
     for info in pkgutil.iter_modules(import_module("minidl.kernels.cpu").__path__):
         names = vars(import_module(f"minidl.kernels.cpu.{info.name}"))
         for name, f in list(names.items()):
-            if hasattr(f, "py_func") or type(f).__name__ == "Kernel" or name == "prange":
+            if hasattr(f, "py_func") or isinstance(f, Kernel) or name == "prange":
                 before.append((names, name, f))
                 names[name] = range if name == "prange" else plain(f)
     try:
@@ -181,7 +182,7 @@ def small_blocks():
     def pairs(N, _):
         return [slice(i, min(i + 2, N)) for i in range(0, N, 2)]
     with (replaced(reference_convolution, "chunks", pairs), replaced(columns, "CACHE", 3500),
-          replaced(columns, "PRODUCT", 1), replaced(threads, "WORTH_A_THREAD", 1)):
+          replaced(columns, "PRODUCT", 1), replaced(threads, "WORTH_A_THREAD", 1), replaced(normalization, "SHORT", 5)):
         yield
 
 

@@ -4,6 +4,7 @@ from numpy.testing import assert_array_equal
 
 from minidl.kernels.cpu import moves
 from minidl.kernels.cpu.jit import jit
+from minidl.kernels.cpu.memory import empty
 from minidl.kernels.cpu.moves import turn_in, turn_out
 from minidl.kernels.cpu.simd import LANES
 
@@ -49,3 +50,12 @@ def test_rows_become_columns(x, count):
     turn(False, x.reshape(-1), 2, LANES + 3, y.reshape(-1), 1, LANES + 1, count)
     assert_array_equal(y[:, 1:1 + count], x[:count, 2:2 + LANES].T)
     assert (y[:, 0] == 1).all() and (y[:, 1 + count:] == 1).all()
+
+
+@pytest.mark.parametrize("count", LENGTHS)
+def test_a_run_can_go_past_the_caches(x, count):
+    y = empty((2 ** 16,), x.dtype)
+    y[:] = 1
+    moves.stream(x[3:3 + count], y, 2 * LANES)
+    assert_array_equal(y[2 * LANES:2 * LANES + count], x[3:3 + count])
+    assert (y[:2 * LANES] == 1).all() and (y[2 * LANES + count:] == 1).all()

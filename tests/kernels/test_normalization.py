@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from minidl.kernels import cpu
+from minidl.kernels import cpu, reference
+from minidl.kernels.cpu import jit
 from tests.kernels.numerical import numerical_gradient
 
 IMAGES = [(3, 2, 4, 5), (5, 3, 1, 1), (1, 2, 3, 7)]      # 4 x 5 takes the Numba path of the cpu set, 1 x 1 the other
@@ -52,6 +53,32 @@ def test_the_sets_agree_in_float32_on_batch_norm(k, shape, rng):
     for got, exact in zip((gx, gw, gb), wanted):
         assert got.dtype == np.float32
         assert_allclose(got, exact, 1e-4, 1e-5)
+
+
+@pytest.mark.parametrize("shape", [(5, 3, 12, 11), (1, 2, 13, 15), (4, 37, 3, 3), (9, 70, 1, 1), (2, 1, 40, 30)])
+@pytest.mark.parametrize("on_all_threads", [False, True])
+def test_channels_in_long_and_in_short_runs_are_normalized_alike(shape, on_all_threads, rng, monkeypatch):
+    monkeypatch.setattr(jit, "WORTH_A_THREAD", 0 if on_all_threads else 10 ** 9)
+    x, gy = 3 + rng.standard_normal((2, *shape))
+    w, b = rng.standard_normal((2, shape[1]))
+    for short, cache in (10 ** 6, 1), (10 ** 6, 10 ** 6), (0, 1):
+        monkeypatch.setattr(cpu.normalization, "SHORT", short)
+        monkeypatch.setattr(cpu.normalization, "CACHE", cache)           # 1: one channel at a time
+        y, mean, var, inv_std = cpu.batch_norm(x, w, b, 0.1)
+        for got, wanted in zip((y, mean, var, inv_std), reference.batch_norm(x, w, b, 0.1)):
+            assert_allclose(got, wanted, 1e-10, 1e-12)
+        gradients = cpu.batch_norm_gradient(gy, x, w, mean, inv_std)
+        for got, wanted in zip(gradients, reference.batch_norm_gradient(gy, x, w, mean, inv_std)):
+            assert_allclose(got, wanted, 1e-10, 1e-11)
+
+
+def test_an_image_unlike_all_others_does_not_cost_the_variance_its_digits(k, rng):
+    x = rng.standard_normal((64, 2, 12, 12)).astype(np.float32)
+    x[0] += 1000                                         # the first: eight standard deviations from the mean of all
+    _, mean, var, _ = k.batch_norm(x, None, None, 0.0)
+    exact = x.astype(np.float64)
+    assert_allclose(mean, exact.mean((0, 2, 3)), 1e-5)
+    assert_allclose(var, exact.var((0, 2, 3)), 1e-5)
 
 
 def test_standardize_is_its_definition_and_its_gradient_what_trying_finds(k, rng):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from minidl.kernels import naive
+from minidl.kernels import cpu, naive, reference
 
 # shape of x, size, stride, padding, dilation (max pooling only), ceil_mode
 CASES = {
@@ -32,6 +32,19 @@ def test_max_pooling_and_its_gradient_are_the_loops(k, case, dtype, rng):
     gx = k.max_pool_gradient(gy, index, shape)
     assert gx.dtype == dtype
     assert_allclose(gx, naive.max_pool_gradient(gy, index, shape), 1e-6, 1e-6)
+
+
+@pytest.mark.parametrize("width", [1, 7, 31, 32, 33, 70])
+@pytest.mark.parametrize("size, stride", [(3, 2), (2, 2), (3, 1), (2, 3), (5, 4)])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_the_first_of_many_equal_values_and_nan_wins_in_rows_of_any_length(size, stride, width, dtype, rng):
+    x = rng.integers(0, 3, (2, 2, 9, width)).astype(dtype)
+    x[rng.random(x.shape) < 0.1] = np.nan
+    where = (size, size), (stride, stride), (size // 2, size // 2), (1, 1), True
+    y, index = cpu.max_pool(x, *where)
+    wanted, places = reference.max_pool(x, *where)
+    assert_array_equal(y, wanted)
+    assert_array_equal(index, places)
 
 
 def test_of_equal_values_the_first_wins_and_nan_beats_them_all(k):

@@ -8,5 +8,6 @@ from minidl.kernels.cpu.matrix import matmul
 from minidl.kernels.cpu.normalization import (
     batch_norm, batch_norm_gradient, local_response_norm, local_response_norm_gradient, standardize,
     standardize_gradient)
-from minidl.kernels.cpu.pooling import avg_pool, avg_pool_gradient, max_pool, max_pool_gradient
+from minidl.kernels.cpu.pooling import (
+    adaptive_avg_pool, adaptive_avg_pool_gradient, avg_pool, avg_pool_gradient, max_pool, max_pool_gradient)
 from minidl.kernels.cpu.random import dropout_mask, philox, uniform

@@ -4,7 +4,16 @@ A run of 10 or 30 numbers, a row of a small image, is moved in a few instruction
 nothing beyond the run is read or written.
 """
 from minidl.kernels.cpu.jit import jit
+from minidl.kernels.cpu.memory import ALIGNED
 from minidl.kernels.cpu.simd import LANES, vectorized
+
+BLOCK = 2048                 # numbers that are computed in the first-level cache, and streamed from there
+LARGE = 2 ** 23              # bytes of an array that will have left the caches when it is read again
+
+
+def worth_streaming(y):
+    """Smaller arrays are read from a cache by whoever comes next. What is streamed has to be aligned."""
+    return y.nbytes >= LARGE and y.ctypes.data % ALIGNED == 0
 
 
 # ---- LANES numbers, or the first `count` of them
@@ -19,6 +28,17 @@ def _copy(x, i, y, j, count):
 @vectorized(_copy)
 def _copy(code, x, i, y, j, count):
     y.store_some(j, x.load_some(i, count), count)
+
+
+@jit
+def _stream(x, i, y, j):
+    for n in range(LANES):
+        y[j + n] = x[i + n]
+
+
+@vectorized(_stream)
+def _stream(code, x, i, y, j):
+    y.stream(j, x.load(i))
 
 
 @jit
@@ -73,6 +93,19 @@ def copy(x, i, y, j, count):
     """y[j : j + count] = x[i : i + count]"""
     for n in range(0, count, LANES):
         _copy(x, i + n, y, j + n, count - n)
+
+
+@jit
+def stream(x, y, j):
+    """y[j : j + len(x)] = x, past the caches, where `worth_streaming(y)`; j is a multiple of LANES.
+
+    A store into a cache first fetches the 64 bytes around it from memory, to change a part of them; one that is
+    told to go to memory itself does not, which saves a third of the traffic of y = f(x).
+    """
+    whole = len(x) // LANES * LANES
+    for n in range(0, whole, LANES):
+        _stream(x, n, y, j + n)
+    _copy(x, whole, y, j + whole, len(x) - whole)
 
 
 @jit

@@ -1,179 +1,377 @@
-"""Normalization: channel by channel, row by row or image by image, with sums in float64."""
+"""Normalization: channel by channel, row by row or image by image.
+
+All are bound by memory: a channel, or a row, comes from memory once and stays in a core's second-level cache while
+its mean and variance are taken and its result is written. Numbers are summed up in vectors, in their own precision,
+and the sums of many runs of numbers in float64.
+"""
 import math
 
 import numpy as np
 
-from minidl.kernels.cpu.jit import SUMS, jit
-from minidl.kernels.cpu.threads import in_parts
-from minidl.kernels.reference import normalization as reference
+from minidl.kernels.cpu.activation import flat
+from minidl.kernels.cpu.jit import SUMS, jit, prange
+from minidl.kernels.cpu.memory import empty
+from minidl.kernels.cpu.moves import BLOCK, stream, worth_streaming
+from minidl.kernels.cpu.simd import LANES
+from minidl.kernels.cpu.threads import thread_count, workspace
 
-SHORT = 16                   # pixels below which walking along a channel is slower than NumPy
+SHORT = 128                  # pixels below which the channels of an image are handled side by side
+CACHE = 2 ** 19              # bytes of x that stay in a core's second-level cache
+
+
+# ---- batch norm of (N, C, P): a channel is N runs of P numbers, one in each image
 
 
 def batch_norm(x, w, b, eps):
-    N, C, H, W = x.shape
-    if H * W < SHORT:
-        return reference.batch_norm(x, w, b, eps)
-    x, y, number = channels(x), np.empty(x.shape, x.dtype), x.dtype.type
+    N, C, P = *x.shape[:2], math.prod(x.shape[2:])
+    y, number = empty(x.shape, x.dtype), x.dtype.type
     mean, var, inv_std = np.empty((3, C), x.dtype)
     w = np.ones(C, x.dtype) if w is None else np.ascontiguousarray(w)
     b = np.zeros(C, x.dtype) if b is None else np.ascontiguousarray(b)
-    in_parts(lambda first, last: _batch_norm(x, w, b, number(eps), channels(y), mean, var, inv_std, first, last),
-             C, x.size)
+    arrays = flat(x), N, P, w, b, number(eps), flat(y), mean, var, inv_std
+    if P < SHORT:
+        group = group_size(N, C, P, x.itemsize)
+        _batch_norm_of_short_runs(*arrays, group, workspace(4 * group * P, x.dtype))
+    else:
+        _batch_norm(*arrays, P % LANES == 0 and worth_streaming(y), workspace(BLOCK, x.dtype))
     return y, mean, var, inv_std
 
 
+@jit(parallel=True)
+def _batch_norm(x, N, P, w, b, eps, y, mean, var, inv_std, streaming, rooms):
+    for t in prange(len(rooms)):
+        for c in range(np.int64(t), len(w), len(rooms)):
+            _batch_norm_channel(x, N, P, w, b, eps, y, mean, var, inv_std, streaming, rooms[t], c)
+
+
+@jit
+def _batch_norm_channel(x, N, P, w, b, eps, y, mean, var, inv_std, streaming, room, c):
+    """One pass gives mean and variance: Var x = E (x - m)^2 - (E x - m)^2 for every m. That loses digits where m is
+    far from E x, measured in standard deviations; the mean of the first of N runs is at most sqrt(N) away."""
+    count, total, squares, starts = max(1, N * P), 0.0, 0.0, range(c * P, N * len(w) * P, len(w) * P)
+    near = x.dtype.type(0)
+    if N > 0:
+        near = x.dtype.type(_sums(x[c * P:c * P + P], near)[0] / P)
+    for i in starts:
+        run, run_of_squares = _sums(x[i:i + P], near)
+        total += run
+        squares += run_of_squares
+    mean[c] = near + total / count
+    var[c] = max(0.0, squares - total / count * total) / count
+    inv_std[c] = 1 / np.sqrt(var[c] + eps)
+    for i in starts:
+        if streaming:
+            for j in range(i, i + P, BLOCK):
+                k = min(j + BLOCK, i + P)
+                _affine(x[j:k], mean[c], inv_std[c] * w[c], b[c], room)
+                stream(room[:k - j], y, j)
+        else:
+            _affine(x[i:i + P], mean[c], inv_std[c] * w[c], b[c], y[i:i + P])
+
+
 @jit(fastmath=SUMS)
-def _batch_norm(x, w, b, eps, y, mean, var, inv_std, first, last):
-    N, C, P = x.shape
-    M = max(1, N * P)
-    for c in range(first, last):
-        total = 0.0
-        for n in range(N):
-            for p in range(P):
-                total += x[n, c, p]
-        m, total = total / M, 0.0
-        for n in range(N):
-            for p in range(P):
-                total += (x[n, c, p] - m) ** 2
-        mean[c], var[c] = m, total / M
-        inv_std[c] = 1 / np.sqrt(var[c] + eps)
-        scale, shift = inv_std[c] * w[c], b[c]
-        for n in range(N):
-            for p in range(P):
-                y[n, c, p] = (x[n, c, p] - mean[c]) * scale + shift
+def _sums(x, near):
+    """The sums of x - near and of its square."""
+    total, squares = x.dtype.type(0), x.dtype.type(0)
+    for n in range(len(x)):
+        d = x[n] - near
+        total += d
+        squares += d * d
+    return total, squares
+
+
+@jit
+def _affine(x, mean, scale, shift, y):
+    for n in range(len(x)):
+        y[n] = (x[n] - mean) * scale + shift
 
 
 def batch_norm_gradient(gy, x, w, mean, inv_std):
-    N, C, H, W = x.shape
-    if H * W < SHORT:
-        return reference.batch_norm_gradient(gy, x, w, mean, inv_std)
-    gx, gw, gb = np.empty(x.shape, x.dtype), np.empty(C, x.dtype), np.empty(C, x.dtype)
-    gy, x, scale = channels(gy), channels(x), inv_std if w is None else w * inv_std
-    in_parts(lambda first, last: _batch_norm_gradient(gy, x, mean, inv_std, scale, channels(gx), gw, gb, first, last),
-             C, x.size)
+    N, C, P = *x.shape[:2], math.prod(x.shape[2:])
+    gx, gw, gb = empty(x.shape, x.dtype), np.empty(C, x.dtype), np.empty(C, x.dtype)
+    scale = inv_std if w is None else w * inv_std
+    arrays = flat(gy), flat(x), N, P, mean, inv_std, scale, flat(gx), gw, gb
+    if P < SHORT:
+        group = group_size(N, C, P, 2 * x.itemsize)
+        _gradient_of_short_runs(*arrays, group, workspace(4 * group * P, x.dtype))
+    else:
+        _batch_norm_gradient(*arrays, P % LANES == 0 and worth_streaming(gx), workspace(BLOCK, x.dtype))
     return (gx, None, None) if w is None else (gx, gw, gb)
 
 
+@jit(parallel=True)
+def _batch_norm_gradient(gy, x, N, P, mean, inv_std, scale, gx, gw, gb, streaming, rooms):
+    for t in prange(len(rooms)):
+        for c in range(np.int64(t), len(scale), len(rooms)):
+            _channel_gradient(gy, x, N, P, mean, inv_std, scale, gx, gw, gb, streaming, rooms[t], c)
+
+
+@jit
+def _channel_gradient(gy, x, N, P, mean, inv_std, scale, gx, gw, gb, streaming, room, c):
+    sum_g, sum_gx, starts = 0.0, 0.0, range(c * P, N * len(scale) * P, len(scale) * P)
+    for i in starts:
+        run, run_along = _sums_gradient(gy[i:i + P], x[i:i + P], mean[c])
+        sum_g += run
+        sum_gx += run_along
+    count = x.dtype.type(max(1, N * P))
+    gb[c], gw[c] = sum_g, sum_gx * inv_std[c]
+    mean_g, slope = gb[c] / count, gw[c] / count * inv_std[c]
+    for i in starts:
+        if streaming:
+            for j in range(i, i + P, BLOCK):
+                k = min(j + BLOCK, i + P)
+                _affine_gradient(gy[j:k], x[j:k], mean[c], mean_g, slope, scale[c], room)
+                stream(room[:k - j], gx, j)
+        else:
+            _affine_gradient(gy[i:i + P], x[i:i + P], mean[c], mean_g, slope, scale[c], gx[i:i + P])
+
+
 @jit(fastmath=SUMS)
-def _batch_norm_gradient(gy, x, mean, inv_std, scale, gx, gw, gb, first, last):
-    N, C, P = x.shape
-    M = x.dtype.type(max(1, N * P))
+def _sums_gradient(gy, x, mean):
+    """The sums of gy and of gy (x - mean)."""
+    total, along = x.dtype.type(0), x.dtype.type(0)
+    for n in range(len(x)):
+        total += gy[n]
+        along += gy[n] * (x[n] - mean)
+    return total, along
+
+
+@jit
+def _affine_gradient(gy, x, mean, mean_g, slope, scale, gx):
+    for n in range(len(x)):
+        gx[n] = scale * (gy[n] - mean_g - (x[n] - mean) * slope)
+
+
+# ---- the same for short runs. A loop over 49 numbers hardly begins before it ends. So a group of channels is taken
+# ---- together, which in each image is one long run of cells; mean and scale are spread over the cells of a channel.
+
+
+def group_size(N, C, P, itemsize):
+    """How many channels: as many as stay in a core's cache, and no more than a thread's share."""
+    return max(1, min(CACHE // max(1, N * P * itemsize), -(-C // thread_count())))
+
+
+@jit(parallel=True)
+def _batch_norm_of_short_runs(x, N, P, w, b, eps, y, mean, var, inv_std, group, rooms):
+    for t in prange(len(rooms)):
+        for first in range(np.int64(t) * group, len(w), len(rooms) * group):
+            _batch_norm_group(x, N, P, w, b, eps, y, mean, var, inv_std, first, min(first + group, len(w)), rooms[t])
+
+
+@jit
+def _batch_norm_group(x, N, P, w, b, eps, y, mean, var, inv_std, first, last, room):
+    width, count, starts = (last - first) * P, max(1, N * P), range(first * P, N * len(w) * P, len(w) * P)
+    total, center, scale, shift = room[:width], room[width:2 * width], room[2 * width:3 * width], room[3 * width:4 * width]
+    total[:] = 0
+    for i in starts:
+        _add(x[i:i + width], total)
     for c in range(first, last):
-        sum_g, sum_gx = 0.0, 0.0
-        for n in range(N):
-            for p in range(P):
-                sum_g += gy[n, c, p]
-                sum_gx += gy[n, c, p] * (x[n, c, p] - mean[c])
-        gb[c], gw[c] = sum_g, sum_gx * inv_std[c]
-        mean_g, slope = gb[c] / M, gw[c] / M * inv_std[c]
-        for n in range(N):
-            for p in range(P):
-                gx[n, c, p] = scale[c] * (gy[n, c, p] - mean_g - (x[n, c, p] - mean[c]) * slope)
+        i, j = (c - first) * P, (c - first + 1) * P
+        mean[c] = _total(total[i:j]) / count
+        _spread(mean[c], center[i:j])
+    total[:] = 0
+    for i in starts:
+        _add_square(x[i:i + width], center, total)
+    for c in range(first, last):
+        i, j = (c - first) * P, (c - first + 1) * P
+        var[c] = _total(total[i:j]) / count
+        inv_std[c] = 1 / np.sqrt(var[c] + eps)
+        _spread(inv_std[c] * w[c], scale[i:j])
+        _spread(b[c], shift[i:j])
+    for i in starts:
+        _affine_cells(x[i:i + width], center, scale, shift, y[i:i + width])
+
+
+@jit
+def _add(x, total):
+    for n in range(len(x)):
+        total[n] += x[n]
+
+
+@jit
+def _add_square(x, center, total):
+    for n in range(len(x)):
+        d = x[n] - center[n]
+        total[n] += d * d
+
+
+@jit
+def _affine_cells(x, center, scale, shift, y):
+    for n in range(len(x)):
+        y[n] = (x[n] - center[n]) * scale[n] + shift[n]
+
+
+@jit(fastmath=SUMS)
+def _total(x):
+    total = 0.0
+    for n in range(len(x)):
+        total += x[n]
+    return total
+
+
+@jit
+def _spread(number, x):
+    for n in range(len(x)):
+        x[n] = number
+
+
+@jit(parallel=True)
+def _gradient_of_short_runs(gy, x, N, P, mean, inv_std, scale, gx, gw, gb, group, rooms):
+    for t in prange(len(rooms)):
+        for first in range(np.int64(t) * group, len(scale), len(rooms) * group):
+            last = min(first + group, len(scale))
+            _group_gradient(gy, x, N, P, mean, inv_std, scale, gx, gw, gb, first, last, rooms[t])
+
+
+@jit
+def _group_gradient(gy, x, N, P, mean, inv_std, scale, gx, gw, gb, first, last, room):
+    width, count, starts = (last - first) * P, max(1, N * P), range(first * P, N * len(scale) * P, len(scale) * P)
+    center, total, along, scales = room[:width], room[width:2 * width], room[2 * width:3 * width], room[3 * width:4 * width]
+    for c in range(first, last):
+        i, j = (c - first) * P, (c - first + 1) * P
+        _spread(mean[c], center[i:j])
+        _spread(scale[c], scales[i:j])
+    total[:] = 0
+    along[:] = 0
+    for i in starts:
+        _add_sums_gradient(gy[i:i + width], x[i:i + width], center, total, along)
+    for c in range(first, last):
+        i, j = (c - first) * P, (c - first + 1) * P
+        gb[c], gw[c] = _total(total[i:j]), _total(along[i:j]) * inv_std[c]
+        _spread(gb[c] / count, total[i:j])                           # now the means
+        _spread(gw[c] / count * inv_std[c], along[i:j])              # and the slopes
+    for i in starts:
+        _cells_gradient(gy[i:i + width], x[i:i + width], center, total, along, scales, gx[i:i + width])
+
+
+@jit
+def _add_sums_gradient(gy, x, center, total, along):
+    for n in range(len(x)):
+        total[n] += gy[n]
+        along[n] += gy[n] * (x[n] - center[n])
+
+
+@jit
+def _cells_gradient(gy, x, center, mean_g, slope, scale, gx):
+    for n in range(len(x)):
+        gx[n] = scale[n] * (gy[n] - mean_g[n] - (x[n] - center[n]) * slope[n])
+
+
+# ---- rows
 
 
 def standardize(x, eps):
-    x, y, inv_std = np.ascontiguousarray(x), np.empty(x.shape, x.dtype), np.empty((len(x), 1), x.dtype)
-    in_parts(lambda first, last: _standardize(x, eps, y, inv_std, first, last), len(x), x.size)
+    x, y, inv_std = np.ascontiguousarray(x), empty(x.shape, x.dtype), np.empty((len(x), 1), x.dtype)
+    _standardize(x, x.dtype.type(eps), y, inv_std)
     return y, inv_std
 
 
-@jit(fastmath=SUMS)
-def _standardize(x, eps, y, inv_std, first, last):
+@jit(parallel=True)
+def _standardize(x, eps, y, inv_std):
     D = x.shape[1]
-    for r in range(first, last):
-        total = 0.0
-        for d in range(D):
-            total += x[r, d]
-        mean, total = total / D, 0.0
-        for d in range(D):
-            total += (x[r, d] - mean) ** 2
-        inv_std[r, 0] = 1 / np.sqrt(total / D + eps)
-        m, scale = x.dtype.type(mean), inv_std[r, 0]
-        for d in range(D):
-            y[r, d] = (x[r, d] - m) * scale
+    for r in prange(len(x)):
+        mean = x.dtype.type(_sums(x[r], x.dtype.type(0))[0] / D)
+        total, squares = _sums(x[r], mean)
+        inv_std[r, 0] = 1 / np.sqrt((squares - total * total / D) / D + eps)
+        _affine(x[r], mean + total / D, inv_std[r, 0], x.dtype.type(0), y[r])
 
 
 def standardize_gradient(gy, y, inv_std):
-    gx, gy, y = np.empty(y.shape, y.dtype), np.ascontiguousarray(gy), np.ascontiguousarray(y)
-    in_parts(lambda first, last: _standardize_gradient(gy, y, inv_std, gx, first, last), len(y), y.size)
+    gx, gy, y = empty(y.shape, y.dtype), np.ascontiguousarray(gy), np.ascontiguousarray(y)
+    _standardize_gradient(gy, y, inv_std, gx)
     return gx
 
 
-@jit(fastmath=SUMS)
-def _standardize_gradient(gy, y, inv_std, gx, first, last):
+@jit(parallel=True)
+def _standardize_gradient(gy, y, inv_std, gx):
     D = y.shape[1]
-    for r in range(first, last):
-        total, along = 0.0, 0.0
-        for d in range(D):
-            total += gy[r, d]
-            along += gy[r, d] * y[r, d]
-        mean, slope, scale = y.dtype.type(total / D), y.dtype.type(along / D), inv_std[r, 0]
-        for d in range(D):
-            gx[r, d] = scale * (gy[r, d] - mean - y[r, d] * slope)
+    for r in prange(len(y)):
+        zero = y.dtype.type(0)                           # y's mean
+        total, along = _sums_gradient(gy[r], y[r], zero)
+        _affine_gradient(gy[r], y[r], zero, y.dtype.type(total / D), y.dtype.type(along / D), inv_std[r, 0], gx[r])
+
+
+# ---- local response norm: image by image, a channel of P numbers at a time
 
 
 def local_response_norm(x, size, alpha, beta, k):
-    y, scale, number = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype), x.dtype.type
-    x, numbers = channels(x), (number(alpha / size), number(beta), number(k))
-    in_parts(lambda first, last: _local_response_norm(x, size, *numbers, channels(y), channels(scale), first, last),
-             len(x), x.size)
+    y, scale, number = empty(x.shape, x.dtype), empty(x.shape, x.dtype), x.dtype.type
+    _local_response_norm(channels(x), size, number(alpha / size), number(beta), number(k), channels(y), channels(scale))
     return y, scale
 
 
+@jit(parallel=True)
+def _local_response_norm(x, size, alpha, beta, k, y, scale):
+    for n in prange(len(x)):
+        _local_response_norm_image(x[n], size, alpha, beta, k, y[n], scale[n])
+
+
 @jit
-def _local_response_norm(x, size, alpha, beta, k, y, scale, first, last):
-    N, C, P = x.shape
-    for n in range(first, last):
-        for c in range(C):
-            for p in range(P):
-                scale[n, c, p] = k
-            for d in range(max(0, c - size // 2), min(C, c + (size - 1) // 2 + 1)):
-                for p in range(P):
-                    scale[n, c, p] += alpha * x[n, d, p] * x[n, d, p]
-            _power(scale[n, c], -beta, y[n, c])
-            for p in range(P):
-                y[n, c, p] *= x[n, c, p]
+def _local_response_norm_image(x, size, alpha, beta, k, y, scale):
+    C = len(x)
+    for c in range(C):
+        scale[c] = k
+        for d in range(max(0, c - size // 2), min(C, c + (size - 1) // 2 + 1)):
+            _add_squares(alpha, x[d], scale[c])
+        _times_power(x[c], scale[c], -beta, y[c])
+
+
+@jit
+def _add_squares(alpha, x, y):
+    for p in range(len(x)):
+        y[p] += alpha * x[p] * x[p]
+
+
+@jit
+def _times_power(x, y, exponent, z):
+    """z = x y^exponent; the exponent of the paper, -3/4, by square roots, which are done in vectors."""
+    if exponent == -0.75:
+        for p in range(len(x)):
+            root = np.sqrt(y[p])
+            z[p] = x[p] / (root * np.sqrt(root))
+    else:
+        for p in range(len(x)):
+            z[p] = x[p] * y[p] ** exponent
 
 
 def local_response_norm_gradient(gy, x, scale, size, alpha, beta):
-    gx, number = np.empty(x.shape, x.dtype), x.dtype.type
-    gy, x, scale = channels(gy), channels(x), channels(scale)
-    numbers = number(2 * alpha * beta / size), number(beta)
-    in_parts(lambda first, last: _local_response_norm_gradient(gy, x, scale, size, *numbers, channels(gx), first, last),
-             len(x), x.size)
+    gx, number = empty(x.shape, x.dtype), x.dtype.type
+    rooms = workspace(math.prod(x.shape[1:]), x.dtype)
+    _local_response_norm_gradient(channels(gy), channels(x), channels(scale), size, number(2 * alpha * beta / size),
+                                  number(beta), channels(gx), rooms)
     return gx
 
 
-@jit
-def _local_response_norm_gradient(gy, x, scale, size, factor, beta, gx, first, last):
+@jit(parallel=True)
+def _local_response_norm_gradient(gy, x, scale, size, factor, beta, gx, rooms):
     N, C, P = x.shape
-    ratio, reach = np.empty((C, P), x.dtype), np.empty(P, x.dtype)
-    for n in range(first, last):
-        for c in range(C):
-            _power(scale[n, c], -beta, gx[n, c])
-            for p in range(P):
-                gx[n, c, p] *= gy[n, c, p]
-                ratio[c, p] = gx[n, c, p] * x[n, c, p] / scale[n, c, p]
-        for c in range(C):
-            reach[:] = 0
-            for d in range(max(0, c - (size - 1) // 2), min(C, c + size // 2 + 1)):
-                for p in range(P):
-                    reach[p] += ratio[d, p]
-            for p in range(P):
-                gx[n, c, p] -= factor * x[n, c, p] * reach[p]
+    for t in prange(len(rooms)):
+        ratio = rooms[t, :C * P].reshape(C, P)
+        for n in range(np.int64(t), N, len(rooms)):
+            _image_gradient(gy[n], x[n], scale[n], size, factor, beta, gx[n], ratio)
 
 
 @jit
-def _power(x, exponent, y):
-    """y = x^exponent; the exponent of the paper, -3/4, by square roots, which vectorize."""
-    if exponent == -0.75:
-        for p in range(len(x)):
-            root = np.sqrt(x[p])
-            y[p] = 1 / (root * np.sqrt(root))
-    else:
-        for p in range(len(x)):
-            y[p] = x[p] ** exponent
+def _image_gradient(gy, x, scale, size, factor, beta, gx, ratio):
+    C = len(x)
+    for c in range(C):
+        _times_power(gy[c], scale[c], -beta, gx[c])
+        _ratio_gradient(gx[c], x[c], scale[c], ratio[c])
+    for c in range(C):
+        for d in range(max(0, c - (size - 1) // 2), min(C, c + size // 2 + 1)):
+            _add_gradient(-factor, x[c], ratio[d], gx[c])
+
+
+@jit
+def _ratio_gradient(g, x, scale, ratio):
+    for p in range(len(x)):
+        ratio[p] = g[p] * x[p] / scale[p]
+
+
+@jit
+def _add_gradient(factor, x, ratio, gx):
+    for p in range(len(x)):
+        gx[p] += factor * x[p] * ratio[p]
 
 
 def channels(x):

@@ -3,20 +3,20 @@ import math
 
 import numpy as np
 
-from minidl.kernels.cpu.jit import jit
-from minidl.kernels.cpu.threads import in_parts
+from minidl.kernels.cpu.jit import jit, prange
+from minidl.kernels.cpu.memory import empty
 from minidl.kernels.reference.random import as_uniform, drop_below, scale_of_kept
 
 
 def philox(key, size):
     words = np.empty((-(-size // 4), 4), np.uint32)
-    in_parts(lambda first, last: _philox(np.uint64(key), words, first, last), len(words), words.size)
+    _philox(np.uint64(key), words)
     return words.reshape(-1)[:size]
 
 
-@jit
-def _philox(key, words, first, last):
-    for i in range(first, last):
+@jit(parallel=True)
+def _philox(key, words):
+    for i in prange(len(words)):
         words[i, 0], words[i, 1], words[i, 2], words[i, 3] = _block(np.uint64(i), key)
 
 
@@ -39,15 +39,19 @@ def uniform(key, shape, dtype):
 
 
 def dropout_mask(key, shape, p, dtype):
-    mask = np.empty(shape, dtype)
-    draw = np.uint64(key), np.uint32(drop_below(p)), mask.dtype.type(scale_of_kept(p)), mask.reshape(-1)
-    in_parts(lambda first, last: _dropout_mask(*draw, first, last), -(-mask.size // 4), mask.size)
+    mask = empty(shape, dtype)
+    _dropout_mask(np.uint64(key), np.uint32(drop_below(p)), mask.dtype.type(scale_of_kept(p)), mask.reshape(-1))
     return mask
 
 
+@jit(parallel=True)
+def _dropout_mask(key, drop, scale, mask):
+    for i in prange((len(mask) + 3) // 4):
+        _four_of_mask(key, np.uint64(i), drop, scale, mask[4 * i:4 * i + 4])
+
+
 @jit
-def _dropout_mask(key, drop, scale, mask, first, last):
-    for i in range(first, last):
-        words = _block(np.uint64(i), key)
-        for j in range(min(4, len(mask) - 4 * i)):
-            mask[4 * i + j] = scale if words[j] >> np.uint32(8) >= drop else 0
+def _four_of_mask(key, i, drop, scale, mask):
+    words = _block(i, key)
+    for j in range(len(mask)):
+        mask[j] = scale if words[j] >> np.uint32(8) >= drop else 0

@@ -78,7 +78,8 @@ class VectorKernel(Kernel):
             def write(context, builder, signature, values):
                 element = next(arg.dtype for arg in args if isinstance(arg, types.Array))
                 code = Code(builder, context.get_value_type(element))
-                self.emit(code, *[code.array(context.make_array(arg)(context, builder, value).data)
+                self.emit(code, *[code.array(context.make_array(arg)(context, builder, value).data,
+                                             context.get_value_type(arg.dtype))
                                   if isinstance(arg, types.Array) else code.integer(value)
                                   for arg, value in zip(args, values)])
                 return context.get_dummy_value()
@@ -88,7 +89,9 @@ class VectorKernel(Kernel):
         context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD)
         typed.__signature__ = inspect.Signature([context, *parameters])
         typed.__name__ = self.function.__name__
-        return intrinsic(typed)
+        instructions = intrinsic(typed)
+        instructions.py_func = self.function             # as every compiled function has it: the plain loops
+        return instructions
 
     def __call__(self, *args):
         return self.caller(*args)
@@ -109,8 +112,8 @@ class Code:
         self.builder, self.ir, self.element = builder, ir, element
         self.vector = ir.VectorType(element, LANES)
 
-    def array(self, pointer):
-        return Array(self, pointer)
+    def array(self, pointer, element):
+        return Array(self, pointer, element)
 
     def integer(self, value):
         if isinstance(value, int):
@@ -137,18 +140,32 @@ class Code:
 
     def first(self, count):
         """One bit for each lane: is it among the first `count`?"""
-        numbers = self.ir.VectorType(self.ir.IntType(64), LANES)
         count = (count if isinstance(count, Integer) else self.integer(count)).value
-        counts = self.builder.insert_element(self.ir.Constant(numbers, None), count, self.constant_int(32, 0))
-        counts = self.builder.shuffle_vector(counts, counts, self.lanes([0] * LANES))
-        return self.builder.icmp_signed("<", self.ir.Constant(numbers, list(range(LANES))), counts)
+        all = self.constant_int(64, LANES)
+        count = self.builder.select(self.builder.icmp_signed("<", count, all), count, all)
+        counts = self.all_lanes(self.builder.trunc(count, self.ir.IntType(32)))
+        return self.builder.icmp_signed("<", self.lanes(range(LANES)), counts)
 
-    def call(self, name, returns, *args):
-        """Call LLVM's own function of this name for vectors of this kind."""
+    def places(self, start, step):
+        """The whole numbers start, start + step, start + 2 step, ... of 32 bits."""
+        start, step = (self.all_lanes(self.builder.trunc(n.value, self.ir.IntType(32))) for n in (start, step))
+        return Vector(self, self.builder.add(start, self.builder.mul(step, self.lanes(range(LANES)))))
+
+    def all_lanes(self, number):
+        first = self.ir.Constant(self.ir.VectorType(number.type, LANES), None)
+        first = self.builder.insert_element(first, number, self.constant_int(32, 0))
+        return self.builder.shuffle_vector(first, first, self.lanes([0] * LANES))
+
+    def where(self, condition, a, b):
+        """In each lane the number of a where the condition holds, of b elsewhere."""
+        return Vector(self, self.builder.select(condition.value, a.value, b.value))
+
+    def call(self, name, returns, element, *args):
+        """Call LLVM's own function of this name for vectors of these elements."""
         from numba.core.cgutils import get_or_insert_function
         kind = self.ir.FunctionType(returns, [arg.type for arg in args])
-        bits = 64 if isinstance(self.element, self.ir.DoubleType) else 32
-        function = get_or_insert_function(self.builder.module, kind, f"llvm.{name}.v{LANES}f{bits}.p0")
+        names = {"float": "f32", "double": "f64", "i32": "i32", "i64": "i64"}
+        function = get_or_insert_function(self.builder.module, kind, f"llvm.{name}.v{LANES}{names[str(element)]}.p0")
         return self.builder.call(function, args)
 
     def constant_int(self, bits, number):
@@ -210,6 +227,23 @@ class Vector(Value):
         return Vector(self.code, getattr(self.code.builder, instruction)(self.value, other.value, flags=flags))
 
 
+    def __gt__(self, other): return self._compared("fcmp_ordered", ">", other)
+    def is_nan(self): return self._compared("fcmp_unordered", "uno", self)
+    def is_negative(self): return self._compared("icmp_signed", "<", self._zero())
+    def _zero(self): return Vector(self.code, self.code.ir.Constant(self.value.type, None))
+
+    def _compared(self, instruction, how, other):
+        return Condition(self.code, getattr(self.code.builder, instruction)(how, self.value, other.value))
+
+
+class Condition(Value):
+    """Whether something holds, in each lane."""
+
+    def __and__(self, other): return Condition(self.code, self.code.builder.and_(self.value, other.value))
+    def __or__(self, other): return Condition(self.code, self.code.builder.or_(self.value, other.value))
+    def __invert__(self): return Condition(self.code, self.code.builder.not_(self.value))
+
+
 class Variable:
     def __init__(self, code, value):
         from numba.core.cgutils import alloca_once
@@ -227,25 +261,31 @@ class Variable:
 class Array:
     """Where an array's numbers are in memory."""
 
-    def __init__(self, code, pointer):
-        self.code, self.pointer = code, pointer
+    def __init__(self, code, pointer, element):
+        self.code, self.pointer, self.element = code, pointer, element
+        self.vector = code.ir.VectorType(element, LANES)
 
     def after(self, i):
         """The array that begins at place i."""
-        return Array(self.code, self.code.builder.gep(self.pointer, [self._place(i)]))
+        return Array(self.code, self.code.builder.gep(self.pointer, [self._place(i)]), self.element)
 
     def load(self, i):
         """The LANES numbers from place i on."""
-        return Vector(self.code, self._read(self._at(i, self.code.vector)))
+        return Vector(self.code, self._read(self._at(i, self.vector)))
 
     def store(self, i, vector):
-        self.code.builder.store(vector.value, self._at(i, self.code.vector), align=self._bytes())
+        self.code.builder.store(vector.value, self._at(i, self.vector), align=self._bytes())
+
+    def stream(self, i, vector):
+        """Store LANES numbers past the caches, at a place that is a multiple of a vector's size in memory."""
+        store = self.code.builder.store(vector.value, self._at(i, self.vector), align=LANES * self._bytes())
+        hint = self.code.builder.module.add_metadata([self.code.constant_int(32, 1)])
+        store.set_metadata("nontemporal", hint)
 
     def spread(self, i):
         """A vector with the number at place i in all its lanes."""
-        one = self._read(self._at(i, self.code.element))
-        first = self.code.builder.insert_element(self.code.zero().value, one, self.code.constant_int(32, 0))
-        return self.code.shuffled(Vector(self.code, first), self.code.zero(), [0] * LANES)
+        one = self._read(self._at(i, self.element))
+        return Vector(self.code, self.code.all_lanes(one))
 
     def integer(self, i):
         """The whole number at place i of an array of int64."""
@@ -253,14 +293,15 @@ class Array:
 
     def load_some(self, i, count):
         """The `count` numbers from place i on, and 0 in the other lanes; nothing behind them is read."""
-        at, bytes = self._at(i, self.code.vector), self.code.constant_int(32, self._bytes())
-        return Vector(self.code, self.code.call("masked.load", self.code.vector, at, bytes, self.code.first(count),
-                                                self.code.zero().value))
+        at, bytes = self._at(i, self.vector), self.code.constant_int(32, self._bytes())
+        return Vector(self.code, self.code.call("masked.load", self.vector, self.element, at, bytes,
+                                                self.code.first(count), self.code.ir.Constant(self.vector, None)))
 
     def store_some(self, i, vector, count):
         """Store the first `count` lanes only."""
-        at, bytes = self._at(i, self.code.vector), self.code.constant_int(32, self._bytes())
-        self.code.call("masked.store", self.code.ir.VoidType(), vector.value, at, bytes, self.code.first(count))
+        at, bytes = self._at(i, self.vector), self.code.constant_int(32, self._bytes())
+        nothing = self.code.ir.VoidType()
+        self.code.call("masked.store", nothing, self.element, vector.value, at, bytes, self.code.first(count))
 
     def _place(self, i):
         return i.value if isinstance(i, Integer) else self.code.integer(i).value
@@ -270,7 +311,7 @@ class Array:
         return builder.bitcast(builder.gep(self.pointer, [self._place(i)]), kind.as_pointer())
 
     def _bytes(self):
-        return 8 if isinstance(self.code.element, self.code.ir.DoubleType) else 4
+        return 8 if isinstance(self.element, self.code.ir.DoubleType) else 4
 
     def _read(self, pointer):
         return self.code.builder.load(pointer, align=self._bytes())
