@@ -20,9 +20,6 @@ class Adagrad(Optimizer):
                                   "maximize": maximize})
 
     def update(self, w, g, state, lr, lr_decay, weight_decay, initial_accumulator_value, eps):
-        if weight_decay:
-            g = g + weight_decay * w
         t = state["step"] = state.get("step", 0) + 1
-        G = buffer(state, "sum", w, initial_accumulator_value)
-        G += g * g
-        w -= lr / (1 + (t - 1) * lr_decay) * g / (kernels_for(w).sqrt(G) + eps)
+        total = buffer(state, "sum", w, initial_accumulator_value)
+        kernels_for(w).adagrad_step(w, g, total, lr / (1 + (t - 1) * lr_decay), eps, weight_decay)

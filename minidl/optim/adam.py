@@ -13,6 +13,7 @@ class Adam(Optimizer):
     weight_decay : g takes weight_decay w; AdamW does otherwise
     amsgrad      : divide by the largest v so far: Reddi, Kale & Kumar 2018, arXiv 1904.09237, algorithm 2
     """
+    decoupled = False
 
     def __init__(self, params, lr=0.001, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, amsgrad=False, *,
                  maximize=False):
@@ -20,22 +21,10 @@ class Adam(Optimizer):
                                   "amsgrad": amsgrad, "maximize": maximize})
 
     def update(self, w, g, state, lr, betas, eps, weight_decay, amsgrad):
-        k, (beta1, beta2) = kernels_for(w), betas
-        if weight_decay:
-            g = g + weight_decay * w
-        t = state["step"] = state.get("step", 0) + 1
+        state["step"] = state.get("step", 0) + 1
         m, v = buffer(state, "exp_avg", w), buffer(state, "exp_avg_sq", w)
-        m *= beta1
-        m += (1 - beta1) * g
-        v *= beta2
-        v += (1 - beta2) * g * g
-        if amsgrad:
-            largest = buffer(state, "max_exp_avg_sq", w)
-            v = state["max_exp_avg_sq"] = k.maximum(largest, v)
-        denominator = k.sqrt(v)
-        denominator /= (1 - beta2 ** t) ** 0.5
-        denominator += eps
-        w -= lr / (1 - beta1 ** t) * m / denominator
+        largest = buffer(state, "max_exp_avg_sq", w) if amsgrad else None
+        kernels_for(w).adam_step(w, g, m, v, largest, state["step"], lr, *betas, eps, weight_decay, self.decoupled)
 
 
 class AdamW(Adam):
@@ -43,11 +32,8 @@ class AdamW(Adam):
 
     Loshchilov & Hutter 2019, "Decoupled weight decay regularization", arXiv 1711.05101, algorithm 2.
     """
+    decoupled = True
 
     def __init__(self, params, lr=0.001, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01, amsgrad=False, *,
                  maximize=False):
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
-
-    def update(self, w, g, state, lr, betas, eps, weight_decay, amsgrad):
-        w *= 1 - lr * weight_decay
-        super().update(w, g, state, lr, betas, eps, 0, amsgrad)

@@ -24,23 +24,8 @@ class RMSprop(Optimizer):
             raise ValueError(f"RMSprop: alpha is a number from 0 to 1, not {settings['alpha']}")
 
     def update(self, w, g, state, lr, alpha, eps, weight_decay, momentum, centered):
-        k = kernels_for(w)
-        if weight_decay:
-            g = g + weight_decay * w
         state["step"] = state.get("step", 0) + 1
         v = buffer(state, "square_avg", w)
-        v *= alpha
-        v += (1 - alpha) * g * g
-        variance = v
-        if centered:
-            m = buffer(state, "grad_avg", w)
-            m *= alpha
-            m += (1 - alpha) * g
-            variance = k.maximum(v - m * m, 0)           # rounding can leave it below 0
-        g = g / (k.sqrt(variance) + eps)
-        if momentum:
-            b = buffer(state, "momentum_buffer", w)
-            b *= momentum
-            b += g
-            g = b
-        w -= lr * g
+        m = buffer(state, "grad_avg", w) if centered else None
+        b = buffer(state, "momentum_buffer", w) if momentum else None
+        kernels_for(w).rmsprop_step(w, g, v, m, b, lr, alpha, eps, weight_decay, momentum)

@@ -1,6 +1,6 @@
 """Stochastic gradient descent, with momentum."""
 from minidl.kernels import kernels_for
-from minidl.optim.optimizer import Optimizer
+from minidl.optim.optimizer import Optimizer, buffer
 
 
 class SGD(Optimizer):
@@ -27,14 +27,7 @@ class SGD(Optimizer):
                              f"momentum={settings['momentum']} and dampening={settings['dampening']}")
 
     def update(self, w, g, state, lr, momentum, dampening, weight_decay, nesterov):
-        if weight_decay:
-            g = g + weight_decay * w
-        if momentum:
-            if "momentum_buffer" not in state:
-                v = state["momentum_buffer"] = kernels_for(w).copy(g)
-            else:
-                v = state["momentum_buffer"]
-                v *= momentum
-                v += (1 - dampening) * g if dampening else g
-            g = g + momentum * v if nesterov else v
-        w -= lr * g
+        if momentum and "momentum_buffer" not in state:
+            dampening = 0
+        v = buffer(state, "momentum_buffer", w) if momentum else None
+        kernels_for(w).sgd_step(w, g, v, lr, momentum, dampening, weight_decay, nesterov)

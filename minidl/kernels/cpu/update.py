@@ -1,0 +1,97 @@
+"""Updates of parameters in one pass over memory: of w, g and what is remembered, each number is read and written once."""
+import numpy as np
+
+from minidl.kernels.cpu.jit import jit, prange
+from minidl.kernels.reference import update as reference
+
+
+def sgd_step(w, g, v, lr, momentum, dampening, weight_decay, nesterov):
+    if not in_one_pass(w, g, v):
+        return reference.sgd_step(w, g, v, lr, momentum, dampening, weight_decay, nesterov)
+    settings = numbers(w, lr, momentum, 1 - dampening, weight_decay)
+    _sgd_step(flat(w), flat(g), flat(v), *settings, bool(nesterov))
+
+
+@jit(parallel=True)
+def _sgd_step(w, g, v, lr, momentum, share, weight_decay, nesterov):
+    for i in prange(len(w)):
+        d = g[i] + weight_decay * w[i]
+        if v is not None:
+            v[i] = momentum * v[i] + share * d
+            d = d + momentum * v[i] if nesterov else v[i]
+        w[i] -= lr * d
+
+
+def adam_step(w, g, m, v, largest, t, lr, beta1, beta2, eps, weight_decay, decoupled):
+    if not in_one_pass(w, g, m, v, largest):
+        return reference.adam_step(w, g, m, v, largest, t, lr, beta1, beta2, eps, weight_decay, decoupled)
+    decay, shrink = (0, 1 - lr * weight_decay) if decoupled else (weight_decay, 1)
+    settings = numbers(w, lr / (1 - beta1 ** t), (1 - beta2 ** t) ** 0.5, beta1, 1 - beta1, beta2, 1 - beta2, eps,
+                       decay, shrink)
+    _adam_step(flat(w), flat(g), flat(m), flat(v), flat(largest), *settings)
+
+
+@jit(parallel=True)
+def _adam_step(w, g, m, v, largest, rate, root, beta1, share1, beta2, share2, eps, decay, shrink):
+    for i in prange(len(w)):
+        d = g[i] + decay * w[i]
+        m[i] = beta1 * m[i] + share1 * d
+        v[i] = beta2 * v[i] + share2 * d * d
+        size = v[i]
+        if largest is not None:
+            largest[i] = size = np.maximum(largest[i], size)
+        w[i] = shrink * w[i] - rate * m[i] / (np.sqrt(size) / root + eps)
+
+
+def rmsprop_step(w, g, v, m, b, lr, alpha, eps, weight_decay, momentum):
+    if not in_one_pass(w, g, v, m, b):
+        return reference.rmsprop_step(w, g, v, m, b, lr, alpha, eps, weight_decay, momentum)
+    settings = numbers(w, lr, alpha, 1 - alpha, eps, weight_decay, momentum)
+    _rmsprop_step(flat(w), flat(g), flat(v), flat(m), flat(b), *settings)
+
+
+@jit(parallel=True)
+def _rmsprop_step(w, g, v, m, b, lr, alpha, share, eps, weight_decay, momentum):
+    for i in prange(len(w)):
+        d = g[i] + weight_decay * w[i]
+        v[i] = alpha * v[i] + share * d * d
+        size = v[i]
+        if m is not None:
+            m[i] = alpha * m[i] + share * d
+            size -= m[i] * m[i]
+            size = 0 * size if size < 0 else size        # rounding can leave it below 0
+        d = d / (np.sqrt(size) + eps)
+        if b is not None:
+            b[i] = momentum * b[i] + d
+            d = b[i]
+        w[i] -= lr * d
+
+
+def adagrad_step(w, g, total, lr, eps, weight_decay):
+    if not in_one_pass(w, g, total):
+        return reference.adagrad_step(w, g, total, lr, eps, weight_decay)
+    _adagrad_step(flat(w), flat(g), flat(total), *numbers(w, lr, eps, weight_decay))
+
+
+@jit(parallel=True)
+def _adagrad_step(w, g, total, lr, eps, weight_decay):
+    for i in prange(len(w)):
+        d = g[i] + weight_decay * w[i]
+        total[i] += d * d
+        w[i] -= lr * d / (np.sqrt(total[i]) + eps)
+
+
+def in_one_pass(w, *others):
+    """Are the numbers of all of them, where they are not None, of one kind and in one order?"""
+    for x in (w, *others):
+        if x is not None and not (x.flags.c_contiguous and x.dtype == w.dtype and x.dtype.kind == "f"):
+            return False
+    return True
+
+
+def flat(x):
+    return None if x is None else x.reshape(-1)
+
+
+def numbers(w, *settings):
+    return [w.dtype.type(x) for x in settings]
