@@ -12,8 +12,8 @@ A channel may be read by several filters (F = M C): filter f reads channel f // 
 """
 import numpy as np
 
-from minidl.kernels.cpu.direct import (aligned, forward_plan, gradient_plan, lay_out, panel, turn_some_in,
-                                       turn_some_out, weights_plan)
+from minidl.kernels.cpu.direct import (aligned, plan_y, plan_gx, lay_out, panel, turn_some_in,
+                                       turn_some_out, plan_gw)
 from minidl.kernels.cpu.jit import jit, prange
 from minidl.kernels.cpu.moves import clear
 from minidl.kernels.cpu.simd import LANES
@@ -34,21 +34,21 @@ def suits(x_shape, w_shape, stride, padding, dilation, groups, dtype):
 def conv2d(x, w, b, stride, padding, dilation, groups):
     OH, OW = (out_size(*axis) for axis in zip(x.shape[2:], w.shape[2:], stride, padding, dilation, strict=True))
     y, start = np.empty((len(x), len(w), OH, OW), x.dtype), np.zeros(len(w), x.dtype) if b is None else b
-    plan = in_lanes(forward_plan, x.shape, w.shape, (OH, OW), stride, padding, dilation)
+    plan = in_lanes(plan_y, x.shape, w.shape, (OH, OW), stride, padding, dilation)
     correlate(x, w, np.ascontiguousarray(start), y, plan)
     return y
 
 
 def conv2d_gradient_x(gy, w, shape, stride, padding, dilation, groups):
     gx = np.empty(shape, gy.dtype)
-    plan = in_lanes(gradient_plan, shape, w.shape, gy.shape[2:], stride, padding, dilation)
+    plan = in_lanes(plan_gx, shape, w.shape, gy.shape[2:], stride, padding, dilation)
     correlate(gy, w, np.zeros(len(w), gy.dtype), gx, plan)
     return gx
 
 
 def conv2d_gradient_w(gy, x, size, stride, padding, dilation, groups):
     gw = np.empty((gy.shape[1], 1, *size), x.dtype)
-    plan = in_lanes(weights_plan, x.shape, gw.shape, gy.shape[2:], stride, padding, dilation)
+    plan = in_lanes(plan_gw, x.shape, gw.shape, gy.shape[2:], stride, padding, dilation)
     add_up(gy, x, gw, plan)
     return gw
 

@@ -49,14 +49,14 @@ def suits(x_shape, w_shape, stride, padding, dilation, groups, dtype):
 
 def conv2d(x, w, b, stride, padding, dilation, groups):
     F, OH, OW = len(w), *(out_size(*axis) for axis in zip(x.shape[2:], w.shape[2:], stride, padding, dilation, strict=True))
-    plan = forward_plan(x.shape, w.shape, (OH, OW), stride, padding, dilation, groups, thread_count())
+    plan = plan_y(x.shape, w.shape, (OH, OW), stride, padding, dilation, groups, thread_count())
     y, start = np.empty((len(x), F, OH, OW), x.dtype), np.zeros(F, x.dtype) if b is None else b
     correlate(np.ascontiguousarray(x), laid_out(w, plan, 0, groups), np.ascontiguousarray(start), y, plan, groups)
     return y
 
 
 def conv2d_gradient_x(gy, w, shape, stride, padding, dilation, groups):
-    plan = gradient_plan(shape, w.shape, gy.shape[2:], stride, padding, dilation, groups, thread_count())
+    plan = plan_gx(shape, w.shape, gy.shape[2:], stride, padding, dilation, groups, thread_count())
     gx, start = np.empty(shape, gy.dtype), np.zeros(shape[1], gy.dtype)
     correlate(np.ascontiguousarray(gy), laid_out(w, plan, 1, groups), start, gx, plan, groups)
     return gx
@@ -64,7 +64,7 @@ def conv2d_gradient_x(gy, w, shape, stride, padding, dilation, groups):
 
 def conv2d_gradient_w(gy, x, size, stride, padding, dilation, groups):
     gw = np.empty((gy.shape[1], x.shape[1] // groups, *size), x.dtype)
-    plan = weights_plan(x.shape, gw.shape, gy.shape[2:], stride, padding, dilation, groups, thread_count())
+    plan = plan_gw(x.shape, gw.shape, gy.shape[2:], stride, padding, dilation, groups, thread_count())
     add_up(np.ascontiguousarray(gy), np.ascontiguousarray(x), gw, plan, groups)
     return gw
 
@@ -87,7 +87,7 @@ class Plan(NamedTuple):
 
 
 @functools.lru_cache(256)
-def forward_plan(x_shape, w_shape, out, stride, padding, dilation, groups, threads, *limits):
+def plan_y(x_shape, w_shape, out, stride, padding, dilation, groups, threads, *limits):
     """y in row oy reads x in the rows oy SH + i DH - PH: one phase, with all taps."""
     (SH, SW), (DH, DW), (KH, KW) = stride, dilation, w_shape[2:]
     taps = [(i * DH, j * DW) for i in range(KH) for j in range(KW)]
@@ -97,7 +97,7 @@ def forward_plan(x_shape, w_shape, out, stride, padding, dilation, groups, threa
 
 
 @functools.lru_cache(256)
-def gradient_plan(shape, w_shape, out, stride, padding, dilation, groups, threads, *limits):
+def plan_gx(shape, w_shape, out, stride, padding, dilation, groups, threads, *limits):
     """gx in row iy = SH ty + a reads gy in the rows ty + (a + PH - i DH) / SH, if that is a whole number."""
     ways = [[[((a + p - i * d) // s, i) for i in range(k) if (a + p - i * d) % s == 0] for a in range(s)]
             for s, p, d, k in zip(stride, padding, dilation, w_shape[2:])]
@@ -111,9 +111,9 @@ def gradient_plan(shape, w_shape, out, stride, padding, dilation, groups, thread
 
 
 @functools.lru_cache(256)
-def weights_plan(x_shape, w_shape, out, stride, padding, dilation, groups, threads, *limits):
+def plan_gw(x_shape, w_shape, out, stride, padding, dilation, groups, threads, *limits):
     """Pixels and taps change places: a row of the tile is a (c, i, j), and its steps are the pixels of y."""
-    plan = forward_plan(x_shape, w_shape, out, stride, padding, dilation, groups, threads,
+    plan = plan_y(x_shape, w_shape, out, stride, padding, dilation, groups, threads,
                         *limits or (4 * DEPTH, 4 * DEPTH))
     (images, rows), more = plan.block, -plan.ways.size % ROWS
     return plan._replace(places=np.pad(plan.ways, (0, more)), ways=plan.places[:images * rows * out[1]],
