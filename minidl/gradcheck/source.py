@@ -23,7 +23,7 @@ from minidl.gradcheck.mutants import replaced
 from minidl.gradcheck.table import all_cases
 from minidl.kernels import use_kernels
 from minidl.kernels.cpu import columns, normalization, threads
-from minidl.kernels.cpu.jit import Kernel
+from minidl.kernels.cpu.jit import plain
 from minidl.kernels.reference import convolution as reference_convolution
 
 MUTATED = re.compile("backward|gradient|definition|col2im|scatter|spill|window|outside")
@@ -154,11 +154,6 @@ def functions_of(package):
                     yield f"{path}: {name}", node, plain(vars(owner)[node.name])
 
 
-def plain(f):
-    """The Python function behind a kernel, compiled or waiting to be."""
-    return getattr(f, "py_func", getattr(f, "function", f))
-
-
 @contextlib.contextmanager
 def interpreted():
     """Kernels written for Numba run as plain Python, so that their code can be exchanged."""
@@ -166,7 +161,7 @@ def interpreted():
     for info in pkgutil.iter_modules(import_module("minidl.kernels.cpu").__path__):
         names = vars(import_module(f"minidl.kernels.cpu.{info.name}"))
         for name, f in list(names.items()):
-            if hasattr(f, "py_func") or isinstance(f, Kernel) or name == "prange":
+            if plain(f) is not f or name == "prange":
                 before.append((names, name, f))
                 names[name] = range if name == "prange" else plain(f)
     try:

@@ -67,7 +67,7 @@ def test_all_passes_are_the_references(case, dtype, rng):
 def plans():
     """Plans that are made again, and again afterwards."""
     def forget():
-        for plan in (direct.forward_plan, direct.gradient_plan, direct.weights_plan):
+        for plan in (direct.plan_y, direct.plan_gx, direct.plan_gw):
             plan.cache_clear()
     forget()
     yield

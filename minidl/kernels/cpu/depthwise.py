@@ -1,9 +1,30 @@
-"""Convolution in which every filter reads one channel: too little to multiply matrices for, so rows are added up."""
+"""Convolution in which every filter reads one channel: images that do not mix, LANES of them side by side.
+
+There is too little to multiply matrices for. What a vector can hold are the same pixel of LANES channels: then a window
+moves over all of them at once, and its strides, edges and phases are entries in the tables of direct.py. Rows of
+the channels are turned into vectors on the way in, pixel by pixel, and back on the way out; in between
+
+    y[pixel]  += x[pixel's place + way to (i, j)] w[i, j]           sum over (i, j), a product for each lane
+    gx[pixel] += gy[pixel's place + way to (i, j)] w[i, j]          sum over those (i, j) that the pixel's phase was read by
+    gw[i, j]  += x[way to (i, j) + pixel's place] gy[pixel]         sum over pixels
+
+A channel may be read by several filters (F = M C): filter f reads channel f // M.
+"""
 import numpy as np
 
-from minidl.kernels.cpu.columns import window
-from minidl.kernels.cpu.jit import SUMS, jit
-from minidl.kernels.cpu.threads import in_parts
+from minidl.kernels.cpu.direct import (aligned, plan_y, plan_gx, lay_out, panel, turn_some_in,
+                                       turn_some_out, plan_gw)
+from minidl.kernels.cpu.jit import jit, prange
+from minidl.kernels.cpu.moves import clear
+from minidl.kernels.cpu.simd import LANES
+from minidl.kernels.cpu.threads import thread_count, workspace
+from minidl.kernels.cpu.tiles import gathering_tile
+from minidl.kernels.reference.convolution import out_size
+
+PIXELS = 2 ** 11             # of a block, whose vectors stay in a core's second-level cache
+TILE = 8                     # pixels, or places of a filter, whose sums are in registers
+
+gather = gathering_tile(TILE, 1, by_lanes=True)
 
 
 def suits(x_shape, w_shape, stride, padding, dilation, groups, dtype):
@@ -11,111 +32,183 @@ def suits(x_shape, w_shape, stride, padding, dilation, groups, dtype):
 
 
 def conv2d(x, w, b, stride, padding, dilation, groups):
-    N, F = len(x), len(w)
-    y = np.empty((N, F, *window(x.shape, w.shape[2:], stride, padding, dilation)[-1]), x.dtype)
-    x, w = np.ascontiguousarray(x), np.ascontiguousarray(w)
-    b = np.zeros(F, x.dtype) if b is None else np.ascontiguousarray(b)
-    in_parts(lambda first, last: _conv2d(x, w, b, stride, padding, dilation, y, first, last), N * F,
-             y.size * w[0].size)
+    OH, OW = (out_size(*axis) for axis in zip(x.shape[2:], w.shape[2:], stride, padding, dilation, strict=True))
+    y, start = np.empty((len(x), len(w), OH, OW), x.dtype), np.zeros(len(w), x.dtype) if b is None else b
+    plan = in_lanes(plan_y, x.shape, w.shape, (OH, OW), stride, padding, dilation)
+    correlate(x, w, np.ascontiguousarray(start), y, plan)
     return y
 
 
-@jit
-def _conv2d(x, w, b, stride, padding, dilation, y, first, last):
-    """The planes `first` to `last` of y, numbered n F + f."""
-    (C, H, W), (F, OH, OW), (KH, KW) = x.shape[1:], y.shape[1:], w.shape[2:]
-    source, target = x.reshape(-1), y.reshape(-1)
-    for plane in range(first, last):
-        n, f = plane // F, plane % F
-        c = f // (F // C)
-        y[n, f] = b[f]
-        for i in range(KH):
-            for j in range(KW):
-                start, count, left = _inside(W, j * dilation[1] - padding[1], stride[1], OW)
-                for oy in range(OH):
-                    iy = oy * stride[0] + i * dilation[0] - padding[0]
-                    if 0 <= iy < H:
-                        _add(w[f, 0, i, j], source, ((n * C + c) * H + iy) * W + left, stride[1],
-                             target, (plane * OH + oy) * OW + start, 1, count)
-
-
 def conv2d_gradient_x(gy, w, shape, stride, padding, dilation, groups):
-    gx, gy, w = np.zeros(shape, gy.dtype), np.ascontiguousarray(gy), np.ascontiguousarray(w)
-    in_parts(lambda first, last: _conv2d_gradient_x(gy, w, stride, padding, dilation, gx, first, last),
-             shape[0] * shape[1], gy.size * w[0].size)
+    gx = np.empty(shape, gy.dtype)
+    plan = in_lanes(plan_gx, shape, w.shape, gy.shape[2:], stride, padding, dilation)
+    correlate(gy, w, np.zeros(len(w), gy.dtype), gx, plan)
     return gx
 
 
-@jit
-def _conv2d_gradient_x(gy, w, stride, padding, dilation, gx, first, last):
-    """The planes `first` to `last` of gx, numbered n C + c."""
-    (C, H, W), (F, OH, OW), (KH, KW) = gx.shape[1:], gy.shape[1:], w.shape[2:]
-    source, target = gy.reshape(-1), gx.reshape(-1)
-    for plane in range(first, last):
-        n, c = plane // C, plane % C
-        for f in range(c * (F // C), (c + 1) * (F // C)):
-            for i in range(KH):
-                for j in range(KW):
-                    start, count, left = _inside(W, j * dilation[1] - padding[1], stride[1], OW)
-                    for oy in range(OH):
-                        iy = oy * stride[0] + i * dilation[0] - padding[0]
-                        if 0 <= iy < H:
-                            _add(w[f, 0, i, j], source, ((n * F + f) * OH + oy) * OW + start, 1,
-                                 target, (plane * H + iy) * W + left, stride[1], count)
-
-
 def conv2d_gradient_w(gy, x, size, stride, padding, dilation, groups):
-    gw, gy, x = np.empty((gy.shape[1], 1, *size), x.dtype), np.ascontiguousarray(gy), np.ascontiguousarray(x)
-    in_parts(lambda first, last: _conv2d_gradient_w(gy, x, stride, padding, dilation, gw, first, last),
-             len(gw), gy.size * size[0] * size[1])
+    gw = np.empty((gy.shape[1], 1, *size), x.dtype)
+    plan = in_lanes(plan_gw, x.shape, gw.shape, gy.shape[2:], stride, padding, dilation)
+    add_up(gy, x, gw, plan)
     return gw
 
 
-@jit
-def _conv2d_gradient_w(gy, x, stride, padding, dilation, gw, first, last):
-    (N, C, H, W), (F, OH, OW), (KH, KW) = x.shape, gy.shape[1:], gw.shape[2:]
-    source, sink = x.reshape(-1), gy.reshape(-1)
-    for f in range(first, last):
-        c = f // (F // C)
-        for i in range(KH):
-            for j in range(KW):
-                start, count, left = _inside(W, j * dilation[1] - padding[1], stride[1], OW)
-                total = x.dtype.type(0)
-                for n in range(N):
-                    for oy in range(OH):
-                        iy = oy * stride[0] + i * dilation[0] - padding[0]
-                        if 0 <= iy < H:
-                            total += _dot(source, ((n * C + c) * H + iy) * W + left, stride[1],
-                                          sink, ((n * F + f) * OH + oy) * OW + start, count)
-                gw[f, 0, i, j] = total
+def in_lanes(make, shape, w_shape, out, stride, padding, dilation):
+    """The tables for one image of one channel, whose pixels are LANES numbers each."""
+    plan = make((1, 1, *shape[2:]), (1, 1, *w_shape[2:]), tuple(out), stride, padding, dilation, 1, 1, PIXELS, 1)
+    return plan._replace(places=plan.places * LANES, ways=plan.ways * LANES)
+
+
+# ---- y and gx
+
+
+def correlate(x, w, start, y, plan):
+    """y (N, F, OH, OW) = start (F,) + x (N, C, H, W) by w (F, 1, KH, KW), where one of C and F is M times the other."""
+    C, F, taps = x.shape[1], y.shape[1], w.shape[2] * w.shape[3]
+    channels, M = min(C, F), len(w) // min(C, F)
+    tiles = -(-channels // LANES)
+    packed = aligned(M * tiles * LANES * taps, w.dtype)
+    room = LANES * (2 * LANES + plan.block[1] * plan.rows[1] * y.shape[3] + 1 + LANES + plan.padded[0] * plan.padded[1])
+    _correlate(flat(x), x.shape, flat(w), packed, start, y.reshape(-1), y.shape, tuple(plan), channels, M,
+               workspace(room + LANES * LANES, x.dtype))
+
+
+def flat(x):
+    return np.ascontiguousarray(x).reshape(-1)
+
+
+@jit(parallel=True)
+def _correlate(x, x_shape, w, packed, start, y, y_shape, plan, channels, M, work):
+    block, taps = plan[0][1], len(plan[-1])
+    tiles, parts = -(-channels // LANES), -(-y_shape[2] // (block * plan[1][1]))
+    for filters in range(M * tiles):
+        lay_out(w, packed, plan[5], plan[-1], (channels, M * taps), (1, 0), filters // tiles, filters % tiles, taps, work[0])
+    for t in prange(len(work)):
+        for job in range(np.int64(t), y_shape[0] * tiles * parts, len(work)):
+            _block(x, x_shape, packed, start, y, y_shape, plan, channels, M, work[t], job // parts // tiles,
+                   job // parts % tiles, job % parts * block)
 
 
 @jit
-def _inside(W, shift, stride, OW):
-    """Of the cells ox * stride + shift for ox in range(OW): the first ox that is inside the image, how many are, and
-    where the first of them is."""
-    start = min(OW, max(0, -(shift // stride)))
-    count = min(OW, max(0, (W - 1 - shift) // stride + 1)) - start
-    return start, max(0, count), start * stride + shift
+def _block(x, x_shape, w, start, y, y_shape, plan, channels, M, work, n, tile, step):
+    """LANES channels of an image: their rows from `step` on."""
+    (_, block), (SY, PY), corner, padded, _, phases, places, goals, ways, order = plan
+    (C, H, W), (F, OH, OW) = x_shape[1:], y_shape[1:]
+    lanes, taps, c = -(-channels // LANES) * LANES, len(order), tile * LANES
+    some, rows = min(LANES, channels - c), min(block * PY, OH - step * PY)
+    height = padded[0] - (block - -(-rows // PY)) * SY
+    sums = 2 * LANES * LANES
+    padded0 = sums + (block * PY * OW + 1 + LANES) * LANES
+    first, width = panel(c, lanes)
+    pixels = work[padded0:]
+    for m in range(M):
+        if C > channels or m == 0:
+            each = C // channels
+            turn_rows(x, (n * C + c * each + m) * H * W, each * H * W, H, W, some,
+                      step * SY + corner[0], corner[1], height, padded[1], work, padded0)
+        if F > channels or m == 0:
+            for lane in range(some):
+                work[LANES * LANES + lane] = start[(c + lane) * M + m]
+        for p in range(len(phases)):
+            a, columns, place, way, weights, depth = phases[p]
+            b0 = (m * lanes + first) * taps + weights * width + c - first
+            begin, row = (sums, LANES) if C > channels and m > 0 else (LANES * LANES, 0)
+            slide(pixels, places, goals, place, max(0, -(-(rows - a) // PY)) * columns, ways, way, w, b0, width, work, begin,
+                  row, sums, depth)
+        if F > channels or m == M - 1:
+            each = F // channels
+            to = ((n * F + c * each + (m if each > 1 else 0)) * OH + step * PY) * OW
+            for k in range(0, rows * OW, LANES):
+                turn_some_out(work, sums + k * LANES, LANES, y, to + k, each * OH * OW, some,
+                              min(LANES, rows * OW - k), work, 0)
 
 
-# Runs of numbers in flat arrays. Unsigned places need no test for being counted from the end, so these vectorize.
-
-@jit(fastmath={"contract"})
-def _add(factor, source, start, step, target, at, target_step, count):
-    """target += factor * source"""
-    start, step, at, target_step = np.uint64(start), np.uint64(step), np.uint64(at), np.uint64(target_step)
-    if step == 1 and target_step == 1:
-        for i in range(np.uint64(count)):
-            target[at + i] += factor * source[start + i]
+@jit
+def slide(a, places, goals, first, count, ways, way, w, b0, width, c, start, row, c0, depth):
+    """The sums (tiles.py) of `count` pixels. With the number of steps known, the compiler leaves out the loop over them."""
+    if depth == 9 and width == 4 * LANES:
+        for k in range(first, first + count, TILE):
+            gather(a, places, goals, k, ways, way, w, b0, 4 * LANES, c, start, row, c0, LANES, 9)
     else:
-        for i in range(np.uint64(count)):
-            target[at + i * target_step] += factor * source[start + i * step]
+        for k in range(first, first + count, TILE):
+            gather(a, places, goals, k, ways, way, w, b0, width, c, start, row, c0, LANES, depth)
 
 
-@jit(fastmath=SUMS)
-def _dot(a, start, step, b, at, count):
-    start, step, at, total = np.uint64(start), np.uint64(step), np.uint64(at), a.dtype.type(0)
-    for i in range(np.uint64(count)):
-        total += a[start + i * step] * b[at + i]
-    return total
+@jit
+def turn_rows(x, i, x_row, H, W, lanes, top, left, height, width, y, j):
+    """y (height, width, LANES) = rows of `lanes` images from row `top` and column `left` on, and zeros around them."""
+    lo = max(0, -left)
+    hi = max(lo, min(width, W - left))
+    for row in range(height):
+        to, iy = j + row * width * LANES, top + row
+        if 0 <= iy < H and hi > lo:
+            clear(y, to, lo * LANES)
+            for k in range(lo, hi, LANES):
+                turn_some_in(x, i + iy * W + k + left, x_row, lanes, y, to + k * LANES, LANES, min(LANES, hi - k), 0)
+            clear(y, to + hi * LANES, (width - hi) * LANES)
+        else:
+            clear(y, to, width * LANES)
+
+
+# ---- gw
+
+
+def add_up(gy, x, gw, plan):
+    """gw (F, 1, KH, KW) = the sums of x (N, C, H, W) by gy (N, F, OH, OW). Threads share out channels, then images."""
+    (N, C), F, rows = x.shape[:2], gy.shape[1], len(plan.places)
+    tiles = -(-C // LANES)
+    parts = max(1, min(N, -(-thread_count() // tiles)))
+    sums = aligned((parts * (F // C) * tiles * rows + LANES) * LANES, x.dtype)
+    room = LANES * (2 * LANES + plan.block[1] * gy.shape[3] + LANES + plan.padded[0] * plan.padded[1] + LANES)
+    _add_up(flat(gy), gy.shape, flat(x), x.shape, gw.reshape(-1), gw.shape, tuple(plan), parts, sums,
+            workspace(room, x.dtype))
+
+
+@jit(parallel=True)
+def _add_up(gy, gy_shape, x, x_shape, gw, w_shape, plan, parts, sums, work):
+    tiles = -(-x_shape[1] // LANES)
+    for t in prange(len(work)):
+        for job in range(np.int64(t), parts * tiles, len(work)):
+            _add_some(gy, gy_shape, x, x_shape, plan, parts, job % parts, job // parts, sums, work[t])
+    for tile in range(tiles):
+        _sum_some(sums, gw, w_shape, x_shape[1], tile, parts, len(plan[6]), work[0])
+
+
+@jit
+def _add_some(gy, gy_shape, x, x_shape, plan, parts, part, tile, sums, work):
+    """LANES channels of each `parts`-th image."""
+    (_, block), (SY, _), corner, padded, _, _, places, goals, ways, order = plan
+    (N, C, H, W), (F, OH, OW) = x_shape, gy_shape[1:]
+    c, M, tiles, taps = tile * LANES, F // C, -(-C // LANES), len(order)
+    some, turned0 = min(LANES, C - c), 2 * LANES * LANES
+    padded0 = turned0 + (block * OW + LANES) * LANES
+    pixels = work[padded0:]
+    for m in range(M):
+        to = ((part * M + m) * tiles + tile) * len(places) * LANES
+        clear(sums, to, len(places) * LANES)
+        for n in range(part, N, parts):
+            for top in range(0, OH, block):
+                rows = min(block, OH - top)
+                turn_rows(x, (n * C + c) * H * W, H * W, H, W, some, top * SY + corner[0], corner[1],
+                          padded[0] - (block - rows) * SY, padded[1], work, padded0)
+                for k in range(0, rows * OW, LANES):
+                    turn_some_in(gy, ((n * F + c * M + m) * OH + top) * OW + k, M * OH * OW, some, work,
+                                 turned0 + k * LANES, LANES, min(LANES, rows * OW - k), 0)
+                for k in range(0, taps, TILE):
+                    gather(pixels, places, goals, k, ways, 0, work, turned0, LANES, sums, to, LANES, to, LANES,
+                           rows * OW)
+
+
+@jit
+def _sum_some(sums, gw, shape, C, tile, parts, rows, work):
+    """gw of LANES channels = the parts' sums."""
+    c, M, tiles, taps = tile * LANES, shape[0] // C, -(-C // LANES), shape[2] * shape[3]
+    for m in range(M):
+        first = (m * tiles + tile) * rows * LANES
+        for part in range(1, parts):
+            more = part * M * tiles * rows * LANES
+            for i in range(first, first + rows * LANES):
+                sums[i] += sums[i + more]
+        for k in range(0, taps, LANES):
+            turn_some_out(sums, first + k * LANES, LANES, gw, (c * M + m) * taps + k, M * taps,
+                          min(LANES, C - c), min(LANES, taps - k), work, 0)

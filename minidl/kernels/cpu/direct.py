@@ -49,14 +49,14 @@ def suits(x_shape, w_shape, stride, padding, dilation, groups, dtype):
 
 def conv2d(x, w, b, stride, padding, dilation, groups):
     F, OH, OW = len(w), *(out_size(*axis) for axis in zip(x.shape[2:], w.shape[2:], stride, padding, dilation, strict=True))
-    plan = forward_plan(x.shape, w.shape, (OH, OW), stride, padding, dilation, groups, thread_count())
+    plan = plan_y(x.shape, w.shape, (OH, OW), stride, padding, dilation, groups, thread_count())
     y, start = np.empty((len(x), F, OH, OW), x.dtype), np.zeros(F, x.dtype) if b is None else b
     correlate(np.ascontiguousarray(x), laid_out(w, plan, 0, groups), np.ascontiguousarray(start), y, plan, groups)
     return y
 
 
 def conv2d_gradient_x(gy, w, shape, stride, padding, dilation, groups):
-    plan = gradient_plan(shape, w.shape, gy.shape[2:], stride, padding, dilation, groups, thread_count())
+    plan = plan_gx(shape, w.shape, gy.shape[2:], stride, padding, dilation, groups, thread_count())
     gx, start = np.empty(shape, gy.dtype), np.zeros(shape[1], gy.dtype)
     correlate(np.ascontiguousarray(gy), laid_out(w, plan, 1, groups), start, gx, plan, groups)
     return gx
@@ -64,7 +64,7 @@ def conv2d_gradient_x(gy, w, shape, stride, padding, dilation, groups):
 
 def conv2d_gradient_w(gy, x, size, stride, padding, dilation, groups):
     gw = np.empty((gy.shape[1], x.shape[1] // groups, *size), x.dtype)
-    plan = weights_plan(x.shape, gw.shape, gy.shape[2:], stride, padding, dilation, groups, thread_count())
+    plan = plan_gw(x.shape, gw.shape, gy.shape[2:], stride, padding, dilation, groups, thread_count())
     add_up(np.ascontiguousarray(gy), np.ascontiguousarray(x), gw, plan, groups)
     return gw
 
@@ -87,17 +87,17 @@ class Plan(NamedTuple):
 
 
 @functools.lru_cache(256)
-def forward_plan(x_shape, w_shape, out, stride, padding, dilation, groups, threads, weights=False):
+def plan_y(x_shape, w_shape, out, stride, padding, dilation, groups, threads, *limits):
     """y in row oy reads x in the rows oy SH + i DH - PH: one phase, with all taps."""
     (SH, SW), (DH, DW), (KH, KW) = stride, dilation, w_shape[2:]
     taps = [(i * DH, j * DW) for i in range(KH) for j in range(KW)]
     ends = (KH - 1) * DH + 1, (KW - 1) * DW + 1
     return planned(x_shape[0], x_shape[1] // groups, w_shape[0] // groups, out, (1, 1), (SH, SW),
-                   (-padding[0], -padding[1]), ends, [taps], threads, weights=weights)
+                   (-padding[0], -padding[1]), ends, [taps], threads, *limits)
 
 
 @functools.lru_cache(256)
-def gradient_plan(shape, w_shape, out, stride, padding, dilation, groups, threads):
+def plan_gx(shape, w_shape, out, stride, padding, dilation, groups, threads, *limits):
     """gx in row iy = SH ty + a reads gy in the rows ty + (a + PH - i DH) / SH, if that is a whole number."""
     ways = [[[((a + p - i * d) // s, i) for i in range(k) if (a + p - i * d) % s == 0] for a in range(s)]
             for s, p, d, k in zip(stride, padding, dilation, w_shape[2:])]
@@ -107,27 +107,27 @@ def gradient_plan(shape, w_shape, out, stride, padding, dilation, groups, thread
     order = [[i * w_shape[3] + j for _, i in rows for _, j in columns] for rows in ways[0] for columns in ways[1]]
     ends = last[0] - first[0] + 1, last[1] - first[1] + 1
     return planned(shape[0], w_shape[0] // groups, shape[1] // groups, shape[2:], stride, (1, 1), first, ends, phases,
-                   threads, order)
+                   threads, *limits or (None, None), order)
 
 
 @functools.lru_cache(256)
-def weights_plan(x_shape, w_shape, out, stride, padding, dilation, groups, threads):
+def plan_gw(x_shape, w_shape, out, stride, padding, dilation, groups, threads, *limits):
     """Pixels and taps change places: a row of the tile is a (c, i, j), and its steps are the pixels of y."""
-    plan = forward_plan(x_shape, w_shape, out, stride, padding, dilation, groups, threads, True)
+    plan = plan_y(x_shape, w_shape, out, stride, padding, dilation, groups, threads,
+                        *limits or (4 * DEPTH, 4 * DEPTH))
     (images, rows), more = plan.block, -plan.ways.size % ROWS
     return plan._replace(places=np.pad(plan.ways, (0, more)), ways=plan.places[:images * rows * out[1]],
                          goals=np.arange(plan.ways.size + more))
 
 
-def planned(N, C, F, size, phase, step, corner, ends, taps, threads, order=None, weights=False):
+def planned(N, C, F, size, phase, step, corner, ends, taps, threads, most=None, depth=None, order=None):
     """The tables for results of `size` whose rows are in phase[0] phases, each reading x with a stride of step[0];
     `taps` are each phase's ways (rows, columns), which end before `ends`."""
     (OH, OW), (PY, PX), (SY, SX) = size, phase, step
     steps, columns = ceil(OH / PY), ceil(OW / PX)                       # of the largest phase
     width = (columns - 1) * SX + ends[1]
-    depth = max(map(len, taps))
-    channels = ceil(C / max(1, round(C * depth / (4 * DEPTH if weights else DEPTH))))
-    most = 4 * DEPTH if weights else SUMS_IN_CACHE // F                 # pixels in a block
+    channels = ceil(C / max(1, round(C * max(map(len, taps)) / (depth or DEPTH))))
+    most = most or SUMS_IN_CACHE // F                                   # pixels in a block
 
     def room(rows):
         return channels * width * ((rows - 1) * SY + ends[0])
@@ -188,11 +188,11 @@ def _laid_out(w, packed, phases, order, lanes, depth, groups, group_step, work):
     tiles = -(-lanes[0] // LANES)
     for t in prange(len(work)):
         for tile in range(np.int64(t), groups * tiles, len(work)):
-            _lay_out(w, packed, phases, order, lanes, depth, tile // tiles, tile % tiles, group_step, work[t])
+            lay_out(w, packed, phases, order, lanes, depth, tile // tiles, tile % tiles, group_step, work[t])
 
 
 @jit
-def _lay_out(w, packed, phases, order, lanes, depth, group, tile, group_step, square):
+def lay_out(w, packed, phases, order, lanes, depth, group, tile, group_step, square):
     """The LANES channels `tile` of the result."""
     taps, all_lanes = len(order), -(-lanes[0] // LANES) * LANES
     first, width = panel(tile * LANES, all_lanes)

@@ -83,10 +83,20 @@ def link(file, done=()):
     for name, value in list(file.items()):
         if isinstance(value, Kernel) and not isinstance(value, ParallelKernel):
             file[name] = value.compiled
+            _linked[id(value.compiled)] = value
             if id(value.function.__globals__) not in done:
                 link(value.function.__globals__, done)
         elif name == "prange":
             file[name] = numba.prange
+
+
+_linked = {}
+
+
+def plain(f):
+    """The Python function behind a kernel, or behind the compiled one that stands for it; any other f as it is."""
+    kernel = f if isinstance(f, Kernel) else _linked.get(id(f))
+    return kernel.function if kernel else f
 
 
 @functools.cache

@@ -53,26 +53,29 @@ def tile(rows, vectors):
     return multiply
 
 
-def gathering_tile(rows, vectors):
+def gathering_tile(rows, vectors, by_lanes=False):
     """The kernel `gather` for tiles of `rows` times `vectors` vectors: the factor a is nowhere laid out as a matrix.
 
     Its numbers are picked from an array through two tables, one for rows and one for steps: when b holds filters, these
-    may be the places of pixels in an image, and the ways from a pixel to its neighbours.
+    may be the places of pixels in an image, and the ways from a pixel to its neighbours. With `by_lanes`, each lane has
+    a number of its own there, as images that do not mix have: what is picked is a vector.
     """
     width = vectors * LANES
+    lane = 1 if by_lanes else 0
 
     @jit
     def gather(a, places, goals, k0, ways, r0, b, b0, b_step, c, start, start_row, c0, c_row, depth):
         """c[k, t] = start[k, t] + the sum over r < depth of a[k, r] b[r, t], for k < rows and t < width.
 
-        All lie in flat arrays: a[k, r] at places[k0 + k] + ways[r0 + r], b[r, t] at b0 + r b_step + t, c[k, t] at
-        c0 + goals[k0 + k] c_row + t, and start[k, t], in c as well, at start + goals[k0 + k] start_row + t.
+        All lie in flat arrays: a[k, r] at places[k0 + k] + ways[r0 + r] (by lanes, a[k, r, t] is t further on),
+        b[r, t] at b0 + r b_step + t, c[k, t] at c0 + goals[k0 + k] c_row + t, and start[k, t], in c as well, at
+        start + goals[k0 + k] start_row + t.
         """
         for k in range(rows):
             for t in range(width):
                 total = c[start + goals[k0 + k] * start_row + t]
                 for r in range(depth):
-                    total += a[places[k0 + k] + ways[r0 + r]] * b[b0 + r * b_step + t]
+                    total += a[places[k0 + k] + ways[r0 + r] + t * lane] * b[b0 + r * b_step + t]
                 c[c0 + goals[k0 + k] * c_row + t] = total
 
     @vectorized(gather)
@@ -83,7 +86,8 @@ def gathering_tile(rows, vectors):
         from_place = [a.after(places.integer(k0 + k)) for k in range(rows)]
         with code.loop(depth) as r:
             way = ways.integer(r0 + r)
-            sums.add_products([numbers.spread(way) for numbers in from_place], b, b0 + r * b_step)
+            factors = [numbers.load(way) if by_lanes else numbers.spread(way) for numbers in from_place]
+            sums.add_products(factors, b, b0 + r * b_step)
         sums.store([c0 + goal * c_row for goal in goals])
 
     return gather
