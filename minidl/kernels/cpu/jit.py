@@ -90,7 +90,7 @@ def link(file, done=()):
             file[name] = numba.prange
 
 
-_linked = {}
+_linked: dict = {}           # id of a compiled kernel -> the kernel, which keeps it alive
 
 
 def plain(f):
