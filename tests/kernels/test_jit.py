@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -105,6 +106,21 @@ def test_python_threads_launch_one_kernel_at_a_time(monkeypatch):
     for caller in callers: caller.start()
     for caller in callers: caller.join()
     assert same == [True] * 80
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+def test_a_forked_process_computes_alone(monkeypatch):
+    monkeypatch.setattr(compiler, "WORTH_A_THREAD", 0)
+    x, y = np.arange(50_000.0), np.empty(50_000)
+    squares(x, y)                                            # on threads, which the child will not have
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)                                     # it would wait for them for ever
+        y[:] = 0
+        squares(x, y)
+        os._exit(0 if np.array_equal(y, x * x) else 1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_every_thread_has_a_row_of_the_workspace():

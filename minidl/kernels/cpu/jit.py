@@ -65,7 +65,7 @@ class ParallelKernel(Kernel):
         for x in args:
             if isinstance(x, np.ndarray):
                 numbers += x.size
-        if numbers < WORTH_A_THREAD or threads.thread_count() == 1:
+        if numbers < WORTH_A_THREAD or threads.thread_count() == 1 or threads.forked:
             return super().__call__(*args)
         with threads.launch():
             return self.in_parallel(*args)

@@ -86,8 +86,16 @@ def serve(queue):
         del work, done                   # or a waiting thread would keep the last arrays alive
 
 
-if hasattr(os, "register_at_fork"):      # threads do not survive a fork: the child starts its own
-    os.register_at_fork(after_in_child=tasks.cache_clear)
+def after_fork():
+    """Threads do not survive a fork. Python's are started anew; OpenMP would wait for its own for ever."""
+    global forked, _launching
+    forked, _launching = True, threading.RLock()
+    tasks.cache_clear()
+
+
+forked = False                           # is this the child of a fork? Then parallel kernels are ordinary loops
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=after_fork)
 
 
 def scratch(size, dtype):
