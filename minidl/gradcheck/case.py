@@ -81,7 +81,7 @@ class Case:
 
     def drawn(self, dtype):
         rng = np.random.default_rng(zlib.crc32(self.text.encode()))
-        found = [(draw(rng), draw) for draw in leaves([self.args, self.kwargs])]
+        found = [(np.asarray(draw(rng)), draw) for draw in leaves([self.args, self.kwargs])]
         return [(x.astype(dtype) if x.dtype.kind == "f" else x, draw) for x, draw in found]
 
     def in_minidl(self, dtype=np.float64):
