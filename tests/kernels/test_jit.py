@@ -108,6 +108,35 @@ def test_python_threads_launch_one_kernel_at_a_time(monkeypatch):
     assert same == [True] * 80
 
 
+WHO = """
+import numpy as np
+from numba import get_thread_id
+from minidl.kernels.cpu import threads
+from minidl.kernels.cpu.jit import jit, prange
+
+threads.layer()          # get_thread_id wants the threads to be there
+
+@jit(parallel=True)
+def who(ran_on):
+    for i in prange(len(ran_on)):
+        ran_on[i] = get_thread_id()
+
+for size in 10, 100_000:
+    ran_on = np.full(size, -1)
+    who(ran_on)
+    print(len(set(ran_on)))
+"""
+
+
+@pytest.mark.skipif(threads.thread_count() == 1, reason="there is only one thread")
+def test_what_is_compiled_for_one_thread_is_not_taken_from_the_cache_for_all(tmp_path):
+    (tmp_path / "program.py").write_text(WHO)                # twice: compiled, and from the cache
+    for _ in range(2):
+        done = subprocess.run([sys.executable, tmp_path / "program.py"], capture_output=True, text=True, check=True,
+                              env=os.environ | {"XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)})
+        assert done.stdout.split() == ["1", str(threads.thread_count())]
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 def test_a_forked_process_computes_alone(monkeypatch):

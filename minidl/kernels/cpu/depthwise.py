@@ -12,8 +12,8 @@ A channel may be read by several filters (F = M C): filter f reads channel f // 
 """
 import numpy as np
 
-from minidl.kernels.cpu.direct import (aligned, plan_y, plan_gx, lay_out, panel, turn_some_in,
-                                       turn_some_out, plan_gw)
+from minidl.kernels.cpu.direct import (aligned, lay_out, panel, plan_gw, plan_gx, plan_y, turn_some_in,
+                                       turn_some_out)
 from minidl.kernels.cpu.jit import jit, prange
 from minidl.kernels.cpu.moves import clear
 from minidl.kernels.cpu.simd import LANES
@@ -69,7 +69,7 @@ def correlate(x, w, start, y, plan):
     tiles = -(-channels // LANES)
     packed = aligned(M * tiles * LANES * taps, w.dtype)
     room = LANES * (2 * LANES + plan.block[1] * plan.rows[1] * y.shape[3] + 1 + LANES + plan.padded[0] * plan.padded[1])
-    _correlate(flat(x), x.shape, flat(w), packed, start, y.reshape(-1), y.shape, tuple(plan), channels, M,
+    _correlate(flat(x), x.shape, flat(w), packed, start, y.reshape(-1), y.shape, plan.for_threads(), channels, M,
                workspace(room + LANES * LANES, x.dtype))
 
 
@@ -92,7 +92,8 @@ def _correlate(x, x_shape, w, packed, start, y, y_shape, plan, channels, M, work
 @jit
 def _block(x, x_shape, w, start, y, y_shape, plan, channels, M, work, n, tile, step):
     """LANES channels of an image: their rows from `step` on."""
-    (_, block), (SY, PY), corner, padded, _, phases, places, goals, ways, order = plan
+    blocks, strides, corner, padded, _, phases, places, goals, ways, order = plan
+    block, SY, PY = blocks[1], strides[0], strides[1]
     (C, H, W), (F, OH, OW) = x_shape[1:], y_shape[1:]
     lanes, taps, c = -(-channels // LANES) * LANES, len(order), tile * LANES
     some, rows = min(LANES, channels - c), min(block * PY, OH - step * PY)
@@ -160,7 +161,7 @@ def add_up(gy, x, gw, plan):
     parts = max(1, min(N, -(-thread_count() // tiles)))
     sums = aligned((parts * (F // C) * tiles * rows + LANES) * LANES, x.dtype)
     room = LANES * (2 * LANES + plan.block[1] * gy.shape[3] + LANES + plan.padded[0] * plan.padded[1] + LANES)
-    _add_up(flat(gy), gy.shape, flat(x), x.shape, gw.reshape(-1), gw.shape, tuple(plan), parts, sums,
+    _add_up(flat(gy), gy.shape, flat(x), x.shape, gw.reshape(-1), gw.shape, plan.for_threads(), parts, sums,
             workspace(room, x.dtype))
 
 
@@ -177,7 +178,8 @@ def _add_up(gy, gy_shape, x, x_shape, gw, w_shape, plan, parts, sums, work):
 @jit
 def _add_some(gy, gy_shape, x, x_shape, plan, parts, part, tile, sums, work):
     """LANES channels of each `parts`-th image."""
-    (_, block), (SY, _), corner, padded, _, _, places, goals, ways, order = plan
+    blocks, strides, corner, padded, _, _, places, goals, ways, order = plan
+    block, SY = blocks[1], strides[0]
     (N, C, H, W), (F, OH, OW) = x_shape, gy_shape[1:]
     c, M, tiles, taps = tile * LANES, F // C, -(-C // LANES), len(order)
     some, turned0 = min(LANES, C - c), 2 * LANES * LANES

@@ -85,6 +85,10 @@ class Plan(NamedTuple):
     ways: np.ndarray         # from a pixel to those of which it is the sum: channels by taps
     order: np.ndarray        # for each of the filter's KH KW places: its phase, and which of its taps it is
 
+    def for_threads(self):
+        """As compiled code takes it: Numba hands the parts of a tuple on to threads, but no tuples that are in it."""
+        return tuple([np.array(part) if isinstance(part, tuple) else part for part in self])
+
 
 @functools.lru_cache(256)
 def plan_y(x_shape, w_shape, out, stride, padding, dilation, groups, threads, *limits):
@@ -238,12 +242,12 @@ def correlate(x, w, start, y, plan, groups):
     (images, rows), F = plan.block, -(-y.shape[1] // groups // LANES) * LANES
     pixels = images * rows * plan.rows[1] * y.shape[3] + 1
     room = LANES * LANES + F + F * pixels + LANES * WIDTH + plan.channels * images * plan.padded[0] * plan.padded[1]
-    _correlate(x, w, start, y, tuple(plan), groups, workspace(room, x.dtype))
+    _correlate(x, w, start, y, plan.for_threads(), groups, workspace(room, x.dtype))
 
 
 @jit(parallel=True)
 def _correlate(x, w, start, y, plan, groups, work):
-    images, rows = plan[0]
+    images, rows = plan[0][0], plan[0][1]
     N, OH = len(y), y.shape[2]
     parts = -(-OH // (rows * plan[1][1]))
     blocks = -(-N // images) * parts
@@ -255,7 +259,8 @@ def _correlate(x, w, start, y, plan, groups, work):
 @jit
 def _block(x, w, start, y, plan, groups, work, n, step):
     """The images from n on, and their rows from `step` on."""
-    block, (SY, PY), corner, padded, channels, phases, places, goals, ways, order = plan
+    block, strides, corner, padded, channels, phases, places, goals, ways, order = plan
+    SY, PY = strides[0], strides[1]
     N, F, OH, OW = len(y), y.shape[1] // groups, y.shape[2], y.shape[3]
     C, lanes, top = x.shape[1] // groups, -(-F // LANES) * LANES, step * PY
     images, rows = min(block[0], N - n), min(block[1] * PY, OH - top)
@@ -348,7 +353,7 @@ def add_up(gy, x, gw, plan, groups):
     sums = aligned(size * (threads if blocks > 1 and size * threads <= WEIGHTS_IN_MEMORY else 1), x.dtype).reshape(-1, size)
     room = 2 * LANES * LANES + lanes * images * steps * OW + LANES * WIDTH
     work = workspace(room + plan.channels * images * plan.padded[0] * plan.padded[1], x.dtype)
-    _add_up(gy, x, gw, tuple(plan), groups, sums, work, blocks, chunks)
+    _add_up(gy, x, gw, plan.for_threads(), groups, sums, work, blocks, chunks)
     _sum_up(sums, gw, groups, plan.channels, rows)
 
 
@@ -365,7 +370,8 @@ def _add_up(gy, x, gw, plan, groups, sums, work, blocks, chunks):
 @jit
 def _add_some(gy, x, w_shape, plan, groups, sums, work, block0, blocks, block_step, chunk0, chunks, chunk_step):
     """Every block_step-th block of pixels, and every chunk_step-th chunk of channels."""
-    block, (SY, _), corner, padded, channels, _, places, goals, ways, _ = plan
+    block, strides, corner, padded, channels, _, places, goals, ways, _ = plan
+    SY = strides[0]
     (N, F, OH, OW), (_, C, KH, KW) = gy.shape, w_shape
     F, parts = F // groups, -(-OH // block[1])
     lanes, rows = -(-F // LANES) * LANES, len(places)

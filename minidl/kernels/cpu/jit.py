@@ -47,10 +47,12 @@ class Kernel:
 
     def compile(self, **options):
         import numba
+        # Numba's cache tells functions apart, but not what was asked of the compiler: so each way has a folder.
+        folder = cache_folder() and f"{cache_folder()}/{'parallel' if options else 'serial'}"
         options |= {"fastmath": self.fastmath, "nogil": True, "error_model": "numpy"}
-        before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, cache_folder()
+        before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, folder
         try:
-            return numba.njit(self.function, cache=bool(cache_folder()), **options)
+            return numba.njit(self.function, cache=bool(folder), **options)
         except RuntimeError:                             # a function without a file has no place in a cache
             return numba.njit(self.function, **options)
         finally:
