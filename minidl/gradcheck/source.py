@@ -22,14 +22,13 @@ from minidl.gradcheck.check import gradcheck, outputs
 from minidl.gradcheck.mutants import replaced
 from minidl.gradcheck.table import all_cases
 from minidl.kernels import use_kernels
-from minidl.kernels.cpu import columns, normalization, threads
+from minidl.kernels.cpu import activation, columns, memory, moves, normalization, threads
 from minidl.kernels.cpu.jit import plain
 from minidl.kernels.reference import convolution as reference_convolution
 
 MUTATED = re.compile("backward|gradient|definition|col2im|scatter|spill|window|outside")
 PACKAGES = {"minidl.ops": "reference", "minidl.kernels.reference": "reference", "minidl.kernels.cpu": "cpu"}
-# Other algorithms, and kernels that stream large arrays: the table does not reach all of their lines, their own tests do.
-ELSEWHERE = {"activation", "depthwise", "direct", "fft", "normalization", "pooling", "winograd"}
+ELSEWHERE = {"direct", "fft", "winograd"}     # no call of the table is given to these; tests hold them to the definition
 SECONDS = 5                  # for one gradcheck; an endless loop is noticed, too
 
 SWAPS = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.Pow: ast.Mult,
@@ -57,6 +56,8 @@ EQUIVALENT = [  # (function, statement) -> why changing it changes no gradient; 
     ("col2im", "(height|width|padded) = ", ONLY_ROOM),
     ("ConvTranspose2d.gradient", "x = k.pad.* 0 -> 1", "one more image, of zeros, adds nothing"),
     ("cpu/columns.py: col2im", "reshape", "the kernel takes the columns as one row of numbers, whatever their shape"),
+    ("cpu/columns.py: conv2d_gradient_x", "w = w.reshape.* 0 -> 1", "all filters are of one size"),
+    ("cpu/columns.py: _spill", "_add.source, at, image, start, 1", "what is added too far on are zeros from between rows"),
     ("cpu/convolution.py", "w_shape = |how = ", ONLY_SPEED),
     ("cpu/indexing.py: getitem_gradient", "if ", ONLY_SPEED),
     ("cpu/normalization.py: batch_norm_gradient", "SHORT|streaming =|workspace", ONLY_SPEED),
@@ -178,7 +179,9 @@ def small_blocks():
     def pairs(N, _):
         return [slice(i, min(i + 2, N)) for i in range(0, N, 2)]
     with (replaced(reference_convolution, "chunks", pairs), replaced(columns, "CACHE", 3500),
-          replaced(columns, "PRODUCT", 1), replaced(threads, "WORTH_A_THREAD", 1), replaced(normalization, "SHORT", 5)):
+          replaced(columns, "PRODUCT", 1), replaced(threads, "WORTH_A_THREAD", 1), replaced(normalization, "SHORT", 7),
+          replaced(memory, "SMALL", 0), replaced(moves, "LARGE", 200), replaced(activation, "BLOCK", 16),
+          replaced(normalization, "BLOCK", 16)):
         yield
 
 

@@ -136,7 +136,7 @@ PROOFS = {
               Case("split", x(3, 6), (1, 3, 2), -1),
               Case("chunk", x(3, 5), 2, 1), Case("unbind", x(2, 3)), Case(calls.first_half, x(4, 3))],
     # ---- activation
-    "ReLU": [Case("relu", away(3, 4))],
+    "ReLU": [Case("relu", away(3, 4)), Case("relu", away(5, 7))],
     "ReLUGradient": [Case(calls.relu_gradient, x(3, 4), away(3, 4), torch=calls.torch_relu_gradient)],
     "LeakyReLU": [Case("leaky_relu", away(3, 4), 0.2)],
     "ELU": [Case("elu", away(3, 4), 1.3), Case("elu", away()), Case("selu", away(3, 4))],
@@ -163,7 +163,8 @@ PROOFS = {
         Case("conv2d", x(3, 3, 7, 6), x(6, 1, 3, 2), x(6), (2, 1), (1, 2), (2, 3), groups=3),          # depthwise
         Case("conv2d", x(3, 4, 3, 4), x(6, 2, 1, 1), x(6), groups=2),                                  # 1x1
         Case("conv2d", x(2, 3, 4, 3), x(5, 3, 4, 3), x(5)),                                            # one window
-        Case("conv2d", x(6, 1, 3, 3), x(2, 1, 2, 2)),                                                  # many images
+        Case("conv2d", x(6, 2, 3, 3), x(2, 2, 2, 2)),                                                  # many images
+        Case("conv2d", x(6, 1, 4, 4), x(2, 1, 2, 2), None, 2, 1, (1, 2)),
         Case("conv2d", x(1, 2, 4, 4), const(x(3, 2, 2, 2)), const(x(3))),
         Case("conv2d", const(x(1, 2, 4, 4)), x(3, 2, 2, 2)),
         Case("conv2d", const(x(1, 2, 4, 4)), const(x(3, 2, 2, 2)), x(3)),
@@ -203,6 +204,8 @@ PROOFS = {
     "BatchNorm": [
         Case("batch_norm", x(3, 2, 4, 5), None, None, x(2), x(2), True, eps=0.1),
         Case("batch_norm", x(5, 3), None, None, x(3), x(3), True),
+        Case("batch_norm", x(3, 5, 2), None, None, x(5), x(5), True, eps=0.1),
+        Case("batch_norm", x(2, 2, 4, 8), None, None, x(2), x(2), True),
         Case("batch_norm", x(3, 2, 4), None, None, training=True)],
     "Standardize": [
         Case("layer_norm", x(3, 4, 2), (4, 2), x(4, 2), x(4, 2), 0.1), Case("layer_norm", x(3, 5), (5,)),

@@ -28,7 +28,7 @@ gather = gathering_tile(TILE, 1, by_lanes=True)
 
 
 def suits(x_shape, w_shape, stride, padding, dilation, groups, dtype):
-    return w_shape[1] == 1 and groups == x_shape[1] and min(x_shape) > 0 and min(w_shape) > 0
+    return w_shape[1] == 1 and groups == x_shape[1] > 1 and min(x_shape) > 0 and min(w_shape) > 0
 
 
 def conv2d(x, w, b, stride, padding, dilation, groups):
