@@ -160,9 +160,9 @@ def test_the_size_of_a_block_of_columns_does_not_matter(k, case, rng, monkeypatc
     wanted = (k.conv2d(x, w, b, *where), k.conv2d_gradient_x(gy, w, x.shape, *where),
               k.conv2d_gradient_w(gy, x, w.shape[2:], *where))
     monkeypatch.setattr(reference.convolution, "CHUNK_BYTES", 1)             # one image at a time
-    monkeypatch.setattr(cpu.columns, "CACHE", 1)                             # one row at a time
+    monkeypatch.setattr(cpu.columns, "IN_CACHE", 1)                          # one row at a time
     monkeypatch.setattr(cpu.columns, "PRODUCT", 1)
-    monkeypatch.setattr(cpu.threads, "WORTH_A_THREAD", 1)                    # on every thread there is
+    monkeypatch.setattr(cpu.jit, "WORTH_A_THREAD", 1)                        # on every thread there is
     assert_allclose(k.conv2d(x, w, b, *where), wanted[0])
     assert_allclose(k.conv2d_gradient_x(gy, w, x.shape, *where), wanted[1])
     assert_allclose(k.conv2d_gradient_w(gy, x, w.shape[2:], *where), wanted[2], atol=1e-14)

@@ -264,6 +264,7 @@ class Array:
     def __init__(self, code, pointer, element):
         self.code, self.pointer, self.element = code, pointer, element
         self.vector = code.ir.VectorType(element, LANES)
+        self.itemsize = 8 if isinstance(element, code.ir.DoubleType) else 4
 
     def after(self, i):
         """The array that begins at place i."""
@@ -274,11 +275,11 @@ class Array:
         return Vector(self.code, self._read(self._at(i, self.vector)))
 
     def store(self, i, vector):
-        self.code.builder.store(vector.value, self._at(i, self.vector), align=self._bytes())
+        self.code.builder.store(vector.value, self._at(i, self.vector), align=self.itemsize)
 
     def stream(self, i, vector):
         """Store LANES numbers past the caches, at a place that is a multiple of a vector's size in memory."""
-        store = self.code.builder.store(vector.value, self._at(i, self.vector), align=LANES * self._bytes())
+        store = self.code.builder.store(vector.value, self._at(i, self.vector), align=LANES * self.itemsize)
         hint = self.code.builder.module.add_metadata([self.code.constant_int(32, 1)])
         store.set_metadata("nontemporal", hint)
 
@@ -287,19 +288,27 @@ class Array:
         one = self._read(self._at(i, self.element))
         return Vector(self.code, self.code.all_lanes(one))
 
+    def prefetch(self, i, to_write=False):
+        """Ask for the cache line that place i is in, without waiting for it. Any place will do, also outside the array."""
+        ir, constant = self.code.ir, self.code.constant_int
+        from numba.core.cgutils import get_or_insert_function
+        kind = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer(), *[ir.IntType(32)] * 3])
+        function = get_or_insert_function(self.code.builder.module, kind, "llvm.prefetch.p0")
+        self.code.builder.call(function, [self._at(i, ir.IntType(8)), *[constant(32, n) for n in (int(to_write), 3, 1)]])
+
     def integer(self, i):
         """The whole number at place i of an array of int64."""
         return Integer(self.code, self.code.builder.load(self.code.builder.gep(self.pointer, [self._place(i)])))
 
     def load_some(self, i, count):
         """The `count` numbers from place i on, and 0 in the other lanes; nothing behind them is read."""
-        at, bytes = self._at(i, self.vector), self.code.constant_int(32, self._bytes())
+        at, bytes = self._at(i, self.vector), self.code.constant_int(32, self.itemsize)
         return Vector(self.code, self.code.call("masked.load", self.vector, self.element, at, bytes,
                                                 self.code.first(count), self.code.ir.Constant(self.vector, None)))
 
     def store_some(self, i, vector, count):
         """Store the first `count` lanes only."""
-        at, bytes = self._at(i, self.vector), self.code.constant_int(32, self._bytes())
+        at, bytes = self._at(i, self.vector), self.code.constant_int(32, self.itemsize)
         nothing = self.code.ir.VoidType()
         self.code.call("masked.store", nothing, self.element, vector.value, at, bytes, self.code.first(count))
 
@@ -310,8 +319,5 @@ class Array:
         builder = self.code.builder
         return builder.bitcast(builder.gep(self.pointer, [self._place(i)]), kind.as_pointer())
 
-    def _bytes(self):
-        return 8 if isinstance(self.element, self.code.ir.DoubleType) else 4
-
     def _read(self, pointer):
-        return self.code.builder.load(pointer, align=self._bytes())
+        return self.code.builder.load(pointer, align=self.itemsize)
