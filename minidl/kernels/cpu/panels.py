@@ -2,10 +2,10 @@
 
 After Goto & van de Geijn 2008, section 4, whose question is for every loop: from which cache does the tile read?
 
-    for COLUMNS of b, and of these DEPTH rows at a time:         "packed": laid out as panels, each as wide as the tile
-        for ROWS of a:                                           which stay in the first-level cache
-            for panel in panels:                                 which come from the second-level cache
-                the tile of c += its rows of a times the panel   in registers
+    for COLUMNS of b, and of these DEPTH rows at a time:     "packed", laid out as panels: the second-level cache
+        for each panel, as wide as a tile:                   the first-level cache, while all rows of a pass
+            for ROWS of a:                                   the second-level cache, one number after the other
+                a tile of c += these rows times the panel    registers
 
 A panel has its numbers in the order in which the tile reads them, whatever their order in b, so b may be any of these:
 a matrix (K, N); or, with `turned`, one (N, K), of which the product with the transpose is wanted; or a batch of images.
@@ -23,7 +23,7 @@ import numpy as np
 
 from minidl.kernels.cpu.jit import jit, prange
 from minidl.kernels.cpu.moves import copy, fetch, turn_some_in
-from minidl.kernels.cpu.simd import LANES
+from minidl.kernels.cpu.simd import LANES, vectorized
 from minidl.kernels.cpu.threads import thread_count, workspace
 from minidl.kernels.cpu.tiles import ROWS, VECTORS, WIDTH, tile, width_of
 
@@ -31,7 +31,6 @@ DEPTH = 256                      # rows and
 COLUMNS = 512                    # columns of b that are packed at a time: the second-level cache holds them twice
 SUMS = (DEPTH + LANES) * COLUMNS # where, in the memory of a thread, a tile is that has no place in c,
 SPARE = SUMS + ROWS * WIDTH      # and a square of LANES
-AHEAD = 8                        # rows that are fetched before they are packed
 ROOM = SPARE + LANES * LANES
 
 multiply_tile, multiply_row = tile(ROWS, VECTORS), tile(1, VECTORS)
@@ -116,10 +115,9 @@ def multiply(a, a_at, b, b_at, turned, c, c_at, rows, columns, K, more, work):
                 _pack_turned(b, b_at, first, last, d, depth, width, work)
             else:
                 _pack(b, b_at, first, last, d, depth, width, work)
-            for i in range(rows[0], rows[1], ROWS):
-                for j in range(first, last, width):
-                    _tile(a, a_at, c, c_at, i, min(ROWS, rows[1] - i), j, min(width, last - j), d, depth,
-                          (j - first) * depth, width, more or d > 0, work)
+            for j in range(first, last, width):
+                _panel(a, a_at, c, c_at, rows, j, min(width, last - j), d, depth, (j - first) * depth, width,
+                       more or d > 0, work)
 
 
 @jit
@@ -127,18 +125,30 @@ def _pack(b, b_at, first, last, d, depth, width, work):
     """Rows d to d + depth of b as panels: of each, `width` numbers of a row, then those of the next row."""
     j = first
     while j < last:
-        at, count = run(b_at, d, j, last)
-        for r in range(depth):
-            for i in range(0, count, LANES):
-                fetch(b, at + (r + AHEAD) * b_at[0] + i)
-            done = 0
-            while done < count:
-                column = j + done - first
-                lane = column % width
-                some = min(width - lane, count - done)
-                copy(b, at + r * b_at[0] + done, work, (column - lane) * depth + r * width + lane, some)
-                done += some
+        lane = (j - first) % width
+        at, count = run(b_at, d, j, min(last, j - lane + width))
+        to = (j - first - lane) * depth + lane
+        if count == width:
+            for r in range(depth):
+                _copy_row(b, at + r * b_at[0], work, to + r * width)
+        else:
+            for r in range(depth):
+                copy(b, at + r * b_at[0], work, to + r * width, count)
         j += count
+
+
+@jit
+def _copy_row(b, i, panel, j):
+    for t in range(width_of(b)):
+        panel[j + t] = b[i + t]
+
+
+@vectorized(_copy_row)
+def _copy_row(code, b, i, panel, j):
+    vectors = VECTORS * 4 // b.itemsize
+    for v in range(vectors):
+        panel.store(j + v * LANES, b.load(i + v * LANES))
+        b.prefetch(i + (vectors + v) * LANES)            # for the next panel: memory answers while this one is multiplied
 
 
 @jit
@@ -152,21 +162,25 @@ def _pack_turned(b, b_at, first, last, d, depth, width, work):
             for k in range(0, count, LANES):
                 turn_some_in(b, at + k, b_at[0], last - j, work, (j - first - lane) * depth + (done + k) * width + lane,
                              width, min(LANES, count - k), SPARE)
+                for row in range(min(LANES, last - j)):          # for the next time
+                    fetch(b, at + k + row * b_at[0] + DEPTH)
             done += count
 
 
 @jit
-def _tile(a, a_at, c, c_at, i, rows, j, columns, d, depth, panel, width, more, work):
-    """What the depth d to d + depth adds to c in up to ROWS rows from i on and one panel's columns from j on."""
-    at, count = run(c_at, i, j, j + columns)
-    if rows == ROWS and count == width:
-        _sums(a, a_at, i, rows, d, depth, panel, width, c, at, c_at[0], more, work)
-    else:                                                # c has no room for a whole tile here: it grows in `work`
-        top = max(0, i + rows - ROWS)                    # a whole tile all the same, though some rows were done before
-        if more:
-            _move(c, c_at, i, rows, j, columns, work, SUMS + (i - top) * width, width, False)
-        _sums(a, a_at, top, i + rows - top, d, depth, panel, width, work, SUMS, width, more, work)
-        _move(c, c_at, i, rows, j, columns, work, SUMS + (i - top) * width, width, True)
+def _panel(a, a_at, c, c_at, rows, j, columns, d, depth, panel, width, more, work):
+    """What the depth d to d + depth adds to c's `rows` in one panel's columns, from j on."""
+    at, count = run(c_at, rows[0], j, j + columns)
+    for i in range(rows[0], rows[1], ROWS):
+        if i + ROWS <= rows[1] and count == width:
+            _sums(a, a_at, i, ROWS, d, depth, panel, width, c, at + (i - rows[0]) * c_at[0], c_at[0], more, work)
+        else:                                            # c has no room for a whole tile here: it grows in `work`
+            end = min(i + ROWS, rows[1])
+            top = max(0, end - ROWS)                     # a whole tile all the same, though some rows were done before
+            if more:
+                _move(c, c_at, i, end - i, j, columns, work, SUMS + (i - top) * width, width, False)
+            _sums(a, a_at, top, end - top, d, depth, panel, width, work, SUMS, width, more, work)
+            _move(c, c_at, i, end - i, j, columns, work, SUMS + (i - top) * width, width, True)
 
 
 @jit
