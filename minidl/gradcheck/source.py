@@ -59,9 +59,11 @@ EQUIVALENT = [  # (function, statement) -> why changing it changes no gradient; 
     ("cpu/columns.py: conv2d_gradient|col2im", "plan, work = |image_size", ONLY_ROOM),
     ("cpu/columns.py", "image, cols, block, more = .* // -> \\*|image, cols, block, more = .*len", ONLY_ROOM),
     ("cpu/columns.py|cpu/pointwise.py", "(multiply|product).* 0 -> 1", "one run has no next one to jump to"),
-    ("cpu/columns.py: _spill", "_add.cols, at, image, start, 1", "what is added too far on are zeros from between rows"),
+    ("cpu/columns.py: _spill", "add.cols, at, 1, image, start, 1", "what is added too far on are zeros from between rows"),
     ("cpu/convolution.py", "w_shape = |how = ", ONLY_SPEED),
     ("cpu/indexing.py: getitem_gradient", "if ", ONLY_SPEED),
+    ("cpu/pooling.py: adaptive_avg_pool_gradient", "if gy.shape", ONLY_SPEED),
+    ("cpu/pooling.py: adaptive_avg_pool_gradient", "max.* -> ", A_GUARD),
     ("cpu/normalization.py: batch_norm_gradient", "SHORT|streaming =|workspace", ONLY_SPEED),
 ]
 

@@ -13,6 +13,7 @@ by row, without the useless columns, takes longer than multiplying them.
 import numpy as np
 
 from minidl.kernels.cpu.jit import jit, prange
+from minidl.kernels.cpu.moves import add
 from minidl.kernels.cpu.panels import ROOM, multiply
 from minidl.kernels.cpu.threads import workspace
 from minidl.kernels.reference.convolution import out_size
@@ -221,10 +222,10 @@ def _spill(cols, where, wide, image, x, first, last):
             for j in range(KW):
                 start = (c * height + i * DH) * WP + j * DW
                 if wide:
-                    _add(cols, at, image, start, 1, rows * WP - (KW - 1) * DW)
+                    add(cols, at, 1, image, start, 1, rows * WP - (KW - 1) * DW)
                 else:
                     for row in range(rows):
-                        _add(cols, at + row * OW, image, start + row * SH * WP, SW, OW)
+                        add(cols, at + row * OW, 1, image, start + row * SH * WP, SW, OW)
                 at += rows * (WP if wide else OW)
     _unpad(image, x, first * SH - PH, height, PW)
 
@@ -253,7 +254,7 @@ def _unpad(image, x, top, height, PW):
     for c in range(C):
         for iy in range(top, top + height):
             if 0 <= iy < H:
-                _add(image, at + PW, target, (c * H + iy) * W, 1, W)
+                add(image, at + PW, 1, target, (c * H + iy) * W, 1, W)
             at += W + 2 * PW
 
 
@@ -311,14 +312,3 @@ def _copy_plus(source, start, target, at, count, value):
     start, at = np.uint64(start), np.uint64(at)
     for i in range(np.uint64(count)):
         target[at + i] = source[start + i] + value
-
-
-@jit
-def _add(source, start, target, at, step, count):
-    start, at, step = np.uint64(start), np.uint64(at), np.uint64(step)
-    if step == 1:
-        for i in range(np.uint64(count)):
-            target[at + i] += source[start + i]
-    else:
-        for i in range(np.uint64(count)):
-            target[at + i * step] += source[start + i]

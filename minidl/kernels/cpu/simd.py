@@ -139,16 +139,17 @@ class Code:
         return self.builder.if_then(self.builder.icmp_signed("!=", condition.value, self.constant_int(64, 0)))
 
     def first(self, count):
-        """One bit for each lane: is it among the first `count`?"""
+        """A Condition: is a lane among the first `count`?"""
         count = (count if isinstance(count, Integer) else self.integer(count)).value
         all = self.constant_int(64, LANES)
         count = self.builder.select(self.builder.icmp_signed("<", count, all), count, all)
         counts = self.all_lanes(self.builder.trunc(count, self.ir.IntType(32)))
-        return self.builder.icmp_signed("<", self.lanes(range(LANES)), counts)
+        return Condition(self, self.builder.icmp_signed("<", self.lanes(range(LANES)), counts))
 
     def places(self, start, step):
         """The whole numbers start, start + step, start + 2 step, ... of 32 bits."""
-        start, step = (self.all_lanes(self.builder.trunc(n.value, self.ir.IntType(32))) for n in (start, step))
+        start, step = (self.all_lanes(self.builder.trunc(self.integer(0).plus(n).value, self.ir.IntType(32)))
+                       for n in (start, step))
         return Vector(self, self.builder.add(start, self.builder.mul(step, self.lanes(range(LANES)))))
 
     def all_lanes(self, number):
@@ -159,6 +160,11 @@ class Code:
     def where(self, condition, a, b):
         """In each lane the number of a where the condition holds, of b elsewhere."""
         return Vector(self, self.builder.select(condition.value, a.value, b.value))
+
+    def interleaved(self, a, b):
+        """The numbers a0 b0 a1 b1 ... as two vectors."""
+        order = [n for pair in zip(range(LANES), range(LANES, 2 * LANES)) for n in pair]
+        return self.shuffled(a, b, order[:LANES]), self.shuffled(a, b, order[LANES:])
 
     def call(self, name, returns, element, *args):
         """Call LLVM's own function of this name for vectors of these elements."""
@@ -219,6 +225,7 @@ class Vector(Value):
     def __add__(self, other): return self._with("fadd", other)
     def __sub__(self, other): return self._with("fsub", other)
     def __mul__(self, other): return self._with("fmul", other)
+    def __truediv__(self, other): return self._with("fdiv", other)
     __rmul__ = __mul__
 
     def _with(self, instruction, other):
@@ -304,13 +311,30 @@ class Array:
         """The `count` numbers from place i on, and 0 in the other lanes; nothing behind them is read."""
         at, bytes = self._at(i, self.vector), self.code.constant_int(32, self.itemsize)
         return Vector(self.code, self.code.call("masked.load", self.vector, self.element, at, bytes,
-                                                self.code.first(count), self.code.ir.Constant(self.vector, None)))
+                                                self.code.first(count).value, self.code.ir.Constant(self.vector, None)))
+
+    def load_every(self, step, i, count):
+        """`count` numbers, each `step`, 1 or 2, after the one before, and 0 in the other lanes."""
+        if step == 1:
+            return self.load_some(i, count)
+        read = count * 2 - 1                             # nothing behind the last one that is wanted
+        low, high = self.load_some(i, read), self.load_some(i + LANES, read - LANES)
+        return self.code.shuffled(low, high, range(0, 2 * LANES, 2))
 
     def store_some(self, i, vector, count):
         """Store the first `count` lanes only."""
         at, bytes = self._at(i, self.vector), self.code.constant_int(32, self.itemsize)
         nothing = self.code.ir.VoidType()
-        self.code.call("masked.store", nothing, self.element, vector.value, at, bytes, self.code.first(count))
+        self.code.call("masked.store", nothing, self.element, vector.value, at, bytes, self.code.first(count).value)
+
+    def add_every(self, step, i, vector, count):
+        """Add the first `count` lanes to numbers each `step`, 1 or 2, after the one before."""
+        places = [(vector, 0)]
+        if step == 2:
+            low, high = self.code.interleaved(vector, self.code.zero())
+            places, count = [(low, 0), (high, LANES)], count * 2 - 1
+        for lanes, at in places:
+            self.store_some(i + at, self.load_some(i + at, count - at) + lanes, count - at)
 
     def _place(self, i):
         return i.value if isinstance(i, Integer) else self.code.integer(i).value
