@@ -22,7 +22,7 @@ from minidl.gradcheck.check import gradcheck, outputs
 from minidl.gradcheck.mutants import replaced
 from minidl.gradcheck.table import all_cases
 from minidl.kernels import use_kernels
-from minidl.kernels.cpu import activation, columns, memory, moves, normalization, panels
+from minidl.kernels.cpu import activation, columns, elementwise, memory, moves, normalization, panels
 from minidl.kernels.cpu.jit import plain
 from minidl.kernels.reference import convolution as reference_convolution
 
@@ -183,10 +183,10 @@ def small_blocks():
     def pairs(N, _):
         return [slice(i, min(i + 2, N)) for i in range(0, N, 2)]
     with (replaced(reference_convolution, "chunks", pairs), replaced(columns, "IN_CACHE", 440),
-          replaced(columns, "PRODUCT", 1), replaced(normalization, "SHORT", 7),
-          replaced(memory, "SMALL", 0), replaced(moves, "LARGE", 200), replaced(activation, "BLOCK", 16),
-          replaced(normalization, "BLOCK", 16), replaced(panels, "multiply", multiply),
-          replaced(columns, "multiply", multiply)):
+          replaced(columns, "PRODUCT", 1), replaced(normalization, "SHORT", 7), replaced(memory, "SMALL", 0),
+          replaced(moves, "LARGE", 200), replaced(activation, "BLOCK", 16), replaced(elementwise, "BLOCK", 16),
+          replaced(elementwise, "LARGE", 0), replaced(normalization, "BLOCK", 16),
+          replaced(panels, "multiply", multiply), replaced(columns, "multiply", multiply)):
         yield
 
 

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from minidl.kernels.cpu.activation import flat
+from minidl.kernels.cpu.elementwise import flat
 from minidl.kernels.cpu.jit import SUMS, jit, prange
 from minidl.kernels.cpu.memory import empty
 from minidl.kernels.cpu.moves import BLOCK, stream, worth_streaming

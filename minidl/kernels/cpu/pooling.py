@@ -6,7 +6,7 @@ import functools
 
 import numpy as np
 
-from minidl.kernels.cpu.activation import flat
+from minidl.kernels.cpu.elementwise import flat
 from minidl.kernels.cpu.jit import SUMS, jit, prange
 from minidl.kernels.cpu.memory import empty
 from minidl.kernels.cpu.simd import LANES, vectorized
