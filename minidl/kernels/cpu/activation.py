@@ -1,9 +1,9 @@
 """Activations in one pass over memory."""
 import numpy as np
 
-from minidl.kernels.cpu.elementwise import WHERE_POSITIVE, combined, flat
+from minidl.kernels.cpu.elementwise import WHERE_POSITIVE, combined
 from minidl.kernels.cpu.jit import jit, prange
-from minidl.kernels.cpu.memory import empty
+from minidl.kernels.cpu.memory import empty, flat
 from minidl.kernels.cpu.moves import BLOCK, stream, worth_streaming
 from minidl.kernels.cpu.threads import workspace
 

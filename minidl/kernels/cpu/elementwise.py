@@ -6,7 +6,7 @@ a thread's own memory, and goes from there past the caches (moves.stream).
 import numpy as np
 
 from minidl.kernels.cpu.jit import jit, prange
-from minidl.kernels.cpu.memory import empty
+from minidl.kernels.cpu.memory import empty, flat
 from minidl.kernels.cpu.moves import BLOCK, stream, worth_streaming
 from minidl.kernels.cpu.threads import workspace
 
@@ -71,8 +71,3 @@ def _combine_block(operation, a, b, y):
     elif operation == WHERE_POSITIVE:
         for n in range(len(a)):
             y[n] = a[n] if b[n] > 0 else 0
-
-
-def flat(x):
-    """x's numbers in a row, in the same memory where x is contiguous"""
-    return np.ascontiguousarray(x).reshape(-1)

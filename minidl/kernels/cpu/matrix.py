@@ -1,6 +1,7 @@
 """Matrix products, on the kernels' own threads."""
 import numpy as np
 
+from minidl.kernels.cpu.memory import flat
 from minidl.kernels.cpu.panels import Layout, product
 
 FEW = 2 ** 15                # multiplications that a BLAS has done before a kernel of ours is called
@@ -27,7 +28,3 @@ def multiply(a, b, y):
     b = np.ascontiguousarray(b.T if turned else b)
     product(flat(a), Layout(K, K, 0), flat(b), Layout(b.shape[1], b.shape[1], 0), flat(y), Layout(N, N, 0), (M, K, N),
             turned=turned)
-
-
-def flat(x):
-    return np.ascontiguousarray(x).reshape(-1)

@@ -77,14 +77,14 @@ def _every_second(code, x, i, y, j, count):
 
 
 @jit
-def _zip(x, i, k, y, j, count):
+def _interleave(a, i, b, k, y, j, count):
     for n in range(min(count, LANES)):
-        y[j + 2 * n], y[j + 2 * n + 1] = x[i + n], x[k + n]
+        y[j + 2 * n], y[j + 2 * n + 1] = a[i + n], b[k + n]
 
 
-@vectorized(_zip)
-def _zip(code, x, i, k, y, j, count):
-    even, odd = x.load_some(i, count), x.load_some(k, count)
+@vectorized(_interleave)
+def _interleave(code, a, i, b, k, y, j, count):
+    even, odd = a.load_some(i, count), b.load_some(k, count)
     low, high = code.interleaved(even, odd)
     y.store_some(j, low, count * 2)
     y.store_some(j + LANES, high, count * 2 - LANES)
@@ -141,10 +141,10 @@ def every_second(x, i, y, j, count):
 
 
 @jit
-def zip_runs(x, i, k, y, j, count):
-    """y[j : j + 2 count] = x[i], x[k], x[i + 1], x[k + 1], ..."""
+def interleave(a, i, b, k, y, j, count):
+    """y[j : j + 2 count] = a[i], b[k], a[i + 1], b[k + 1], ..."""
     for n in range(0, count, LANES):
-        _zip(x, i + n, k + n, y, j + 2 * n, count - n)
+        _interleave(a, i + n, b, k + n, y, j + 2 * n, count - n)
 
 
 @jit

@@ -1,29 +1,36 @@
-"""Convolution with 1x1 filters, stride 1, without padding: a matrix product, as an image (C, H, W) is its own columns."""
+"""Convolution with 1x1 filters, without padding: a matrix product, as an image (C, H, W) is its own columns.
+
+With a stride, the pixels that are read are put together first.
+"""
 from math import prod
 
 import numpy as np
 
+from minidl.kernels.cpu.jit import jit, prange
+from minidl.kernels.cpu.memory import empty, planes
+from minidl.kernels.cpu.moves import copy, every_second, interleave
 from minidl.kernels.cpu.panels import Layout, product
 
 
 def suits(x_shape, w_shape, stride, padding, dilation, groups, dtype):
-    return (tuple(w_shape[2:]) == tuple(stride) == (1, 1) and tuple(padding) == (0, 0) and dtype.kind == "f"
+    return (tuple(w_shape[2:]) == (1, 1) and tuple(padding) == (0, 0) and dtype.kind == "f"
             and 0 not in x_shape and 0 not in w_shape)
 
 
 def conv2d(x, w, b, stride, padding, dilation, groups):
     """y (F, pixels) = w (F, C) x (C, pixels)"""
-    return mixed(w.reshape(groups, -1, w.shape[1]), x, b)
+    return mixed(w.reshape(groups, -1, w.shape[1]), read(x, stride), b)
 
 
 def conv2d_gradient_x(gy, w, shape, stride, padding, dilation, groups):
     """gx (C, pixels) = w^T (C, F) gy (F, pixels)"""
-    return mixed(w.reshape(groups, -1, w.shape[1]).swapaxes(1, 2), gy, None)
+    gx = mixed(w.reshape(groups, -1, w.shape[1]).swapaxes(1, 2), gy, None)
+    return gx if gx.shape == tuple(shape) else spread(gx, shape, stride)
 
 
 def conv2d_gradient_w(gy, x, size, stride, padding, dilation, groups):
     """gw (F, C) = gy (F, pixels) x^T (pixels, C)"""
-    F, C = gy.shape[1] // groups, x.shape[1] // groups
+    F, C, x = gy.shape[1] // groups, x.shape[1] // groups, read(x, stride)
     gw = np.empty((groups * F, C, 1, 1), x.dtype)
     for gy_part, x_part, gw_part in zip(channels(gy, groups), channels(x, groups), gw.reshape(groups, F * C)):
         product(gy_part, images(gy), x_part, images(x), gw_part, Layout(C, C, 0), (F, pixels(x), C), turned=True)
@@ -40,6 +47,64 @@ def mixed(w, x, b):
     for w_part, x_part, b_part, y_part in zip(w, channels(x, groups), b, channels(y, groups)):
         product(w_part, at, x_part, images(x), y_part, images(y), (F, C, pixels(x)), b_part)
     return y
+
+
+# ---- strides
+
+
+def read(x, stride):
+    """Every stride-th pixel of x (N, C, H, W), from the first on."""
+    if tuple(stride) == (1, 1):
+        return x
+    y = empty((*x.shape[:2], -(-x.shape[2] // stride[0]), -(-x.shape[3] // stride[1])), x.dtype)
+    _read(planes(np.ascontiguousarray(x)), *stride, planes(y))
+    return y
+
+
+@jit(parallel=True)
+def _read(x, SH, SW, y):
+    for plane in prange(len(x)):
+        _read_plane(x[plane].reshape(-1), x.shape[2], SH, SW, y[plane].reshape(-1), y.shape[1], y.shape[2])
+
+
+@jit
+def _read_plane(x, W, SH, SW, y, OH, OW):
+    for oy in range(OH):
+        if SW == 1:
+            copy(x, oy * SH * W, y, oy * OW, OW)
+        elif SW == 2:
+            every_second(x, oy * SH * W, y, oy * OW, OW)
+        else:
+            for ox in range(OW):
+                y[oy * OW + ox] = x[oy * SH * W + ox * SW]
+
+
+def spread(y, shape, stride):
+    """The transpose of read: y (N, C, OH, OW), and zeros between its pixels, of `shape` (N, C, H, W)."""
+    x = empty(shape, y.dtype)
+    _spread(planes(y), *stride, np.zeros(y.shape[3], y.dtype), planes(x))
+    return x
+
+
+@jit(parallel=True)
+def _spread(y, SH, SW, zeros, x):
+    for plane in prange(len(x)):
+        _spread_plane(y[plane].reshape(-1), y.shape[1], y.shape[2], SH, SW, zeros, x[plane].reshape(-1), x.shape[2])
+
+
+@jit
+def _spread_plane(y, OH, OW, SH, SW, zeros, x, W):
+    x[:] = 0
+    for oy in range(OH):
+        done = 0
+        if SW == 2:                                      # but for the last one, each has a zero behind it in its row
+            done = OW - 1
+            interleave(y, oy * OW, zeros, 0, x, oy * SH * W, done)
+        for ox in range(done, OW):
+            x[oy * SH * W + ox * SW] = y[oy * OW + ox]
+
+
+# ---- images as matrices
 
 
 def channels(x, groups):

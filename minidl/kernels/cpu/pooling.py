@@ -6,9 +6,8 @@ import functools
 
 import numpy as np
 
-from minidl.kernels.cpu.elementwise import flat
 from minidl.kernels.cpu.jit import SUMS, jit, prange
-from minidl.kernels.cpu.memory import empty
+from minidl.kernels.cpu.memory import empty, flat, planes
 from minidl.kernels.cpu.simd import LANES, vectorized
 from minidl.kernels.reference import pooling as reference
 from minidl.kernels.reference.pooling import pool_sizes
@@ -289,9 +288,3 @@ def adaptive_avg_pool_gradient(gy, shape):
     gx = empty(shape, gy.dtype)
     gx[:] = gy / max(1, shape[2] * shape[3])
     return gx
-
-
-def planes(x):
-    """x (N, C, H, W), C-contiguous -> (N C, H, W), the same memory"""
-    N, C, H, W = x.shape
-    return x.reshape(N * C, H, W)
