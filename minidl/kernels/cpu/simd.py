@@ -146,6 +146,15 @@ class Code:
         counts = self.all_lanes(self.builder.trunc(count, self.ir.IntType(32)))
         return self.builder.icmp_signed("<", self.lanes(range(LANES)), counts)
 
+    def between(self, low, high):
+        """One bit for each lane: is low <= lane < high?"""
+        return Condition(self, self.first(high)) & ~Condition(self, self.first(low))
+
+    def within(self, low, n, high):
+        """The same bit for all lanes: is low <= n < high?"""
+        inside = self.builder.icmp_unsigned("<", (n - low).value, (high - low).value)
+        return Condition(self, self.all_lanes(inside))
+
     def places(self, start, step):
         """The whole numbers start, start + step, start + 2 step, ... of 32 bits."""
         start, step = (self.all_lanes(self.builder.trunc(n.value, self.ir.IntType(32))) for n in (start, step))
@@ -302,6 +311,18 @@ class Array:
         at, bytes = self._at(i, self.vector), self.code.constant_int(32, self._bytes())
         nothing = self.code.ir.VoidType()
         self.code.call("masked.store", nothing, self.element, vector.value, at, bytes, self.code.first(count))
+
+    def load_where(self, i, condition):
+        """The numbers from place i on in the lanes where the condition holds, and 0 elsewhere; no others are read."""
+        at, bytes = self._at(i, self.vector), self.code.constant_int(32, self._bytes())
+        return Vector(self.code, self.code.call("masked.load", self.vector, self.element, at, bytes,
+                                                condition.value, self.code.ir.Constant(self.vector, None)))
+
+    def store_where(self, i, vector, condition):
+        """Store the lanes where the condition holds only."""
+        at, bytes = self._at(i, self.vector), self.code.constant_int(32, self._bytes())
+        nothing = self.code.ir.VoidType()
+        self.code.call("masked.store", nothing, self.element, vector.value, at, bytes, condition.value)
 
     def _place(self, i):
         return i.value if isinstance(i, Integer) else self.code.integer(i).value
