@@ -15,7 +15,7 @@ from minidl.kernels.cpu.jit import SUMS, jit, prange
 from minidl.kernels.cpu.memory import empty
 from minidl.kernels.cpu.simd import LANES
 from minidl.kernels.cpu.threads import thread_count, workspace
-from minidl.kernels.cpu.windows import comparing, correlating, spreading
+from minidl.kernels.cpu.windows import comparing, correlating, spreading, width
 from minidl.kernels.reference.convolution import out_size
 
 ROWS = 14                    # of a result, that are computed at a time: their pixels are in the first-level cache
@@ -33,21 +33,21 @@ def suits(x_shape, w_shape, stride, padding, dilation, groups, dtype):
 def conv2d(x, w, b, stride, padding, dilation, groups):
     OH, OW = (out_size(*axis) for axis in zip(x.shape[2:], w.shape[2:], stride, padding, dilation, strict=True))
     y, start = empty((len(x), len(w), OH, OW), x.dtype), np.zeros(len(w), x.dtype) if b is None else b
-    _conv2d(flat(x), x.shape, flat(w), flat(start), y.reshape(-1), y.shape, window(w.shape[2:], stride, dilation), padding,
-            thread_count())
+    window = windows(w.shape[2:], stride, dilation)
+    _conv2d(flat(x), x.shape, flat(w), flat(start), y.reshape(-1), y.shape, window, padding, thread_count())
     return y
 
 
 def conv2d_gradient_x(gy, w, shape, stride, padding, dilation, groups):
     gx = empty(shape, gy.dtype)
-    _conv2d_gradient_x(flat(gy), gy.shape, flat(w), gx.reshape(-1), gx.shape, window(w.shape[2:], stride, dilation),
-                       padding, thread_count())
+    window = windows(w.shape[2:], stride, dilation, spread=True)
+    _conv2d_gradient_x(flat(gy), gy.shape, flat(w), gx.reshape(-1), gx.shape, window, padding, thread_count())
     return gx
 
 
 def conv2d_gradient_w(gy, x, size, stride, padding, dilation, groups):
     gw = np.empty((gy.shape[1], 1, *size), x.dtype)
-    _conv2d_gradient_w(flat(gy), gy.shape, flat(x), x.shape, gw.reshape(-1), window(size, stride, dilation), padding,
+    _conv2d_gradient_w(flat(gy), gy.shape, flat(x), x.shape, gw.reshape(-1), windows(size, stride, dilation), padding,
                        workspace(gw[0].size * LANES, x.dtype))
     return gw
 
@@ -56,11 +56,13 @@ def flat(x):
     return np.ascontiguousarray(x).reshape(-1)
 
 
-def window(size, stride, dilation):
-    """(size of the filters that a filter is a sum of, their number in a column and in a row, stride, dilation)"""
-    if tuple(size) == (3, 3) and tuple(dilation) == (1, 1):
-        return 3, 1, 1, stride[0], 1, 1
-    return 1, *size, stride[0], *dilation
+def windows(size, stride, dilation, spread=False):
+    """(SIZE of the filters that a filter is a sum of, their number in a column and in a row, the stride, the dilation,
+    and the columns that are done at a time)"""
+    whole = tuple(size) == (3, 3) and tuple(dilation) == (1, 1)
+    part, step = 3 if whole else 1, stride[0]
+    columns = width((part - 1) // step + 1, 1) if spread else width(part, step)
+    return part, *((1, 1) if whole else size), step, *dilation, columns
 
 
 # ---- y
@@ -70,30 +72,31 @@ def window(size, stride, dilation):
 def _conv2d(x, x_shape, w, start, y, y_shape, window, padding, threads):
     images = y_shape[0] * y_shape[1]
     for t in prange(threads):
-        for image in range(images * np.int64(t) // threads, images * (np.int64(t) + 1) // threads):
-            _image_of_y(x, x_shape, w, start, y, y_shape, window, padding, image)
+        first, end = images * np.int64(t) // threads, images * (np.int64(t) + 1) // threads
+        _images_of_y(x, x_shape, w, start, y, y_shape, window, padding, first, end)
 
 
 @jit
-def _image_of_y(x, x_shape, w, start, y, y_shape, window, padding, image):
+def _images_of_y(x, x_shape, w, start, y, y_shape, window, padding, first, end):
     (_, C, H, W), (_, F, OH, OW) = x_shape, y_shape
-    size, taps_y, taps_x, stride, step_y, step_x = window
-    n, f = image // F, image % F
-    x0, y0 = (n * C + f // (F // C)) * H * W, image * OH * OW
-    for row in range(0, OH, ROWS):
-        for column in range(0, OW, LANES):
-            for i in range(taps_y):
-                for j in range(taps_x):
-                    w0, top, left = (f * taps_y + i) * taps_x + j, padding[0] - i * step_y, padding[1] - j * step_x
-                    rows, more = min(ROWS, OH - row), i + j
+    size, taps_y, taps_x, stride, step_y, step_x, columns = window
+    M = F // C
+    for image in range(first, end):
+        f, x0, y0 = image % F, image // M * H * W, image * OH * OW
+        for row in range(0, OH, ROWS):
+            rows = min(ROWS, OH - row)
+            for column in range(0, OW, columns):
+                for tap in range(taps_y * taps_x):
+                    i, j = tap // taps_x, tap % taps_x
+                    w0, top, left = (f * taps_y * taps_x + tap) * size * size, padding[0] - i * step_y, padding[1] - j * step_x
                     if size == 3 and stride == 1:
-                        correlate_31(x, x0, H, W, w, f * 9, start, f, y, y0, OH, OW, top, left, row, rows, column, 0)
+                        correlate_31(x, x0, H, W, w, w0, start, f, y, y0, OH, OW, top, left, row, rows, column, 0)
                     elif size == 3:
-                        correlate_32(x, x0, H, W, w, f * 9, start, f, y, y0, OH, OW, top, left, row, rows, column, 0)
+                        correlate_32(x, x0, H, W, w, w0, start, f, y, y0, OH, OW, top, left, row, rows, column, 0)
                     elif stride == 1:
-                        correlate_11(x, x0, H, W, w, w0, start, f, y, y0, OH, OW, top, left, row, rows, column, more)
+                        correlate_11(x, x0, H, W, w, w0, start, f, y, y0, OH, OW, top, left, row, rows, column, tap)
                     else:
-                        correlate_12(x, x0, H, W, w, w0, start, f, y, y0, OH, OW, top, left, row, rows, column, more)
+                        correlate_12(x, x0, H, W, w, w0, start, f, y, y0, OH, OW, top, left, row, rows, column, tap)
 
 
 # ---- gx
@@ -103,34 +106,33 @@ def _image_of_y(x, x_shape, w, start, y, y_shape, window, padding, image):
 def _conv2d_gradient_x(gy, gy_shape, w, gx, gx_shape, window, padding, threads):
     images = gx_shape[0] * gx_shape[1]
     for t in prange(threads):
-        for image in range(images * np.int64(t) // threads, images * (np.int64(t) + 1) // threads):
-            _image_of_gx(gy, gy_shape, w, gx, gx_shape, window, padding, image)
+        first, end = images * np.int64(t) // threads, images * (np.int64(t) + 1) // threads
+        _images_of_gx(gy, gy_shape, w, gx, gx_shape, window, padding, first, end)
 
 
 @jit
-def _image_of_gx(gy, gy_shape, w, gx, gx_shape, window, padding, image):
+def _images_of_gx(gy, gy_shape, w, gx, gx_shape, window, padding, first, end):
     (_, F, OH, OW), (_, C, H, W) = gy_shape, gx_shape
-    size, taps_y, taps_x, stride, step_y, step_x = window
-    M, x0 = F // C, image * H * W
-    for m in range(M):
-        f = image % C * M + m
-        y0 = (image // C * F + f) * OH * OW
-        for i in range(taps_y):
-            for j in range(taps_x):
-                w0, top, left = (f * taps_y + i) * taps_x + j, padding[0] - i * step_y, padding[1] - j * step_x
-                more = m + i + j
-                end = (H - 1 + top) // stride + 1
-                for row in range(top // stride, end, ROWS):
-                    rows = min(ROWS, end - row)
-                    for column in range(left // stride, (W - 1 + left) // stride + 1, LANES):
-                        if size == 3 and stride == 1:
-                            spread_31(gy, y0, OH, OW, w, f * 9, gx, x0, H, W, top, left, row, rows, column, more)
-                        elif size == 3:
-                            spread_32(gy, y0, OH, OW, w, f * 9, gx, x0, H, W, top, left, row, rows, column, more)
-                        elif stride == 1:
-                            spread_11(gy, y0, OH, OW, w, w0, gx, x0, H, W, top, left, row, rows, column, more)
-                        else:
-                            spread_12(gy, y0, OH, OW, w, w0, gx, x0, H, W, top, left, row, rows, column, more)
+    size, taps_y, taps_x, stride, step_y, step_x, columns = window
+    M, taps = F // C, taps_y * taps_x
+    for image in range(first, end):
+        x0 = image * H * W
+        for k in range(M * taps):
+            m, tap = k // taps, k % taps
+            y0, w0 = (image * M + m) * OH * OW, ((image % C * M + m) * taps + tap) * size * size
+            top, left = padding[0] - tap // taps_x * step_y, padding[1] - tap % taps_x * step_x
+            last_row, last_column = (H - 1 + top) // stride, (W - 1 + left) // stride
+            for row in range(top // stride, last_row + 1, ROWS):
+                rows = min(ROWS, last_row + 1 - row)
+                for column in range(left // stride, last_column + 1, columns):
+                    if size == 3 and stride == 1:
+                        spread_31(gy, y0, OH, OW, w, w0, gx, x0, H, W, top, left, row, rows, column, k)
+                    elif size == 3:
+                        spread_32(gy, y0, OH, OW, w, w0, gx, x0, H, W, top, left, row, rows, column, k)
+                    elif stride == 1:
+                        spread_11(gy, y0, OH, OW, w, w0, gx, x0, H, W, top, left, row, rows, column, k)
+                    else:
+                        spread_12(gy, y0, OH, OW, w, w0, gx, x0, H, W, top, left, row, rows, column, k)
 
 
 # ---- gw
@@ -140,24 +142,24 @@ def _image_of_gx(gy, gy_shape, w, gx, gx_shape, window, padding, image):
 def _conv2d_gradient_w(gy, gy_shape, x, x_shape, gw, window, padding, work):
     F, threads = gy_shape[1], len(work)
     for t in prange(threads):
-        for f in range(F * np.int64(t) // threads, F * (np.int64(t) + 1) // threads):
-            _filter_of_gw(gy, gy_shape, x, x_shape, gw, window, padding, work[t], f)
+        first, end = F * np.int64(t) // threads, F * (np.int64(t) + 1) // threads
+        _filters_of_gw(gy, gy_shape, x, x_shape, gw, window, padding, work[t], first, end)
 
 
 @jit
-def _filter_of_gw(gy, gy_shape, x, x_shape, gw, window, padding, sums, f):
+def _filters_of_gw(gy, gy_shape, x, x_shape, gw, window, padding, sums, first, end):
     (N, F, OH, OW), (_, C, H, W) = gy_shape, x_shape
-    size, taps_y, taps_x, stride, step_y, step_x = window
-    numbers = size * size * taps_y * taps_x
-    sums[:numbers * LANES] = 0
-    for n in range(N):
-        x0, y0 = (n * C + f // (F // C)) * H * W, (n * F + f) * OH * OW
-        for row in range(0, OH, ROWS):
-            for column in range(0, OW, LANES):
-                for i in range(taps_y):
-                    for j in range(taps_x):
-                        s0, top, left = (i * taps_x + j) * LANES, padding[0] - i * step_y, padding[1] - j * step_x
-                        rows = min(ROWS, OH - row)
+    size, taps_y, taps_x, stride, step_y, step_x, columns = window
+    numbers, M = size * size * taps_y * taps_x, F // C
+    for f in range(first, end):
+        sums[:numbers * LANES] = 0
+        for n in range(N):
+            x0, y0 = (n * C + f // M) * H * W, (n * F + f) * OH * OW
+            for row in range(0, OH, ROWS):
+                rows = min(ROWS, OH - row)
+                for column in range(0, OW, columns):
+                    for tap in range(taps_y * taps_x):
+                        s0, top, left = tap * LANES, padding[0] - tap // taps_x * step_y, padding[1] - tap % taps_x * step_x
                         if size == 3 and stride == 1:
                             compare_31(gy, y0, OH, OW, x, x0, H, W, sums, s0, top, left, row, rows, column)
                         elif size == 3:
@@ -166,8 +168,8 @@ def _filter_of_gw(gy, gy_shape, x, x_shape, gw, window, padding, sums, f):
                             compare_11(gy, y0, OH, OW, x, x0, H, W, sums, s0, top, left, row, rows, column)
                         else:
                             compare_12(gy, y0, OH, OW, x, x0, H, W, sums, s0, top, left, row, rows, column)
-    for k in range(numbers):
-        gw[f * numbers + k] = _total(sums, k * LANES)
+        for k in range(numbers):
+            gw[f * numbers + k] = _total(sums, k * LANES)
 
 
 @jit(fastmath=SUMS)

@@ -216,6 +216,7 @@ class Integer(Value):
     __mul__ = __rmul__ = times
 
     def __sub__(self, other): return self._with("sub", other)
+    def __rsub__(self, other): return self.code.integer(other) - self
 
     def _with(self, instruction, other):
         other = other if isinstance(other, Integer) else self.code.integer(other)

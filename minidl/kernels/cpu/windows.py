@@ -22,6 +22,7 @@ from minidl.kernels.cpu.simd import LANES, vectorized
 def correlating(size, stride):
     """The kernel `correlate`: y by x and w."""
     waiting = (size - 1) // stride                       # rows of y, whose sums are not complete after a step
+    columns = width(size, stride)
 
     @jit
     def correlate(x, x0, H, W, w, w0, start, f, y, y0, OH, OW, top, left, row, rows, column, more):
@@ -31,7 +32,7 @@ def correlating(size, stride):
         All lie in flat arrays: x (H, W) at x0, w (size, size) at w0, y (OH, OW) at y0.
         """
         for r in range(row, min(row + rows, OH)):
-            for c in range(column, min(column + LANES, OW)):
+            for c in range(column, min(column + columns, OW)):
                 total = y[y0 + r * OW + c] if more else start[f]
                 for i in range(size):
                     for j in range(size):
@@ -43,11 +44,11 @@ def correlating(size, stride):
     @vectorized(correlate)
     def correlate(code, x, x0, H, W, w, w0, start, f, y, y0, OH, OW, top, left, row, rows, column, more):
         weights = [[w.spread(w0 + i * size + j) for j in range(size)] for i in range(size)]
-        pixels = Columns(code, x, x0, H, W, column * stride - left, OW - column, size, stride)
+        pixels = Columns(code, x, x0, H, W, column * stride - left, size, stride)
         begin = code.variable(start.spread(f))
         with code.when(more):
             begin.set(code.zero())
-        inside = code.between(0, OW - column)
+        inside = code.between(0, OW - column) & code.between(0, columns)
         sums = [code.variable(begin.get()) for _ in range(waiting)]              # of rows t - waiting .. t - 1
         with code.loop(rows + waiting) as t:
             totals = [*[sum.get() for sum in sums], begin.get()]
@@ -74,6 +75,8 @@ def spreading(size, stride):
     """The kernel `spread`: x by y and w, the transpose of `correlate`."""
     rows_of_x = max(size, stride)                        # to which a row of y contributes, or which come after it
     waiting = rows_of_x - stride
+    reach = (size - 1) // stride                         # how many columns back the filter's last column contributes
+    columns = width(reach + 1, 1)
 
     @jit
     def spread(y, y0, OH, OW, w, w0, x, x0, H, W, top, left, row, rows, column, more):
@@ -83,7 +86,7 @@ def spreading(size, stride):
         The columns are those that begin with stride * column - left.
         """
         for iy in range(max(0, row * stride - top), min(H, (row + rows) * stride - top)):
-            for ix in range(max(0, column * stride - left), min(W, (column + LANES) * stride - left)):
+            for ix in range(max(0, column * stride - left), min(W, (column + columns) * stride - left)):
                 total = x[x0 + iy * W + ix] if more else x.dtype.type(0)
                 for i in range((iy + top) % stride, size, stride):
                     for j in range((ix + left) % stride, size, stride):
@@ -95,10 +98,9 @@ def spreading(size, stride):
     @vectorized(spread)
     def spread(code, y, y0, OH, OW, w, w0, x, x0, H, W, top, left, row, rows, column, more):
         weights = [[w.spread(w0 + i * size + j) for j in range(size)] for i in range(size)]
-        reach = (size - 1) // stride                     # how many columns back the filter's last column contributes
-        pixels = Columns(code, y, y0, OH, OW, column - reach, code.integer(LANES), reach + 1, 1)
+        pixels = Columns(code, y, y0, OH, OW, column - reach, reach + 1, 1)
         begin, warm = column * stride - left, waiting // stride + (waiting % stride > 0)
-        inside = [code.between(code.integer(0) - begin - v * LANES, W - begin - v * LANES) for v in range(stride)]
+        inside = [code.between(0 - begin - v * LANES, W - begin - v * LANES) for v in range(stride)]
         sums = [[code.variable(code.zero()) for _ in range(stride)] for _ in range(waiting)]
         with code.loop(rows + warm) as t:
             r = row + t - warm
@@ -127,7 +129,7 @@ def spreading(size, stride):
 
 def comparing(size, stride):
     """The kernel `compare`: w by x and y, with a sum for each lane."""
-    waiting = (size - 1) // stride
+    waiting, columns = (size - 1) // stride, width(size, stride)
 
     @jit
     def compare(y, y0, OH, OW, x, x0, H, W, sums, s0, top, left, row, rows, column):
@@ -135,7 +137,7 @@ def comparing(size, stride):
         the column c = column + lane. The sums (size, size, LANES) lie at s0.
         """
         for r in range(row, min(row + rows, OH)):
-            for c in range(column, min(column + LANES, OW)):
+            for c in range(column, min(column + columns, OW)):
                 for i in range(size):
                     for j in range(size):
                         iy, ix = stride * r + i - top, stride * c + j - left
@@ -146,8 +148,8 @@ def comparing(size, stride):
     def compare(code, y, y0, OH, OW, x, x0, H, W, sums, s0, top, left, row, rows, column):
         places = [[s0 + (i * size + j) * LANES for j in range(size)] for i in range(size)]
         totals = [[code.variable(sums.load(place)) for place in line] for line in places]
-        pixels = Columns(code, x, x0, H, W, column * stride - left, OW - column, size, stride)
-        inside = code.between(0, OW - column)
+        pixels = Columns(code, x, x0, H, W, column * stride - left, size, stride)
+        inside = code.between(0, OW - column) & code.between(0, columns)
         before = [code.variable(code.zero()) for _ in range(waiting)]            # rows t - 1, t - 2, ... of y
         with code.loop(rows + waiting) as t:
             r = row + t
@@ -173,22 +175,29 @@ def sum_rows(rows):
 class Columns:
     """LANES columns of an image (H, W) for each column j of a filter: those from `first` + j on, a stride apart.
 
-    Of them, `count` are wanted.
+    As few vectors as possible are loaded, and their lanes sorted.
     """
 
-    def __init__(self, code, x, x0, H, W, first, count, size, stride):
+    def __init__(self, code, x, x0, H, W, first, size, stride):
         self.code, self.x, self.x0, self.H, self.W, self.first, self.size, self.stride = (
             code, x, x0, H, W, first, size, stride)
-        self.begins = [(j, v) for j in range(0, size, stride) for v in range(stride)]
-        self.inside = [code.between(code.integer(0) - first - j - v * LANES, W - first - j - v * LANES)
-                       & code.between(0, count * stride - v * LANES) for j, v in self.begins]
+        self.inside = [code.between(0 - first - v * LANES, W - first - v * LANES) for v in range(loads(size, stride))]
 
     def row(self, iy):
-        code, row = self.code, self.code.within(0, iy, self.H)
+        """The vectors of row iy, one for each j."""
+        row = self.code.within(0, iy, self.H)
         place = self.x0 + iy * self.W + self.first
-        loaded = [self.x.load_where(place + j + v * LANES, lanes & row)
-                  for (j, v), lanes in zip(self.begins, self.inside)]
-        if self.stride == 1:
-            return loaded
-        pairs = list(zip(loaded[::2], loaded[1::2]))
-        return [code.shuffled(*pairs[j // 2], range(j % 2, 2 * LANES, 2)) for j in range(self.size)]
+        loaded = [self.x.load_where(place + v * LANES, lanes & row) for v, lanes in enumerate(self.inside)]
+        lanes = [[min(j + lane * self.stride, 2 * LANES - 1) for lane in range(LANES)] for j in range(self.size)]
+        return [loaded[0] if lanes[j] == list(range(LANES)) else self.code.shuffled(loaded[0], loaded[-1], lanes[j])
+                for j in range(self.size)]
+
+
+def loads(size, stride):
+    """Vectors of a row that are loaded: so many that not many lanes are left over."""
+    return stride if size == 1 or LANES > 8 else 2
+
+
+def width(size, stride):
+    """Columns that a filter of this size can move over in what is loaded."""
+    return min(LANES, (loads(size, stride) * LANES - size) // stride + 1)
