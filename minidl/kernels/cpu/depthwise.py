@@ -80,23 +80,25 @@ def _conv2d(x, x_shape, w, start, y, y_shape, window, padding, threads):
 def _images_of_y(x, x_shape, w, start, y, y_shape, window, padding, first, end):
     (_, C, H, W), (_, F, OH, OW) = x_shape, y_shape
     size, taps_y, taps_x, stride, step_y, step_x, columns = window
-    M = F // C
+    M, strips, w_size = F // C, -(-OW // columns), taps_y * taps_x * size * size
     for image in range(first, end):
         f, x0, y0 = image % F, image // M * H * W, image * OH * OW
         for row in range(0, OH, ROWS):
             rows = min(ROWS, OH - row)
-            for column in range(0, OW, columns):
-                for tap in range(taps_y * taps_x):
-                    i, j = tap // taps_x, tap % taps_x
-                    w0, top, left = (f * taps_y * taps_x + tap) * size * size, padding[0] - i * step_y, padding[1] - j * step_x
-                    if size == 3 and stride == 1:
-                        correlate_31(x, x0, H, W, w, w0, start, f, y, y0, OH, OW, top, left, row, rows, column, 0)
-                    elif size == 3:
-                        correlate_32(x, x0, H, W, w, w0, start, f, y, y0, OH, OW, top, left, row, rows, column, 0)
-                    elif stride == 1:
-                        correlate_11(x, x0, H, W, w, w0, start, f, y, y0, OH, OW, top, left, row, rows, column, tap)
-                    else:
-                        correlate_12(x, x0, H, W, w, w0, start, f, y, y0, OH, OW, top, left, row, rows, column, tap)
+            for strip in range(strips):
+                column = strip * columns
+                for i in range(taps_y):
+                    for j in range(taps_x):
+                        top, left, more = padding[0] - i * step_y, padding[1] - j * step_x, i + j
+                        w0 = f * w_size + i * taps_x + j
+                        if size == 3 and stride == 1:
+                            correlate_31(x, x0, H, W, w, w0, start, f, y, y0, OH, OW, top, left, row, rows, column, 0)
+                        elif size == 3:
+                            correlate_32(x, x0, H, W, w, w0, start, f, y, y0, OH, OW, top, left, row, rows, column, 0)
+                        elif stride == 1:
+                            correlate_11(x, x0, H, W, w, w0, start, f, y, y0, OH, OW, top, left, row, rows, column, more)
+                        else:
+                            correlate_12(x, x0, H, W, w, w0, start, f, y, y0, OH, OW, top, left, row, rows, column, more)
 
 
 # ---- gx
@@ -114,25 +116,28 @@ def _conv2d_gradient_x(gy, gy_shape, w, gx, gx_shape, window, padding, threads):
 def _images_of_gx(gy, gy_shape, w, gx, gx_shape, window, padding, first, end):
     (_, F, OH, OW), (_, C, H, W) = gy_shape, gx_shape
     size, taps_y, taps_x, stride, step_y, step_x, columns = window
-    M, taps = F // C, taps_y * taps_x
+    M, w_size, half = F // C, taps_y * taps_x * size * size, stride - 1              # n >> half is n // stride
     for image in range(first, end):
-        x0 = image * H * W
-        for k in range(M * taps):
-            m, tap = k // taps, k % taps
-            y0, w0 = (image * M + m) * OH * OW, ((image % C * M + m) * taps + tap) * size * size
-            top, left = padding[0] - tap // taps_x * step_y, padding[1] - tap % taps_x * step_x
-            last_row, last_column = (H - 1 + top) // stride, (W - 1 + left) // stride
-            for row in range(top // stride, last_row + 1, ROWS):
-                rows = min(ROWS, last_row + 1 - row)
-                for column in range(left // stride, last_column + 1, columns):
-                    if size == 3 and stride == 1:
-                        spread_31(gy, y0, OH, OW, w, w0, gx, x0, H, W, top, left, row, rows, column, k)
-                    elif size == 3:
-                        spread_32(gy, y0, OH, OW, w, w0, gx, x0, H, W, top, left, row, rows, column, k)
-                    elif stride == 1:
-                        spread_11(gy, y0, OH, OW, w, w0, gx, x0, H, W, top, left, row, rows, column, k)
-                    else:
-                        spread_12(gy, y0, OH, OW, w, w0, gx, x0, H, W, top, left, row, rows, column, k)
+        c, x0 = image % C, image * H * W
+        for m in range(M):
+            y0 = (image * M + m) * OH * OW
+            for i in range(taps_y):
+                for j in range(taps_x):
+                    top, left, more = padding[0] - i * step_y, padding[1] - j * step_x, m + i + j
+                    w0 = (c * M + m) * w_size + i * taps_x + j
+                    end_row, end_column = ((H - 1 + top) >> half) + 1, ((W - 1 + left) >> half) + 1
+                    for row in range(top >> half, end_row, ROWS):
+                        rows, column = min(ROWS, end_row - row), left >> half
+                        while column < end_column:
+                            if size == 3 and stride == 1:
+                                spread_31(gy, y0, OH, OW, w, w0, gx, x0, H, W, top, left, row, rows, column, more)
+                            elif size == 3:
+                                spread_32(gy, y0, OH, OW, w, w0, gx, x0, H, W, top, left, row, rows, column, more)
+                            elif stride == 1:
+                                spread_11(gy, y0, OH, OW, w, w0, gx, x0, H, W, top, left, row, rows, column, more)
+                            else:
+                                spread_12(gy, y0, OH, OW, w, w0, gx, x0, H, W, top, left, row, rows, column, more)
+                            column += columns
 
 
 # ---- gw
@@ -150,26 +155,28 @@ def _conv2d_gradient_w(gy, gy_shape, x, x_shape, gw, window, padding, work):
 def _filters_of_gw(gy, gy_shape, x, x_shape, gw, window, padding, sums, first, end):
     (N, F, OH, OW), (_, C, H, W) = gy_shape, x_shape
     size, taps_y, taps_x, stride, step_y, step_x, columns = window
-    numbers, M = size * size * taps_y * taps_x, F // C
+    M, strips, w_size = F // C, -(-OW // columns), taps_y * taps_x * size * size
     for f in range(first, end):
-        sums[:numbers * LANES] = 0
+        sums[:w_size * LANES] = 0
         for n in range(N):
             x0, y0 = (n * C + f // M) * H * W, (n * F + f) * OH * OW
             for row in range(0, OH, ROWS):
                 rows = min(ROWS, OH - row)
-                for column in range(0, OW, columns):
-                    for tap in range(taps_y * taps_x):
-                        s0, top, left = tap * LANES, padding[0] - tap // taps_x * step_y, padding[1] - tap % taps_x * step_x
-                        if size == 3 and stride == 1:
-                            compare_31(gy, y0, OH, OW, x, x0, H, W, sums, s0, top, left, row, rows, column)
-                        elif size == 3:
-                            compare_32(gy, y0, OH, OW, x, x0, H, W, sums, s0, top, left, row, rows, column)
-                        elif stride == 1:
-                            compare_11(gy, y0, OH, OW, x, x0, H, W, sums, s0, top, left, row, rows, column)
-                        else:
-                            compare_12(gy, y0, OH, OW, x, x0, H, W, sums, s0, top, left, row, rows, column)
-        for k in range(numbers):
-            gw[f * numbers + k] = _total(sums, k * LANES)
+                for strip in range(strips):
+                    column = strip * columns
+                    for i in range(taps_y):
+                        for j in range(taps_x):
+                            top, left, s0 = padding[0] - i * step_y, padding[1] - j * step_x, (i * taps_x + j) * LANES
+                            if size == 3 and stride == 1:
+                                compare_31(gy, y0, OH, OW, x, x0, H, W, sums, s0, top, left, row, rows, column)
+                            elif size == 3:
+                                compare_32(gy, y0, OH, OW, x, x0, H, W, sums, s0, top, left, row, rows, column)
+                            elif stride == 1:
+                                compare_11(gy, y0, OH, OW, x, x0, H, W, sums, s0, top, left, row, rows, column)
+                            else:
+                                compare_12(gy, y0, OH, OW, x, x0, H, W, sums, s0, top, left, row, rows, column)
+        for k in range(w_size):
+            gw[f * w_size + k] = _total(sums, k * LANES)
 
 
 @jit(fastmath=SUMS)

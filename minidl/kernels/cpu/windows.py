@@ -14,6 +14,9 @@ lanes are sorted.
 
 A kernel is written for filters of SIZE x SIZE and one stride, because registers have no numbers to loop over.
 """
+import functools
+import operator
+
 from minidl.kernels.cpu.jit import jit
 from minidl.kernels.cpu.moves import interleaved
 from minidl.kernels.cpu.simd import LANES, vectorized
@@ -55,8 +58,7 @@ def correlating(size, stride):
             for d in range(stride):
                 vectors = pixels.row((row + t) * stride + d - top)
                 for back, i in enumerate(range(d, size, stride)):                # this is row i for y's row t - back
-                    for weight, vector in zip(weights[i], vectors):
-                        totals[waiting - back] = weight * vector + totals[waiting - back]
+                    totals[waiting - back] += sum_of(weight * vector for weight, vector in zip(weights[i], vectors))
             done, *others = totals
             r = row + t - waiting
             store = inside & code.within(row, r, OH)
@@ -108,8 +110,8 @@ def spreading(size, stride):
             totals = [[sum.get() for sum in sums[i]] if i < waiting else [code.zero()] * stride
                       for i in range(rows_of_x)]
             for i in range(size):
-                for j in range(size):
-                    totals[i][j % stride] = weights[i][j] * vectors[j // stride] + totals[i][j % stride]
+                for b in range(min(size, stride)):
+                    totals[i][b] += sum_of(weights[i][j] * vectors[j // stride] for j in range(b, size, stride))
             for d in range(stride):
                 iy = r * stride + d - top
                 results = totals[d] if stride == 1 else interleaved(code, *totals[d])
@@ -166,6 +168,11 @@ def comparing(size, stride):
             sums.store(place, total.get())
 
     return compare
+
+
+def sum_of(vectors):
+    """Added to one another before they are added to what waits for them: then nothing waits for long."""
+    return functools.reduce(operator.add, vectors)
 
 
 def sum_rows(rows):
