@@ -15,10 +15,8 @@ from minidl.kernels.cpu.jit import SUMS, jit, prange
 from minidl.kernels.cpu.memory import empty
 from minidl.kernels.cpu.simd import LANES
 from minidl.kernels.cpu.threads import thread_count, workspace
-from minidl.kernels.cpu.windows import comparing, correlating, spreading, width
+from minidl.kernels.cpu.windows import comparing, correlating, spreading
 from minidl.kernels.reference.convolution import out_size
-
-ROWS = 14                    # of a result, that are computed at a time: their pixels are in the first-level cache
 
 correlate_31, correlate_32, correlate_11, correlate_12 = [correlating(k, s) for k in (3, 1) for s in (1, 2)]
 spread_31, spread_32, spread_11, spread_12 = [spreading(k, s) for k in (3, 1) for s in (1, 2)]
@@ -33,21 +31,21 @@ def suits(x_shape, w_shape, stride, padding, dilation, groups, dtype):
 def conv2d(x, w, b, stride, padding, dilation, groups):
     OH, OW = (out_size(*axis) for axis in zip(x.shape[2:], w.shape[2:], stride, padding, dilation, strict=True))
     y, start = empty((len(x), len(w), OH, OW), x.dtype), np.zeros(len(w), x.dtype) if b is None else b
-    window = windows(w.shape[2:], stride, dilation)
+    window = parts(w.shape[2:], stride, dilation)
     _conv2d(flat(x), x.shape, flat(w), flat(start), y.reshape(-1), y.shape, window, padding, thread_count())
     return y
 
 
 def conv2d_gradient_x(gy, w, shape, stride, padding, dilation, groups):
     gx = empty(shape, gy.dtype)
-    window = windows(w.shape[2:], stride, dilation, spread=True)
+    window = parts(w.shape[2:], stride, dilation)
     _conv2d_gradient_x(flat(gy), gy.shape, flat(w), gx.reshape(-1), gx.shape, window, padding, thread_count())
     return gx
 
 
 def conv2d_gradient_w(gy, x, size, stride, padding, dilation, groups):
     gw = np.empty((gy.shape[1], 1, *size), x.dtype)
-    _conv2d_gradient_w(flat(gy), gy.shape, flat(x), x.shape, gw.reshape(-1), windows(size, stride, dilation), padding,
+    _conv2d_gradient_w(flat(gy), gy.shape, flat(x), x.shape, gw.reshape(-1), parts(size, stride, dilation), padding,
                        workspace(gw[0].size * LANES, x.dtype))
     return gw
 
@@ -56,13 +54,11 @@ def flat(x):
     return np.ascontiguousarray(x).reshape(-1)
 
 
-def windows(size, stride, dilation, spread=False):
-    """(SIZE of the filters that a filter is a sum of, their number in a column and in a row, the stride, the dilation,
-    and the columns that are done at a time)"""
-    whole = tuple(size) == (3, 3) and tuple(dilation) == (1, 1)
-    part, step = 3 if whole else 1, stride[0]
-    columns = width((part - 1) // step + 1, 1) if spread else width(part, step)
-    return part, *((1, 1) if whole else size), step, *dilation, columns
+def parts(size, stride, dilation):
+    """(size of the windows that a filter is a sum of, their number in a column and in a row, how far apart, stride)"""
+    if tuple(size) == (3, 3) and tuple(dilation) == (1, 1):
+        return 3, 1, 1, 1, 1, stride[0]
+    return 1, *size, *dilation, stride[0]
 
 
 # ---- y
@@ -79,26 +75,22 @@ def _conv2d(x, x_shape, w, start, y, y_shape, window, padding, threads):
 @jit
 def _images_of_y(x, x_shape, w, start, y, y_shape, window, padding, first, end):
     (_, C, H, W), (_, F, OH, OW) = x_shape, y_shape
-    size, taps_y, taps_x, stride, step_y, step_x, columns = window
-    M, strips, w_size = F // C, -(-OW // columns), taps_y * taps_x * size * size
+    size, taps_y, taps_x, step_y, step_x, stride = window
+    M, w_size = F // C, taps_y * taps_x * size * size
     for image in range(first, end):
         f, x0, y0 = image % F, image // M * H * W, image * OH * OW
-        for row in range(0, OH, ROWS):
-            rows = min(ROWS, OH - row)
-            for strip in range(strips):
-                column = strip * columns
-                for i in range(taps_y):
-                    for j in range(taps_x):
-                        top, left, more = padding[0] - i * step_y, padding[1] - j * step_x, i + j
-                        w0 = f * w_size + i * taps_x + j
-                        if size == 3 and stride == 1:
-                            correlate_31(x, x0, H, W, w, w0, start, f, y, y0, OH, OW, top, left, row, rows, column, 0)
-                        elif size == 3:
-                            correlate_32(x, x0, H, W, w, w0, start, f, y, y0, OH, OW, top, left, row, rows, column, 0)
-                        elif stride == 1:
-                            correlate_11(x, x0, H, W, w, w0, start, f, y, y0, OH, OW, top, left, row, rows, column, more)
-                        else:
-                            correlate_12(x, x0, H, W, w, w0, start, f, y, y0, OH, OW, top, left, row, rows, column, more)
+        for i in range(taps_y):
+            for j in range(taps_x):
+                top, left, more = padding[0] - i * step_y, padding[1] - j * step_x, i + j
+                w0 = f * w_size + i * taps_x + j
+                if size == 3 and stride == 1:
+                    correlate_31(x, x0, H, W, w, w0, start, f, y, y0, OH, OW, top, left, more)
+                elif size == 3:
+                    correlate_32(x, x0, H, W, w, w0, start, f, y, y0, OH, OW, top, left, more)
+                elif stride == 1:
+                    correlate_11(x, x0, H, W, w, w0, start, f, y, y0, OH, OW, top, left, more)
+                else:
+                    correlate_12(x, x0, H, W, w, w0, start, f, y, y0, OH, OW, top, left, more)
 
 
 # ---- gx
@@ -115,8 +107,8 @@ def _conv2d_gradient_x(gy, gy_shape, w, gx, gx_shape, window, padding, threads):
 @jit
 def _images_of_gx(gy, gy_shape, w, gx, gx_shape, window, padding, first, end):
     (_, F, OH, OW), (_, C, H, W) = gy_shape, gx_shape
-    size, taps_y, taps_x, stride, step_y, step_x, columns = window
-    M, w_size, half = F // C, taps_y * taps_x * size * size, stride - 1              # n >> half is n // stride
+    size, taps_y, taps_x, step_y, step_x, stride = window
+    M, w_size = F // C, taps_y * taps_x * size * size
     for image in range(first, end):
         c, x0 = image % C, image * H * W
         for m in range(M):
@@ -125,19 +117,14 @@ def _images_of_gx(gy, gy_shape, w, gx, gx_shape, window, padding, first, end):
                 for j in range(taps_x):
                     top, left, more = padding[0] - i * step_y, padding[1] - j * step_x, m + i + j
                     w0 = (c * M + m) * w_size + i * taps_x + j
-                    end_row, end_column = ((H - 1 + top) >> half) + 1, ((W - 1 + left) >> half) + 1
-                    for row in range(top >> half, end_row, ROWS):
-                        rows, column = min(ROWS, end_row - row), left >> half
-                        while column < end_column:
-                            if size == 3 and stride == 1:
-                                spread_31(gy, y0, OH, OW, w, w0, gx, x0, H, W, top, left, row, rows, column, more)
-                            elif size == 3:
-                                spread_32(gy, y0, OH, OW, w, w0, gx, x0, H, W, top, left, row, rows, column, more)
-                            elif stride == 1:
-                                spread_11(gy, y0, OH, OW, w, w0, gx, x0, H, W, top, left, row, rows, column, more)
-                            else:
-                                spread_12(gy, y0, OH, OW, w, w0, gx, x0, H, W, top, left, row, rows, column, more)
-                            column += columns
+                    if size == 3 and stride == 1:
+                        spread_31(gy, y0, OH, OW, w, w0, gx, x0, H, W, top, left, more)
+                    elif size == 3:
+                        spread_32(gy, y0, OH, OW, w, w0, gx, x0, H, W, top, left, more)
+                    elif stride == 1:
+                        spread_11(gy, y0, OH, OW, w, w0, gx, x0, H, W, top, left, more)
+                    else:
+                        spread_12(gy, y0, OH, OW, w, w0, gx, x0, H, W, top, left, more)
 
 
 # ---- gw
@@ -154,27 +141,23 @@ def _conv2d_gradient_w(gy, gy_shape, x, x_shape, gw, window, padding, work):
 @jit
 def _filters_of_gw(gy, gy_shape, x, x_shape, gw, window, padding, sums, first, end):
     (N, F, OH, OW), (_, C, H, W) = gy_shape, x_shape
-    size, taps_y, taps_x, stride, step_y, step_x, columns = window
-    M, strips, w_size = F // C, -(-OW // columns), taps_y * taps_x * size * size
+    size, taps_y, taps_x, step_y, step_x, stride = window
+    M, w_size = F // C, taps_y * taps_x * size * size
     for f in range(first, end):
         sums[:w_size * LANES] = 0
         for n in range(N):
             x0, y0 = (n * C + f // M) * H * W, (n * F + f) * OH * OW
-            for row in range(0, OH, ROWS):
-                rows = min(ROWS, OH - row)
-                for strip in range(strips):
-                    column = strip * columns
-                    for i in range(taps_y):
-                        for j in range(taps_x):
-                            top, left, s0 = padding[0] - i * step_y, padding[1] - j * step_x, (i * taps_x + j) * LANES
-                            if size == 3 and stride == 1:
-                                compare_31(gy, y0, OH, OW, x, x0, H, W, sums, s0, top, left, row, rows, column)
-                            elif size == 3:
-                                compare_32(gy, y0, OH, OW, x, x0, H, W, sums, s0, top, left, row, rows, column)
-                            elif stride == 1:
-                                compare_11(gy, y0, OH, OW, x, x0, H, W, sums, s0, top, left, row, rows, column)
-                            else:
-                                compare_12(gy, y0, OH, OW, x, x0, H, W, sums, s0, top, left, row, rows, column)
+            for i in range(taps_y):
+                for j in range(taps_x):
+                    top, left, s0 = padding[0] - i * step_y, padding[1] - j * step_x, (i * taps_x + j) * LANES
+                    if size == 3 and stride == 1:
+                        compare_31(gy, y0, OH, OW, x, x0, H, W, sums, s0, top, left)
+                    elif size == 3:
+                        compare_32(gy, y0, OH, OW, x, x0, H, W, sums, s0, top, left)
+                    elif stride == 1:
+                        compare_11(gy, y0, OH, OW, x, x0, H, W, sums, s0, top, left)
+                    else:
+                        compare_12(gy, y0, OH, OW, x, x0, H, W, sums, s0, top, left)
         for k in range(w_size):
             gw[f * w_size + k] = _total(sums, k * LANES)
 

@@ -1,41 +1,34 @@
-"""Windows that move over one image: LANES of them side by side, a vector's width of columns from top to bottom.
+"""A small window that moves over one image: as many of its places as fit into vectors, side by side.
 
-Of a row of x, LANES pixels that begin one column further on for each column of the filter are loaded, and take part in
-all sums that they belong to before the next row comes. Sums that still wait for rows stay in registers. For a filter of
-3 x 3 and a stride of 1, a row of x is
+Lanes are neighbouring pixels of a row. A row of x is loaded once for a block of rows of y, moved by a lane for each
+column of the window, and takes part in all the sums that it belongs to before the next row comes: for a window of
+3 x 3, one row makes 9 products, 3 for each of the 3 rows of y that are around it. With a stride of 2, a row is two
+vectors, and their even and odd lanes are sorted.
 
-    the last one for the row of y above,       through the filter's bottom row: that sum is complete;
-    the middle one for the row of y beside it,
-    and the first one for the row below        through the filter's top row: that sum begins.
+Nothing is padded or moved in memory. What lies to the left and to the right of an image is not loaded, and has a 0 in
+its lane; for a row above or below, zeros are read from elsewhere.
 
-That is 3 loads, 9 products and a store for LANES numbers of y. Nothing is padded or moved anywhere: what lies outside
-of an image is not loaded, and a 0 is in its lane. With a stride of 2, two vectors are loaded, and their even and odd
-lanes are sorted.
-
-A kernel is written for filters of SIZE x SIZE and one stride, because registers have no numbers to loop over.
+A kernel is made for one size and one stride, because registers have no numbers to loop over.
 """
-import functools
-import operator
-
 from minidl.kernels.cpu.jit import jit
 from minidl.kernels.cpu.moves import interleaved
 from minidl.kernels.cpu.simd import LANES, vectorized
 
+ROWS = 7                     # in a block. Images of 224 pixels shrink to 112, 56, 28, 14 and 7
+
 
 def correlating(size, stride):
     """The kernel `correlate`: y by x and w."""
-    waiting = (size - 1) // stride                       # rows of y, whose sums are not complete after a step
-    columns = width(size, stride)
+    columns = fitting(size, stride)
 
     @jit
-    def correlate(x, x0, H, W, w, w0, start, f, y, y0, OH, OW, top, left, row, rows, column, more):
-        """y[r, c] = start[f] + the sum of w[i, j] x[stride r + i - top, stride c + j - left] for `rows` rows and
-        LANES columns, or as many as y has; with `more`, y grows by the sum.
+    def correlate(x, x0, H, W, w, w0, start, f, y, y0, OH, OW, top, left, more):
+        """y[r, c] = start[f] + the sum of w[i, j] x[stride r + i - top, stride c + j - left]; with `more`, y grows by it.
 
-        All lie in flat arrays: x (H, W) at x0, w (size, size) at w0, y (OH, OW) at y0.
+        All lie in flat arrays: x (H, W) from x0 on, w (size, size) from w0 on, y (OH, OW) from y0 on.
         """
-        for r in range(row, min(row + rows, OH)):
-            for c in range(column, min(column + columns, OW)):
+        for r in range(OH):
+            for c in range(OW):
                 total = y[y0 + r * OW + c] if more else start[f]
                 for i in range(size):
                     for j in range(size):
@@ -44,51 +37,38 @@ def correlating(size, stride):
                             total += w[w0 + i * size + j] * x[x0 + iy * W + ix]
                 y[y0 + r * OW + c] = total
 
-    @vectorized(correlate)
-    def correlate(code, x, x0, H, W, w, w0, start, f, y, y0, OH, OW, top, left, row, rows, column, more):
-        weights = [[w.spread(w0 + i * size + j) for j in range(size)] for i in range(size)]
-        pixels = Columns(code, x, x0, H, W, column * stride - left, size, stride)
-        begin = code.variable(start.spread(f))
+    @vectorized(correlate, apart=True)
+    def correlate(code, x, x0, H, W, w, w0, start, f, y, y0, OH, OW, top, left, more):
+        weights, nobody, begin = weights_of(w, w0, size), code.spare(1), code.variable(start.spread(f))
         with code.when(more):
             begin.set(code.zero())
-        inside = code.between(0, OW - column) & code.between(0, columns)
-        sums = [code.variable(begin.get()) for _ in range(waiting)]              # of rows t - waiting .. t - 1
-        with code.loop(rows + waiting) as t:
-            totals = [*[sum.get() for sum in sums], begin.get()]
-            for d in range(stride):
-                vectors = pixels.row((row + t) * stride + d - top)
-                for back, i in enumerate(range(d, size, stride)):                # this is row i for y's row t - back
-                    totals[waiting - back] += sum_of(weight * vector for weight, vector in zip(weights[i], vectors))
-            done, *others = totals
-            r = row + t - waiting
-            store = inside & code.within(row, r, OH)
-            place = y0 + r * OW + column
-            result = code.variable(done)
-            with code.when(more):
-                result.set(done + y.load_where(place, store))
-            y.store_where(place, result.get(), store)
-            for sum, total in zip(sums, others):
-                sum.set(total)
+        with code.loop((OH + ROWS - 1) // ROWS) as block, code.loop((OW + columns - 1) // columns) as strip:
+            row, column, totals = block * ROWS, strip * columns, [begin.get()] * ROWS
+            inside = code.between(0, OW - column) & code.between(0, columns)
+            pixels = Pixels(code, x, x0, H, W, column * stride - left, size, stride)
+            for k in range((ROWS - 1) * stride + size):
+                vectors = pixels.row(row * stride + k - top)
+                for r in range(ROWS):
+                    if 0 <= k - r * stride < size:
+                        for weight, vector in zip(weights[k - r * stride], vectors):
+                            totals[r] = weight * vector + totals[r]
+                    if k - r * stride == size - 1:
+                        to = y.after(y0 + (row + r) * OW + column)
+                        write(code, code.choice(code.within(0, row + r, OH), to, nobody), totals[r], inside, more)
 
     return correlate
 
 
 def spreading(size, stride):
     """The kernel `spread`: x by y and w, the transpose of `correlate`."""
-    rows_of_x = max(size, stride)                        # to which a row of y contributes, or which come after it
-    waiting = rows_of_x - stride
-    reach = (size - 1) // stride                         # how many columns back the filter's last column contributes
-    columns = width(reach + 1, 1)
+    reach = (size - 1) // stride                         # rows of y before the one beside x that contribute, too
+    columns, rows = fitting(reach + 1, 1), ROWS + stride - 1         # as padding often leaves one more row of y
 
     @jit
-    def spread(y, y0, OH, OW, w, w0, x, x0, H, W, top, left, row, rows, column, more):
-        """x[stride r + i - top, stride c + j - left] = the sum of w[i, j] y[r, c], in the rows of x that `rows` steps
-        of y's rows complete, and stride times LANES columns; with `more`, x grows by the sum.
-
-        The columns are those that begin with stride * column - left.
-        """
-        for iy in range(max(0, row * stride - top), min(H, (row + rows) * stride - top)):
-            for ix in range(max(0, column * stride - left), min(W, (column + columns) * stride - left)):
+    def spread(y, y0, OH, OW, w, w0, x, x0, H, W, top, left, more):
+        """x[stride r + i - top, stride c + j - left] = the sum of w[i, j] y[r, c]; with `more`, x grows by it."""
+        for iy in range(H):
+            for ix in range(W):
                 total = x[x0 + iy * W + ix] if more else x.dtype.type(0)
                 for i in range((iy + top) % stride, size, stride):
                     for j in range((ix + left) % stride, size, stride):
@@ -97,114 +77,114 @@ def spreading(size, stride):
                             total += w[w0 + i * size + j] * y[y0 + r * OW + c]
                 x[x0 + iy * W + ix] = total
 
-    @vectorized(spread)
-    def spread(code, y, y0, OH, OW, w, w0, x, x0, H, W, top, left, row, rows, column, more):
-        weights = [[w.spread(w0 + i * size + j) for j in range(size)] for i in range(size)]
-        pixels = Columns(code, y, y0, OH, OW, column - reach, reach + 1, 1)
-        begin, warm = column * stride - left, waiting // stride + (waiting % stride > 0)
-        inside = [code.between(0 - begin - v * LANES, W - begin - v * LANES) for v in range(stride)]
-        sums = [[code.variable(code.zero()) for _ in range(stride)] for _ in range(waiting)]
-        with code.loop(rows + warm) as t:
-            r = row + t - warm
-            vectors = pixels.row(r)[::-1]                # y's columns c, c - 1, ...
-            totals = [[sum.get() for sum in sums[i]] if i < waiting else [code.zero()] * stride
-                      for i in range(rows_of_x)]
-            for i in range(size):
-                for b in range(min(size, stride)):
-                    totals[i][b] += sum_of(weights[i][j] * vectors[j // stride] for j in range(b, size, stride))
-            for d in range(stride):
-                iy = r * stride + d - top
-                results = totals[d] if stride == 1 else interleaved(code, *totals[d])
-                for v, (done, lanes) in enumerate(zip(results, inside)):
-                    store = lanes & code.within(0, iy, H) & code.within(row, r, row + rows)
-                    place = x0 + iy * W + begin + v * LANES
-                    result = code.variable(done)
-                    with code.when(more):
-                        result.set(done + x.load_where(place, store))
-                    x.store_where(place, result.get(), store)
-            for sum_row, total_row in zip(sums, totals[stride:]):
-                for sum, total in zip(sum_row, total_row):
-                    sum.set(total)
+    @vectorized(spread, apart=True)
+    def spread(code, y, y0, OH, OW, w, w0, x, x0, H, W, top, left, more):
+        weights, nobody = weights_of(w, w0, size), code.spare(stride)
+        half = stride - 1                                # n >> half is n // stride, also for negative n
+        first, begin = top >> half, left >> half
+        blocks = (((H - 1 + top) >> half) - first + rows) // rows
+        strips = (((W - 1 + left) >> half) - begin + columns) // columns
+        with code.loop(blocks) as block, code.loop(strips) as strip:
+            row, column = first + block * rows, begin + strip * columns
+            ix = column * stride - left
+            inside = [code.between(0 - ix - v * LANES, W - ix - v * LANES) & code.between(0, columns * stride - v * LANES)
+                      for v in range(stride)]
+            pixels = Pixels(code, y, y0, OH, OW, column - reach, reach + 1, 1)
+            lines = [pixels.row(row - back) for back in range(reach, 0, -1)]
+            for r in range(rows):
+                lines.append(pixels.row(row + r))
+                for d in range(stride):
+                    totals = [code.zero()] * stride
+                    for i in range(d, size, stride):
+                        for j in range(size):
+                            vector = lines[r + reach - i // stride][reach - j // stride]
+                            totals[j % stride] = weights[i][j] * vector + totals[j % stride]
+                    iy = (row + r) * stride + d - top
+                    to = code.choice(code.within(0, iy, H), x.after(x0 + iy * W + ix), nobody)
+                    for v, total in enumerate(totals if stride == 1 else interleaved(code, *totals)):
+                        write(code, to.after(v * LANES), total, inside[v], more)
 
     return spread
 
 
 def comparing(size, stride):
     """The kernel `compare`: w by x and y, with a sum for each lane."""
-    waiting, columns = (size - 1) // stride, width(size, stride)
+    columns = fitting(size, stride)
 
     @jit
-    def compare(y, y0, OH, OW, x, x0, H, W, sums, s0, top, left, row, rows, column):
-        """sums[i, j, lane] grows by the sum of x[stride r + i - top, stride c + j - left] y[r, c] for `rows` rows and
-        the column c = column + lane. The sums (size, size, LANES) lie at s0.
-        """
-        for r in range(row, min(row + rows, OH)):
-            for c in range(column, min(column + columns, OW)):
+    def compare(y, y0, OH, OW, x, x0, H, W, sums, s0, top, left):
+        """sums[i, j, c % LANES] grows by x[stride r + i - top, stride c + j - left] y[r, c], for all r and c."""
+        for r in range(OH):
+            for c in range(OW):
                 for i in range(size):
                     for j in range(size):
                         iy, ix = stride * r + i - top, stride * c + j - left
                         if 0 <= iy < H and 0 <= ix < W:
-                            sums[s0 + (i * size + j) * LANES + c - column] += x[x0 + iy * W + ix] * y[y0 + r * OW + c]
+                            sums[s0 + (i * size + j) * LANES + c % LANES] += x[x0 + iy * W + ix] * y[y0 + r * OW + c]
 
-    @vectorized(compare)
-    def compare(code, y, y0, OH, OW, x, x0, H, W, sums, s0, top, left, row, rows, column):
+    @vectorized(compare, apart=True)
+    def compare(code, y, y0, OH, OW, x, x0, H, W, sums, s0, top, left):
         places = [[s0 + (i * size + j) * LANES for j in range(size)] for i in range(size)]
         totals = [[code.variable(sums.load(place)) for place in line] for line in places]
-        pixels = Columns(code, x, x0, H, W, column * stride - left, size, stride)
-        inside = code.between(0, OW - column) & code.between(0, columns)
-        before = [code.variable(code.zero()) for _ in range(waiting)]            # rows t - 1, t - 2, ... of y
-        with code.loop(rows + waiting) as t:
-            r = row + t
-            now = y.load_where(y0 + r * OW + column, inside & code.within(row, r, row + rows) & code.within(0, r, OH))
-            lines = [now, *[line.get() for line in before]]
-            for d in range(stride):
-                vectors = pixels.row(r * stride + d - top)
-                for line, i in zip(lines, range(d, size, stride)):
-                    for total, vector in zip(totals[i], vectors):
-                        total.set(vector * line + total.get())
-            for variable, line in zip(before, lines):
-                variable.set(line)
-        for total, place in zip(sum_rows(totals), sum_rows(places)):
-            sums.store(place, total.get())
+        nothing = code.zeros(1)
+        with code.loop((OH + ROWS - 1) // ROWS) as block, code.loop((OW + columns - 1) // columns) as strip:
+            row, column, lines = block * ROWS, strip * columns, []
+            inside = code.between(0, OW - column) & code.between(0, columns)
+            pixels = Pixels(code, x, x0, H, W, column * stride - left, size, stride)
+            for k in range((ROWS - 1) * stride + size):
+                r = row + k // stride
+                if k % stride == 0 and k // stride < ROWS:
+                    line = code.choice(code.within(0, r, OH), y.after(y0 + r * OW + column), nothing)
+                    lines.append(line.load_where(0, inside))
+                vectors = pixels.row(row * stride + k - top)
+                for r, line in enumerate(lines):
+                    if 0 <= k - r * stride < size:
+                        for total, vector in zip(totals[k - r * stride], vectors):
+                            total.set(vector * line + total.get())
+        for total_row, place_row in zip(totals, places):
+            for total, place in zip(total_row, place_row):
+                sums.store(place, total.get())
 
     return compare
 
 
-def sum_of(vectors):
-    """Added to one another before they are added to what waits for them: then nothing waits for long."""
-    return functools.reduce(operator.add, vectors)
+# ---- what the three have in common
 
 
-def sum_rows(rows):
-    return [one for row in rows for one in row]
+def weights_of(w, w0, size):
+    return [[w.spread(w0 + i * size + j) for j in range(size)] for i in range(size)]
 
 
-class Columns:
-    """LANES columns of an image (H, W) for each column j of a filter: those from `first` + j on, a stride apart.
+def write(code, to, total, lanes, more):
+    """Store these lanes of a total, or with `more` what is there and the total."""
+    result = code.variable(total)
+    with code.when(more):
+        result.set(total + to.load_where(0, lanes))
+    to.store_where(0, result.get(), lanes)
 
-    As few vectors as possible are loaded, and their lanes sorted.
-    """
+
+class Pixels:
+    """Of rows of an image (H, W), a vector for each column j of a window: the pixels first + j, `stride` apart."""
 
     def __init__(self, code, x, x0, H, W, first, size, stride):
-        self.code, self.x, self.x0, self.H, self.W, self.first, self.size, self.stride = (
-            code, x, x0, H, W, first, size, stride)
+        self.code, self.x, self.x0, self.H, self.W, self.first = code, x, x0, H, W, first
         self.inside = [code.between(0 - first - v * LANES, W - first - v * LANES) for v in range(loads(size, stride))]
+        self.nothing = code.zeros(len(self.inside))
+        self.lanes = [[min(j + lane * stride, 2 * LANES - 1) for lane in range(LANES)] for j in range(size)]
 
     def row(self, iy):
-        """The vectors of row iy, one for each j."""
-        row = self.code.within(0, iy, self.H)
-        place = self.x0 + iy * self.W + self.first
-        loaded = [self.x.load_where(place + v * LANES, lanes & row) for v, lanes in enumerate(self.inside)]
-        lanes = [[min(j + lane * self.stride, 2 * LANES - 1) for lane in range(LANES)] for j in range(self.size)]
-        return [loaded[0] if lanes[j] == list(range(LANES)) else self.code.shuffled(loaded[0], loaded[-1], lanes[j])
-                for j in range(self.size)]
+        """The vectors of row iy."""
+        row = self.x.after(self.x0 + iy * self.W + self.first)
+        row = self.code.choice(self.code.within(0, iy, self.H), row, self.nothing)
+        loaded = [row.load_where(v * LANES, lanes) for v, lanes in enumerate(self.inside)]
+        return [self.code.shuffled(loaded[0], loaded[-1], lanes) for lanes in self.lanes]
 
 
 def loads(size, stride):
-    """Vectors of a row that are loaded: so many that not many lanes are left over."""
+    """How many vectors of a row are loaded: so many that not many lanes are left over."""
     return stride if size == 1 or LANES > 8 else 2
 
 
-def width(size, stride):
-    """Columns that a filter of this size can move over in what is loaded."""
+def fitting(size, stride):
+    """How many places for a window are in what is loaded."""
     return min(LANES, (loads(size, stride) * LANES - size) // stride + 1)
