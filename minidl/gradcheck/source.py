@@ -22,7 +22,7 @@ from minidl.gradcheck.check import gradcheck, outputs
 from minidl.gradcheck.mutants import replaced
 from minidl.gradcheck.table import all_cases
 from minidl.kernels import use_kernels
-from minidl.kernels.cpu import activation, columns, elementwise, memory, moves, normalization, panels
+from minidl.kernels.cpu import activation, columns, depthwise, elementwise, memory, moves, normalization, panels
 from minidl.kernels.cpu.jit import plain
 from minidl.kernels.reference import convolution as reference_convolution
 
@@ -61,6 +61,8 @@ EQUIVALENT = [  # (function, statement) -> why changing it changes no gradient; 
     ("cpu/columns.py|cpu/pointwise.py", "(multiply|product).* 0 -> 1", "one run has no next one to jump to"),
     ("cpu/columns.py: _spill", "add.cols, at, 1, image, start, 1", "what is added too far on are zeros from between rows"),
     ("cpu/convolution.py", "w_shape = |how = ", ONLY_SPEED),
+    ("cpu/depthwise.py: conv2d_gradient_w", "workspace.* 0 -> 1", "all filters are of one size"),
+    ("cpu/depthwise.py: _conv2d_gradient", "first, end = .*\\* np.int64.t. -> np.int64.t.", ONLY_SPEED),
     ("cpu/indexing.py: getitem_gradient", "if ", ONLY_SPEED),
     ("cpu/pooling.py: adaptive_avg_pool_gradient", "if gy.shape", ONLY_SPEED),
     ("cpu/pooling.py: adaptive_avg_pool_gradient", "max.* -> ", A_GUARD),
@@ -186,8 +188,14 @@ def small_blocks():
           replaced(columns, "PRODUCT", 1), replaced(normalization, "SHORT", 7), replaced(memory, "SMALL", 0),
           replaced(moves, "LARGE", 200), replaced(activation, "BLOCK", 16), replaced(elementwise, "BLOCK", 16),
           replaced(elementwise, "LARGE", 0), replaced(normalization, "BLOCK", 16),
-          replaced(panels, "multiply", multiply), replaced(columns, "multiply", multiply)):
+          replaced(panels, "multiply", multiply), replaced(columns, "multiply", multiply),
+          replaced(depthwise, "empty", nothing)):
         yield
+
+
+def nothing(shape, dtype):
+    """Memory in which no earlier result is found by chance."""
+    return np.full(shape, np.nan, dtype)
 
 
 def multiply(a, a_at, b, b_at, turned, c, c_at, rows, columns, K, more, work):

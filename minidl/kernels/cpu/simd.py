@@ -18,6 +18,7 @@ spells out the instructions, in LLVM's language:
 Arrays are flat, and places in them are not checked: a kernel must know that it has room. Arrays of float64 are held
 in vectors of as many numbers, which take two registers each.
 """
+import contextlib
 import functools
 import inspect
 import os
@@ -50,17 +51,20 @@ def processor():
 LANES, REGISTERS = PROCESSORS[processor()]
 
 
-def vectorized(plain):
-    """Decorates the instructions for what the kernel `plain` does in loops. The result stands for both."""
-    return lambda emit: VectorKernel(plain.function, emit)
+def vectorized(plain, apart=False):
+    """Decorates the instructions for what the kernel `plain` does in loops. The result stands for both.
+
+    They become part of the function that calls, or, for those that do a lot (`apart`), a function of their own.
+    """
+    return lambda emit: VectorKernel(plain.function, emit, apart)
 
 
 class VectorKernel(Kernel):
     """A kernel in plain loops and in vector instructions; which of them runs is the processor's to say."""
 
-    def __init__(self, function, emit):
+    def __init__(self, function, emit, apart):
         super().__init__(function, fastmath=False)
-        self.emit = emit
+        self.emit, self.apart = emit, apart
 
     def compile(self, **options):
         from numba import config
@@ -76,12 +80,14 @@ class VectorKernel(Kernel):
             args = [arg if isinstance(arg, types.Array) else types.intp for arg in args]
 
             def write(context, builder, signature, values):
-                element = next(arg.dtype for arg in args if isinstance(arg, types.Array))
-                code = Code(builder, context.get_value_type(element))
-                self.emit(code, *[code.array(context.make_array(arg)(context, builder, value).data,
-                                             context.get_value_type(arg.dtype))
-                                  if isinstance(arg, types.Array) else code.integer(value)
-                                  for arg, value in zip(args, values)])
+                elements = [context.get_value_type(arg.dtype) if isinstance(arg, types.Array) else None for arg in args]
+                values = [context.make_array(arg)(context, builder, value).data if element else value
+                          for arg, element, value in zip(args, elements, values)]
+                with own_function(builder, self.function.__name__, values) if self.apart else inline(builder, values) as (
+                        builder, values):
+                    code = Code(builder, next(element for element in elements if element))
+                    self.emit(code, *[code.array(value, element) if element else code.integer(value)
+                                      for element, value in zip(elements, values)])
                 return context.get_dummy_value()
             return types.void(*args), write
 
@@ -102,6 +108,26 @@ class VectorKernel(Kernel):
         import numba
         compiled = self.compiled
         return numba.njit(lambda *args: compiled(*args))
+
+
+@contextlib.contextmanager
+def inline(builder, values):
+    """Instructions are written where the builder is."""
+    yield builder, values
+
+
+@contextlib.contextmanager
+def own_function(builder, name, values):
+    """Instructions are written into a function of these values, which is called where the builder is."""
+    from llvmlite import ir
+    kind = ir.FunctionType(ir.VoidType(), [value.type for value in values])
+    function = ir.Function(builder.module, kind, builder.module.get_unique_name(name))
+    function.linkage = "internal"
+    function.attributes.add("noinline")
+    inner = ir.IRBuilder(function.append_basic_block())
+    yield inner, function.args
+    inner.ret_void()
+    builder.call(function, values)
 
 
 class Code:
@@ -145,6 +171,31 @@ class Code:
         count = self.builder.select(self.builder.icmp_signed("<", count, all), count, all)
         counts = self.all_lanes(self.builder.trunc(count, self.ir.IntType(32)))
         return Condition(self, self.builder.icmp_signed("<", self.lanes(range(LANES)), counts))
+
+    def between(self, low, high):
+        """A Condition: is low <= lane < high?"""
+        return self.first(high) & ~self.first(low)
+
+    def within(self, low, n, high):
+        """Is low <= n < high?"""
+        return Condition(self, self.builder.icmp_unsigned("<", (n - low).value, (high - low).value))
+
+    def choice(self, condition, a, b):
+        """The array a if the condition holds, else b."""
+        return Array(self, self.builder.select(condition.value, a.pointer, b.pointer), a.element)
+
+    def zeros(self, vectors):
+        """An array of `vectors` vectors of zeros, to be read only."""
+        from numba.core.cgutils import global_constant
+        zeros = self.ir.Constant(self.ir.ArrayType(self.vector, vectors), None)
+        memory = global_constant(self.builder, "zeros", zeros)
+        return Array(self, self.builder.bitcast(memory, self.element.as_pointer()), self.element)
+
+    def spare(self, vectors):
+        """An array of `vectors` vectors for what nobody will read."""
+        from numba.core.cgutils import alloca_once
+        memory = alloca_once(self.builder, self.ir.ArrayType(self.vector, vectors))
+        return Array(self, self.builder.bitcast(memory, self.element.as_pointer()), self.element)
 
     def places(self, start, step):
         """The whole numbers start, start + step, start + 2 step, ... of 32 bits."""
@@ -213,6 +264,9 @@ class Integer(Value):
     __mul__ = __rmul__ = times
 
     def __sub__(self, other): return self._with("sub", other)
+    def __rsub__(self, other): return self.code.integer(other) - self
+    def __floordiv__(self, other): return self._with("sdiv", other)          # of a number that is not negative
+    def __rshift__(self, other): return self._with("ashr", other)
 
     def _with(self, instruction, other):
         other = other if isinstance(other, Integer) else self.code.integer(other)
@@ -335,6 +389,18 @@ class Array:
             places, count = [(low, 0), (high, LANES)], count * 2 - 1
         for lanes, at in places:
             self.store_some(i + at, self.load_some(i + at, count - at) + lanes, count - at)
+
+    def load_where(self, i, condition):
+        """The numbers from place i on in the lanes where the condition holds, and 0 elsewhere; no others are read."""
+        at, bytes = self._at(i, self.vector), self.code.constant_int(32, self.itemsize)
+        return Vector(self.code, self.code.call("masked.load", self.vector, self.element, at, bytes,
+                                                condition.value, self.code.ir.Constant(self.vector, None)))
+
+    def store_where(self, i, vector, condition):
+        """Store the lanes where the condition holds only."""
+        at, bytes = self._at(i, self.vector), self.code.constant_int(32, self.itemsize)
+        nothing = self.code.ir.VoidType()
+        self.code.call("masked.store", nothing, self.element, vector.value, at, bytes, condition.value)
 
     def _place(self, i):
         return i.value if isinstance(i, Integer) else self.code.integer(i).value
