@@ -334,13 +334,14 @@ def add_up(gy, x, gw, plan, groups):
 
     Either each thread has sums of its own for some of the pixels, or, where these would be many, some of the channels.
     """
-    (N, F, OH, OW), C, threads = gy.shape, gw.shape[1], thread_count()
+    (N, F, OH, OW), C = gy.shape, gw.shape[1]
     (images, steps), rows, chunks = plan.block, len(plan.places), -(-C // plan.channels)
     lanes = -(-F // groups // LANES) * LANES
     blocks, size = -(-N // images) * -(-OH // steps), groups * chunks * rows * lanes + LANES * WIDTH
-    sums = aligned(size * (threads if blocks > 1 and size * threads <= WEIGHTS_IN_MEMORY else 1), x.dtype).reshape(-1, size)
     room = 2 * LANES * LANES + lanes * images * steps * OW + LANES * WIDTH
     work = workspace(room + plan.channels * images * plan.padded[0] * plan.padded[1], x.dtype)
+    each = blocks > 1 and size * len(work) <= WEIGHTS_IN_MEMORY
+    sums = aligned(size * (len(work) if each else 1), x.dtype).reshape(-1, size)
     _add_up(gy, x, gw, plan.for_threads(), groups, sums, work, blocks, chunks)
     _sum_up(sums, gw, groups, plan.channels, rows)
 

@@ -6,8 +6,9 @@ import functools
 
 import numpy as np
 
-from minidl.kernels.cpu.jit import SUMS, jit, prange
+from minidl.kernels.cpu.jit import jit, prange
 from minidl.kernels.cpu.memory import empty, flat, planes
+from minidl.kernels.cpu.reduction import sum_of_run
 from minidl.kernels.cpu.simd import LANES, vectorized
 from minidl.kernels.reference import pooling as reference
 from minidl.kernels.reference.pooling import pool_sizes
@@ -271,15 +272,7 @@ def adaptive_avg_pool(x, out):
 @jit(parallel=True)
 def _mean_of_images(x, y):
     for plane in prange(len(x)):
-        y[plane] = _mean(x[plane])
-
-
-@jit(fastmath=SUMS)
-def _mean(x):
-    total = x.dtype.type(0)
-    for n in range(len(x)):
-        total += x[n]
-    return total / len(x)
+        y[plane] = sum_of_run(x[plane]) / x.shape[1]
 
 
 def adaptive_avg_pool_gradient(gy, shape):

@@ -269,8 +269,8 @@ def gradient_of_filters(gy, x, padding):
     strip = n * (columns * m + 2 + LANES) * LANES
     if places * C * F <= BLOCK:                                         # each thread has a dU of its own
         step = max(1, BLOCK // 2 // (places * columns * (C + F)))
-        dU = np.empty((thread_count(), places * (up(C, TILES) * F + PAD)), x.dtype)
         work = workspace(places * (step * columns * (C + F) + 2 * PAD) + up(C, TILES) + strip, x.dtype)
+        dU = np.empty((len(work), places * (up(C, TILES) * F + PAD)), x.dtype)
         _gradient_by_tiles(x, gy, rows, columns, step, *padding, width, dU, work)
         _all_gradients(dU, F, up(C, TILES) * F + PAD, gw, workspace((9 + LANES) * LANES, x.dtype))
     else:                                                               # each takes a part of dU after the other
@@ -278,8 +278,8 @@ def gradient_of_filters(gy, x, padding):
         V = np.empty(places * (step * columns * C + PAD) + TILES, x.dtype)
         Q = np.empty(places * (step * columns * F + PAD), x.dtype)
         part = places * (up(depth, TILES) * width + PAD)
-        many = -(-C // depth) * (F // width) if step < rows else thread_count()
-        dU, work = np.empty((many, part), x.dtype), workspace(strip, x.dtype)
+        work = workspace(strip, x.dtype)
+        dU = np.empty((-(-C // depth) * (F // width) if step < rows else len(work), part), x.dtype)
         for first in range(0, rows, step):
             last = min(first + step, rows)
             _all_tiles(x, V, OH, first, last, columns, *padding, step * columns * C + PAD, work)
