@@ -18,7 +18,8 @@ from minidl.kernels.cpu.threads import scratch
 def run(program, **environment):
     """What a Python program of its own prints."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | environment
-    done = subprocess.run([sys.executable, "-c", STEP + program], capture_output=True, text=True, env=environment, timeout=300)
+    done = subprocess.run([sys.executable, "-c", STEP + program], capture_output=True, text=True, env=environment,
+                          timeout=300)
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
 
