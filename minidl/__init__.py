@@ -3,6 +3,7 @@ from minidl import dtypes, kernels
 from minidl.dtypes import *
 from minidl.dtypes import bool_ as bool, float32 as float, int32 as int
 from minidl.kernels import autotune, conv_algorithm, use_kernels
+from minidl.kernels.cpu.threads import get_num_threads, set_num_threads
 from minidl.mode import enable_grad, is_grad_enabled, mode, no_grad, set_grad_enabled
 from minidl.tensor import Tensor
 from minidl.op import Elementwise, Op

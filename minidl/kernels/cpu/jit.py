@@ -74,7 +74,7 @@ class ParallelKernel(Kernel):
         for x, given in zip(args, self.given):
             if given and isinstance(x, np.ndarray):
                 numbers += x.size
-        if numbers < WORTH_A_THREAD or threads.thread_count() == 1 or threads.forked:
+        if numbers < WORTH_A_THREAD or not threads.in_parallel():
             return super().__call__(*args)
         with threads.launch():
             return self.in_parallel(*args)
