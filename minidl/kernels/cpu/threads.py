@@ -191,8 +191,8 @@ def workspace(size, dtype):
     Rows are a little further apart than a power of two: the same place in all of them would fall into the same few
     lines of a cache.
     """
-    step = -(-size // 64) * 64 + 16
-    return scratch(thread_count() * step, dtype).reshape(thread_count(), step)
+    threads, step = thread_count(), -(-size // 64) * 64 + 16
+    return scratch(threads * step, dtype).reshape(threads, step)
 
 
 _own = threading.local()
