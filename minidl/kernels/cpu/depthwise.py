@@ -11,10 +11,9 @@ A channel may be read by several filters (F = M C): filter f reads channel f // 
 """
 import numpy as np
 
-from minidl.kernels.cpu.jit import SUMS, jit, prange
+from minidl.kernels.cpu.jit import jit, prange
 from minidl.kernels.cpu.memory import empty
-from minidl.kernels.cpu.simd import LANES
-from minidl.kernels.cpu.threads import thread_count, workspace
+from minidl.kernels.cpu.threads import thread_count
 from minidl.kernels.cpu.windows import comparing, correlating, spreading
 from minidl.kernels.reference.convolution import out_size
 
@@ -46,7 +45,7 @@ def conv2d_gradient_x(gy, w, shape, stride, padding, dilation, groups):
 def conv2d_gradient_w(gy, x, size, stride, padding, dilation, groups):
     gw = np.empty((gy.shape[1], 1, *size), x.dtype)
     _conv2d_gradient_w(flat(gy), gy.shape, flat(x), x.shape, gw.reshape(-1), parts(size, stride, dilation), padding,
-                       workspace(gw[0].size * LANES, x.dtype))
+                       thread_count())
     return gw
 
 
@@ -131,40 +130,28 @@ def _images_of_gx(gy, gy_shape, w, gx, gx_shape, window, padding, first, end):
 
 
 @jit(parallel=True)
-def _conv2d_gradient_w(gy, gy_shape, x, x_shape, gw, window, padding, work):
-    F, threads = gy_shape[1], len(work)
+def _conv2d_gradient_w(gy, gy_shape, x, x_shape, gw, window, padding, threads):
+    F = gy_shape[1]
     for t in prange(threads):
         first, end = F * np.int64(t) // threads, F * (np.int64(t) + 1) // threads
-        _filters_of_gw(gy, gy_shape, x, x_shape, gw, window, padding, work[t], first, end)
+        _filters_of_gw(gy, gy_shape, x, x_shape, gw, window, padding, first, end)
 
 
 @jit
-def _filters_of_gw(gy, gy_shape, x, x_shape, gw, window, padding, sums, first, end):
+def _filters_of_gw(gy, gy_shape, x, x_shape, gw, window, padding, first, end):
     (N, F, OH, OW), (_, C, H, W) = gy_shape, x_shape
     size, taps_y, taps_x, step_y, step_x, stride = window
-    M, w_size = F // C, taps_y * taps_x * size * size
+    M, w_size, y_step, x_step = F // C, taps_y * taps_x * size * size, F * OH * OW, C * H * W
     for f in range(first, end):
-        sums[:w_size * LANES] = 0
-        for n in range(N):
-            x0, y0 = (n * C + f // M) * H * W, (n * F + f) * OH * OW
-            for i in range(taps_y):
-                for j in range(taps_x):
-                    top, left, s0 = padding[0] - i * step_y, padding[1] - j * step_x, (i * taps_x + j) * LANES
-                    if size == 3 and stride == 1:
-                        compare_31(gy, y0, OH, OW, x, x0, H, W, sums, s0, top, left)
-                    elif size == 3:
-                        compare_32(gy, y0, OH, OW, x, x0, H, W, sums, s0, top, left)
-                    elif stride == 1:
-                        compare_11(gy, y0, OH, OW, x, x0, H, W, sums, s0, top, left)
-                    else:
-                        compare_12(gy, y0, OH, OW, x, x0, H, W, sums, s0, top, left)
-        for k in range(w_size):
-            gw[f * w_size + k] = _total(sums, k * LANES)
-
-
-@jit(fastmath=SUMS)
-def _total(sums, s0):
-    total = sums.dtype.type(0)
-    for lane in range(LANES):
-        total += sums[s0 + lane]
-    return total
+        y0, x0 = f * OH * OW, f // M * H * W
+        for i in range(taps_y):
+            for j in range(taps_x):
+                top, left, w0 = padding[0] - i * step_y, padding[1] - j * step_x, f * w_size + i * taps_x + j
+                if size == 3 and stride == 1:
+                    compare_31(gy, y0, y_step, OH, OW, x, x0, x_step, H, W, N, gw, w0, top, left)
+                elif size == 3:
+                    compare_32(gy, y0, y_step, OH, OW, x, x0, x_step, H, W, N, gw, w0, top, left)
+                elif stride == 1:
+                    compare_11(gy, y0, y_step, OH, OW, x, x0, x_step, H, W, N, gw, w0, top, left)
+                else:
+                    compare_12(gy, y0, y_step, OH, OW, x, x0, x_step, H, W, N, gw, w0, top, left)

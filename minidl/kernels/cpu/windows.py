@@ -108,42 +108,47 @@ def spreading(size, stride):
 
 
 def comparing(size, stride):
-    """The kernel `compare`: w by x and y, with a sum for each lane."""
+    """The kernel `compare`: w by x and y."""
     columns = fitting(size, stride)
 
     @jit
-    def compare(y, y0, OH, OW, x, x0, H, W, sums, s0, top, left):
-        """sums[i, j, c % LANES] grows by x[stride r + i - top, stride c + j - left] y[r, c], for all r and c."""
-        for r in range(OH):
-            for c in range(OW):
-                for i in range(size):
-                    for j in range(size):
-                        iy, ix = stride * r + i - top, stride * c + j - left
-                        if 0 <= iy < H and 0 <= ix < W:
-                            sums[s0 + (i * size + j) * LANES + c % LANES] += x[x0 + iy * W + ix] * y[y0 + r * OW + c]
+    def compare(y, y0, y_step, OH, OW, x, x0, x_step, H, W, images, w, w0, top, left):
+        """w[i, j] = the sum of x[n, stride r + i - top, stride c + j - left] y[n, r, c] over n, r and c.
+
+        Images are y_step and x_step numbers apart.
+        """
+        for i in range(size):
+            for j in range(size):
+                total = w.dtype.type(0)
+                for n in range(images):
+                    for r in range(OH):
+                        for c in range(OW):
+                            iy, ix = stride * r + i - top, stride * c + j - left
+                            if 0 <= iy < H and 0 <= ix < W:
+                                total += x[x0 + n * x_step + iy * W + ix] * y[y0 + n * y_step + r * OW + c]
+                w[w0 + i * size + j] = total
 
     @vectorized(compare, apart=True)
-    def compare(code, y, y0, OH, OW, x, x0, H, W, sums, s0, top, left):
-        places = [[s0 + (i * size + j) * LANES for j in range(size)] for i in range(size)]
-        totals = [[code.variable(sums.load(place)) for place in line] for line in places]
-        nothing = code.zeros(1)
-        with code.loop((OH + ROWS - 1) // ROWS) as block, code.loop((OW + columns - 1) // columns) as strip:
+    def compare(code, y, y0, y_step, OH, OW, x, x0, x_step, H, W, images, w, w0, top, left):
+        totals = [[code.variable(code.zero()) for _ in range(size)] for _ in range(size)]
+        nothing, blocks, strips = code.zeros(1), (OH + ROWS - 1) // ROWS, (OW + columns - 1) // columns
+        with code.loop(images) as n, code.loop(blocks) as block, code.loop(strips) as strip:
             row, column, lines = block * ROWS, strip * columns, []
             inside = code.between(0, OW - column) & code.between(0, columns)
-            pixels = Pixels(code, x, x0, H, W, column * stride - left, size, stride)
+            pixels = Pixels(code, x, x0 + n * x_step, H, W, column * stride - left, size, stride)
             for k in range((ROWS - 1) * stride + size):
                 r = row + k // stride
                 if k % stride == 0 and k // stride < ROWS:
-                    line = code.choice(code.within(0, r, OH), y.after(y0 + r * OW + column), nothing)
+                    line = code.choice(code.within(0, r, OH), y.after(y0 + n * y_step + r * OW + column), nothing)
                     lines.append(line.load_where(0, inside))
                 vectors = pixels.row(row * stride + k - top)
                 for r, line in enumerate(lines):
                     if 0 <= k - r * stride < size:
                         for total, vector in zip(totals[k - r * stride], vectors):
                             total.set(vector * line + total.get())
-        for total_row, place_row in zip(totals, places):
-            for total, place in zip(total_row, place_row):
-                sums.store(place, total.get())
+        for i in range(size):
+            for j in range(size):
+                w.store_some(w0 + i * size + j, added_up(code, totals[i][j].get()), 1)
 
     return compare
 
@@ -161,6 +166,15 @@ def write(code, to, total, lanes, more):
     with code.when(more):
         result.set(total + to.load_where(0, lanes))
     to.store_where(0, result.get(), lanes)
+
+
+def added_up(code, vector):
+    """The sum of all lanes, in each of them."""
+    distance = LANES // 2
+    while distance:
+        vector += code.shuffled(vector, vector, [(lane + distance) % LANES for lane in range(LANES)])
+        distance //= 2
+    return vector
 
 
 class Pixels:
