@@ -22,30 +22,33 @@ def correlating(size, stride):
     columns = fitting(size, stride)
 
     @jit
-    def correlate(x, x0, H, W, w, w0, start, f, y, y0, OH, OW, top, left, more):
-        """y[r, c] = start[f] + the sum of w[i, j] x[stride r + i - top, stride c + j - left]; with `more`, y grows by it.
+    def correlate(images, x, x0, x_step, H, W, w, w0, start, f, y, y0, y_step, OH, OW, top, left, more):
+        """y[n, r, c] = start[f] + the sum of w[i, j] x[n, stride r + i - top, stride c + j - left] over i and j.
 
-        All lie in flat arrays: x (H, W) from x0 on, w (size, size) from w0 on, y (OH, OW) from y0 on.
+        With `more`, y grows by the sum instead. All lie in flat arrays: an image of x (H, W) at x0 + n x_step, one of
+        y (OH, OW) at y0 + n y_step, and w (size, size) at w0.
         """
-        for r in range(OH):
-            for c in range(OW):
-                total = y[y0 + r * OW + c] if more else start[f]
-                for i in range(size):
-                    for j in range(size):
-                        iy, ix = stride * r + i - top, stride * c + j - left
-                        if 0 <= iy < H and 0 <= ix < W:
-                            total += w[w0 + i * size + j] * x[x0 + iy * W + ix]
-                y[y0 + r * OW + c] = total
+        for n in range(images):
+            for r in range(OH):
+                for c in range(OW):
+                    total = y[y0 + n * y_step + r * OW + c] if more else start[f]
+                    for i in range(size):
+                        for j in range(size):
+                            iy, ix = stride * r + i - top, stride * c + j - left
+                            if 0 <= iy < H and 0 <= ix < W:
+                                total += w[w0 + i * size + j] * x[x0 + n * x_step + iy * W + ix]
+                    y[y0 + n * y_step + r * OW + c] = total
 
     @vectorized(correlate, apart=True)
-    def correlate(code, x, x0, H, W, w, w0, start, f, y, y0, OH, OW, top, left, more):
+    def correlate(code, images, x, x0, x_step, H, W, w, w0, start, f, y, y0, y_step, OH, OW, top, left, more):
         weights, nobody, begin = weights_of(w, w0, size), code.spare(1), code.variable(start.spread(f))
         with code.when(more):
             begin.set(code.zero())
-        with code.loop((OH + ROWS - 1) // ROWS) as block, code.loop((OW + columns - 1) // columns) as strip:
+        blocks, strips = (OH + ROWS - 1) // ROWS, (OW + columns - 1) // columns
+        with code.loop(images) as n, code.loop(blocks) as block, code.loop(strips) as strip:
             row, column, totals = block * ROWS, strip * columns, [begin.get()] * ROWS
             inside = code.between(0, OW - column) & code.between(0, columns)
-            pixels = Pixels(code, x, x0, H, W, column * stride - left, size, stride)
+            pixels = Pixels(code, x, x0 + n * x_step, H, W, column * stride - left, size, stride)
             for k in range((ROWS - 1) * stride + size):
                 vectors = pixels.row(row * stride + k - top)
                 for r in range(ROWS):
@@ -53,7 +56,7 @@ def correlating(size, stride):
                         for weight, vector in zip(weights[k - r * stride], vectors):
                             totals[r] = weight * vector + totals[r]
                     if k - r * stride == size - 1:
-                        to = y.after(y0 + (row + r) * OW + column)
+                        to = y.after(y0 + n * y_step + (row + r) * OW + column)
                         write(code, code.choice(code.within(0, row + r, OH), to, nobody), totals[r], inside, more)
 
     return correlate
@@ -65,31 +68,32 @@ def spreading(size, stride):
     columns, rows = fitting(reach + 1, 1), ROWS + stride - 1         # as padding often leaves one more row of y
 
     @jit
-    def spread(y, y0, OH, OW, w, w0, x, x0, H, W, top, left, more):
-        """x[stride r + i - top, stride c + j - left] = the sum of w[i, j] y[r, c]; with `more`, x grows by it."""
-        for iy in range(H):
-            for ix in range(W):
-                total = x[x0 + iy * W + ix] if more else x.dtype.type(0)
-                for i in range((iy + top) % stride, size, stride):
-                    for j in range((ix + left) % stride, size, stride):
-                        r, c = (iy + top - i) // stride, (ix + left - j) // stride
-                        if 0 <= r < OH and 0 <= c < OW:
-                            total += w[w0 + i * size + j] * y[y0 + r * OW + c]
-                x[x0 + iy * W + ix] = total
+    def spread(images, y, y0, y_step, OH, OW, w, w0, x, x0, x_step, H, W, top, left, more):
+        """x[n, stride r + i - top, stride c + j - left] = the sum of w[i, j] y[n, r, c]; with `more`, x grows by it."""
+        for n in range(images):
+            for iy in range(H):
+                for ix in range(W):
+                    total = x[x0 + n * x_step + iy * W + ix] if more else x.dtype.type(0)
+                    for i in range((iy + top) % stride, size, stride):
+                        for j in range((ix + left) % stride, size, stride):
+                            r, c = (iy + top - i) // stride, (ix + left - j) // stride
+                            if 0 <= r < OH and 0 <= c < OW:
+                                total += w[w0 + i * size + j] * y[y0 + n * y_step + r * OW + c]
+                    x[x0 + n * x_step + iy * W + ix] = total
 
     @vectorized(spread, apart=True)
-    def spread(code, y, y0, OH, OW, w, w0, x, x0, H, W, top, left, more):
+    def spread(code, images, y, y0, y_step, OH, OW, w, w0, x, x0, x_step, H, W, top, left, more):
         weights, nobody = weights_of(w, w0, size), code.spare(stride)
         half = stride - 1                                # n >> half is n // stride, also for negative n
         first, begin = top >> half, left >> half
         blocks = (((H - 1 + top) >> half) - first + rows) // rows
         strips = (((W - 1 + left) >> half) - begin + columns) // columns
-        with code.loop(blocks) as block, code.loop(strips) as strip:
+        with code.loop(images) as n, code.loop(blocks) as block, code.loop(strips) as strip:
             row, column = first + block * rows, begin + strip * columns
             ix = column * stride - left
             inside = [code.between(0 - ix - v * LANES, W - ix - v * LANES) & code.between(0, columns * stride - v * LANES)
                       for v in range(stride)]
-            pixels = Pixels(code, y, y0, OH, OW, column - reach, reach + 1, 1)
+            pixels = Pixels(code, y, y0 + n * y_step, OH, OW, column - reach, reach + 1, 1)
             lines = [pixels.row(row - back) for back in range(reach, 0, -1)]
             for r in range(rows):
                 lines.append(pixels.row(row + r))
@@ -100,7 +104,7 @@ def spreading(size, stride):
                             vector = lines[r + reach - i // stride][reach - j // stride]
                             totals[j % stride] = weights[i][j] * vector + totals[j % stride]
                     iy = (row + r) * stride + d - top
-                    to = code.choice(code.within(0, iy, H), x.after(x0 + iy * W + ix), nobody)
+                    to = code.choice(code.within(0, iy, H), x.after(x0 + n * x_step + iy * W + ix), nobody)
                     for v, total in enumerate(totals if stride == 1 else interleaved(code, *totals)):
                         write(code, to.after(v * LANES), total, inside[v], more)
 
@@ -112,11 +116,8 @@ def comparing(size, stride):
     columns = fitting(size, stride)
 
     @jit
-    def compare(y, y0, y_step, OH, OW, x, x0, x_step, H, W, images, w, w0, top, left):
-        """w[i, j] = the sum of x[n, stride r + i - top, stride c + j - left] y[n, r, c] over n, r and c.
-
-        Images are y_step and x_step numbers apart.
-        """
+    def compare(images, y, y0, y_step, OH, OW, x, x0, x_step, H, W, w, w0, top, left):
+        """w[i, j] = the sum of x[n, stride r + i - top, stride c + j - left] y[n, r, c] over n, r and c."""
         for i in range(size):
             for j in range(size):
                 total = w.dtype.type(0)
@@ -129,7 +130,7 @@ def comparing(size, stride):
                 w[w0 + i * size + j] = total
 
     @vectorized(compare, apart=True)
-    def compare(code, y, y0, y_step, OH, OW, x, x0, x_step, H, W, images, w, w0, top, left):
+    def compare(code, images, y, y0, y_step, OH, OW, x, x0, x_step, H, W, w, w0, top, left):
         totals = [[code.variable(code.zero()) for _ in range(size)] for _ in range(size)]
         nothing, blocks, strips = code.zeros(1), (OH + ROWS - 1) // ROWS, (OW + columns - 1) // columns
         with code.loop(images) as n, code.loop(blocks) as block, code.loop(strips) as strip:
