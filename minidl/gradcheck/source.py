@@ -61,7 +61,6 @@ EQUIVALENT = [  # (function, statement) -> why changing it changes no gradient; 
     ("cpu/columns.py|cpu/pointwise.py", "(multiply|product).* 0 -> 1", "one run has no next one to jump to"),
     ("cpu/columns.py: _spill", "add.cols, at, 1, image, start, 1", "what is added too far on are zeros from between rows"),
     ("cpu/convolution.py", "w_shape = |how = ", ONLY_SPEED),
-    ("cpu/depthwise.py: conv2d_gradient_w", "workspace.* 0 -> 1", "all filters are of one size"),
     ("cpu/depthwise.py: _conv2d_gradient", "first, end = .*\\* np.int64.t. -> np.int64.t.", ONLY_SPEED),
     ("cpu/indexing.py: getitem_gradient", "if ", ONLY_SPEED),
     ("cpu/pooling.py: adaptive_avg_pool_gradient", "if gy.shape", ONLY_SPEED),

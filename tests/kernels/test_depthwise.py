@@ -8,16 +8,19 @@ import pytest
 from minidl.kernels import naive, reference
 from minidl.kernels.cpu import depthwise, direct, simd
 from minidl.kernels.cpu import jit as compiler
-from minidl.kernels.cpu import threads as workers
 
 # shape of x, shape of w, stride, padding, dilation, groups
 CASES = {
-    "three":        ((1, 3, 5, 9), (3, 1, 2, 3), (1, 1), (1, 0), (2, 1), 3),
-    "multiplied":   ((3, 2, 6, 5), (6, 1, 3, 3), (2, 2), (1, 1), (1, 1), 2),
-    "mostly edge":  ((1, 2, 3, 2), (2, 1, 3, 3), (2, 2), (4, 5), (1, 3), 2),
+    "3 x 3":        ((2, 3, 15, 17), (3, 1, 3, 3), (1, 1), (1, 1), (1, 1), 3),
     "33 channels":  ((2, 33, 7, 7), (33, 1, 3, 3), (1, 1), (1, 1), (1, 1), 33),
+    "wide":         ((1, 2, 9, 70), (2, 1, 3, 3), (1, 1), (0, 3), (1, 1), 2),
+    "every second": ((2, 3, 16, 18), (3, 1, 3, 3), (2, 2), (1, 1), (1, 1), 3),
     "66 filters":   ((2, 33, 9, 6), (66, 1, 3, 3), (2, 2), (1, 1), (1, 1), 33),
-    "large filter": ((2, 5, 31, 40), (5, 1, 5, 6), (2, 2), (2, 1), (1, 1), 5),
+    "wide, 2":      ((1, 2, 37, 70), (2, 1, 3, 3), (2, 2), (0, 3), (1, 1), 2),
+    "multiplied":   ((3, 2, 6, 5), (6, 1, 3, 3), (1, 1), (1, 1), (1, 1), 2),
+    "apart":        ((1, 3, 5, 9), (3, 1, 2, 3), (1, 1), (1, 0), (2, 1), 3),
+    "mostly edge":  ((1, 2, 3, 2), (2, 1, 3, 3), (2, 2), (4, 5), (1, 3), 2),
+    "large filter": ((2, 5, 31, 40), (10, 1, 5, 6), (2, 2), (2, 1), (1, 1), 5),
 }
 ERROR = {np.float32: 1e-5, np.float64: 1e-13}            # measured, largest difference over largest result: 1e-6, 2e-15
 
@@ -55,12 +58,11 @@ def test_all_passes_are_the_seven_loops(case, dtype, rng):
     agree(results, passes(naive, case, *(x.astype(np.float64) for x in some)), ERROR[dtype])
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-def test_threads_do_not_matter(case, threads, rng, monkeypatch):
+@pytest.mark.parametrize("threads", [1, 3, 50])
+def test_threads_share_out_the_channels(case, threads, rng, monkeypatch):
     some = arrays(case, rng)
     monkeypatch.setattr(compiler, "WORTH_A_THREAD", 10 ** 9)                 # one after the other, not in parallel
-    for module in (depthwise, workers):
-        monkeypatch.setattr(module, "thread_count", lambda: threads)
+    monkeypatch.setattr(depthwise, "thread_count", lambda: threads)
     agree(passes(depthwise, case, *some), passes(reference, case, *some), 1e-13)
 
 
@@ -78,10 +80,24 @@ def test_a_gradient_may_have_fewer_windows_than_would_fit(rng):
           [reference.conv2d_gradient_x(gy, w, (2, 3, 6, 6), *where)], 1e-13)
 
 
-def test_it_is_for_filters_that_read_one_channel():
+@pytest.mark.parametrize("stride", [1, 2])
+def test_what_lies_outside_an_image_is_not_read(stride, rng):
+    """The numbers before, between and behind the images of a channel are other channels', or no one's."""
+    x, w = rng.standard_normal((3, 3, 8, 9)).astype(np.float32), rng.standard_normal((3, 1, 3, 3)).astype(np.float32)
+    where = (stride, stride), (1, 1), (1, 1), 3
+    gy = np.ones_like(depthwise.conv2d(x, w, None, *where))
+    x[:, [0, 2]], gy[:, [0, 2]] = np.nan, np.nan
+    for result in (depthwise.conv2d(x, w, None, *where), depthwise.conv2d_gradient_x(gy, w, x.shape, *where)):
+        assert np.isfinite(result[:, 1]).all()
+    assert np.isfinite(depthwise.conv2d_gradient_w(gy, x, (3, 3), *where)[1]).all()
+
+
+def test_it_is_for_filters_that_read_one_channel_with_stride_1_or_2():
     where = (1, 1), (0, 0), (1, 1)
     assert not depthwise.suits((1, 4, 5, 5), (4, 2, 3, 3), *where, 2, np.float32)
     assert not depthwise.suits((0, 4, 5, 5), (4, 1, 3, 3), *where, 4, np.float32)
+    assert not depthwise.suits((1, 4, 5, 5), (4, 1, 3, 3), (2, 1), *where[1:], 4, np.float32)
+    assert not depthwise.suits((1, 4, 5, 5), (4, 1, 3, 3), (3, 3), *where[1:], 4, np.float32)
     assert direct.suits((1, 4, 5, 5), (4, 2, 3, 3), *where, 2, np.float32)
 
 

@@ -22,30 +22,33 @@ def correlating(size, stride):
     columns = fitting(size, stride)
 
     @jit
-    def correlate(x, x0, H, W, w, w0, start, f, y, y0, OH, OW, top, left, more):
-        """y[r, c] = start[f] + the sum of w[i, j] x[stride r + i - top, stride c + j - left]; with `more`, y grows by it.
+    def correlate(images, x, x0, x_step, H, W, w, w0, start, f, y, y0, y_step, OH, OW, top, left, more):
+        """y[n, r, c] = start[f] + the sum of w[i, j] x[n, stride r + i - top, stride c + j - left] over i and j.
 
-        All lie in flat arrays: x (H, W) from x0 on, w (size, size) from w0 on, y (OH, OW) from y0 on.
+        With `more`, y grows by the sum instead. All lie in flat arrays: an image of x (H, W) at x0 + n x_step, one of
+        y (OH, OW) at y0 + n y_step, and w (size, size) at w0.
         """
-        for r in range(OH):
-            for c in range(OW):
-                total = y[y0 + r * OW + c] if more else start[f]
-                for i in range(size):
-                    for j in range(size):
-                        iy, ix = stride * r + i - top, stride * c + j - left
-                        if 0 <= iy < H and 0 <= ix < W:
-                            total += w[w0 + i * size + j] * x[x0 + iy * W + ix]
-                y[y0 + r * OW + c] = total
+        for n in range(images):
+            for r in range(OH):
+                for c in range(OW):
+                    total = y[y0 + n * y_step + r * OW + c] if more else start[f]
+                    for i in range(size):
+                        for j in range(size):
+                            iy, ix = stride * r + i - top, stride * c + j - left
+                            if 0 <= iy < H and 0 <= ix < W:
+                                total += w[w0 + i * size + j] * x[x0 + n * x_step + iy * W + ix]
+                    y[y0 + n * y_step + r * OW + c] = total
 
     @vectorized(correlate, apart=True)
-    def correlate(code, x, x0, H, W, w, w0, start, f, y, y0, OH, OW, top, left, more):
+    def correlate(code, images, x, x0, x_step, H, W, w, w0, start, f, y, y0, y_step, OH, OW, top, left, more):
         weights, nobody, begin = weights_of(w, w0, size), code.spare(1), code.variable(start.spread(f))
         with code.when(more):
             begin.set(code.zero())
-        with code.loop((OH + ROWS - 1) // ROWS) as block, code.loop((OW + columns - 1) // columns) as strip:
+        blocks, strips = (OH + ROWS - 1) // ROWS, (OW + columns - 1) // columns
+        with code.loop(images) as n, code.loop(blocks) as block, code.loop(strips) as strip:
             row, column, totals = block * ROWS, strip * columns, [begin.get()] * ROWS
             inside = code.between(0, OW - column) & code.between(0, columns)
-            pixels = Pixels(code, x, x0, H, W, column * stride - left, size, stride)
+            pixels = Pixels(code, x, x0 + n * x_step, H, W, column * stride - left, size, stride)
             for k in range((ROWS - 1) * stride + size):
                 vectors = pixels.row(row * stride + k - top)
                 for r in range(ROWS):
@@ -53,7 +56,7 @@ def correlating(size, stride):
                         for weight, vector in zip(weights[k - r * stride], vectors):
                             totals[r] = weight * vector + totals[r]
                     if k - r * stride == size - 1:
-                        to = y.after(y0 + (row + r) * OW + column)
+                        to = y.after(y0 + n * y_step + (row + r) * OW + column)
                         write(code, code.choice(code.within(0, row + r, OH), to, nobody), totals[r], inside, more)
 
     return correlate
@@ -65,31 +68,32 @@ def spreading(size, stride):
     columns, rows = fitting(reach + 1, 1), ROWS + stride - 1         # as padding often leaves one more row of y
 
     @jit
-    def spread(y, y0, OH, OW, w, w0, x, x0, H, W, top, left, more):
-        """x[stride r + i - top, stride c + j - left] = the sum of w[i, j] y[r, c]; with `more`, x grows by it."""
-        for iy in range(H):
-            for ix in range(W):
-                total = x[x0 + iy * W + ix] if more else x.dtype.type(0)
-                for i in range((iy + top) % stride, size, stride):
-                    for j in range((ix + left) % stride, size, stride):
-                        r, c = (iy + top - i) // stride, (ix + left - j) // stride
-                        if 0 <= r < OH and 0 <= c < OW:
-                            total += w[w0 + i * size + j] * y[y0 + r * OW + c]
-                x[x0 + iy * W + ix] = total
+    def spread(images, y, y0, y_step, OH, OW, w, w0, x, x0, x_step, H, W, top, left, more):
+        """x[n, stride r + i - top, stride c + j - left] = the sum of w[i, j] y[n, r, c]; with `more`, x grows by it."""
+        for n in range(images):
+            for iy in range(H):
+                for ix in range(W):
+                    total = x[x0 + n * x_step + iy * W + ix] if more else x.dtype.type(0)
+                    for i in range((iy + top) % stride, size, stride):
+                        for j in range((ix + left) % stride, size, stride):
+                            r, c = (iy + top - i) // stride, (ix + left - j) // stride
+                            if 0 <= r < OH and 0 <= c < OW:
+                                total += w[w0 + i * size + j] * y[y0 + n * y_step + r * OW + c]
+                    x[x0 + n * x_step + iy * W + ix] = total
 
     @vectorized(spread, apart=True)
-    def spread(code, y, y0, OH, OW, w, w0, x, x0, H, W, top, left, more):
+    def spread(code, images, y, y0, y_step, OH, OW, w, w0, x, x0, x_step, H, W, top, left, more):
         weights, nobody = weights_of(w, w0, size), code.spare(stride)
         half = stride - 1                                # n >> half is n // stride, also for negative n
         first, begin = top >> half, left >> half
         blocks = (((H - 1 + top) >> half) - first + rows) // rows
         strips = (((W - 1 + left) >> half) - begin + columns) // columns
-        with code.loop(blocks) as block, code.loop(strips) as strip:
+        with code.loop(images) as n, code.loop(blocks) as block, code.loop(strips) as strip:
             row, column = first + block * rows, begin + strip * columns
             ix = column * stride - left
             inside = [code.between(0 - ix - v * LANES, W - ix - v * LANES) & code.between(0, columns * stride - v * LANES)
                       for v in range(stride)]
-            pixels = Pixels(code, y, y0, OH, OW, column - reach, reach + 1, 1)
+            pixels = Pixels(code, y, y0 + n * y_step, OH, OW, column - reach, reach + 1, 1)
             lines = [pixels.row(row - back) for back in range(reach, 0, -1)]
             for r in range(rows):
                 lines.append(pixels.row(row + r))
@@ -100,7 +104,7 @@ def spreading(size, stride):
                             vector = lines[r + reach - i // stride][reach - j // stride]
                             totals[j % stride] = weights[i][j] * vector + totals[j % stride]
                     iy = (row + r) * stride + d - top
-                    to = code.choice(code.within(0, iy, H), x.after(x0 + iy * W + ix), nobody)
+                    to = code.choice(code.within(0, iy, H), x.after(x0 + n * x_step + iy * W + ix), nobody)
                     for v, total in enumerate(totals if stride == 1 else code.interleaved(*totals)):
                         write(code, to.after(v * LANES), total, inside[v], more)
 
@@ -108,42 +112,44 @@ def spreading(size, stride):
 
 
 def comparing(size, stride):
-    """The kernel `compare`: w by x and y, with a sum for each lane."""
+    """The kernel `compare`: w by x and y."""
     columns = fitting(size, stride)
 
     @jit
-    def compare(y, y0, OH, OW, x, x0, H, W, sums, s0, top, left):
-        """sums[i, j, c % LANES] grows by x[stride r + i - top, stride c + j - left] y[r, c], for all r and c."""
-        for r in range(OH):
-            for c in range(OW):
-                for i in range(size):
-                    for j in range(size):
-                        iy, ix = stride * r + i - top, stride * c + j - left
-                        if 0 <= iy < H and 0 <= ix < W:
-                            sums[s0 + (i * size + j) * LANES + c % LANES] += x[x0 + iy * W + ix] * y[y0 + r * OW + c]
+    def compare(images, y, y0, y_step, OH, OW, x, x0, x_step, H, W, w, w0, top, left):
+        """w[i, j] = the sum of x[n, stride r + i - top, stride c + j - left] y[n, r, c] over n, r and c."""
+        for i in range(size):
+            for j in range(size):
+                total = w.dtype.type(0)
+                for n in range(images):
+                    for r in range(OH):
+                        for c in range(OW):
+                            iy, ix = stride * r + i - top, stride * c + j - left
+                            if 0 <= iy < H and 0 <= ix < W:
+                                total += x[x0 + n * x_step + iy * W + ix] * y[y0 + n * y_step + r * OW + c]
+                w[w0 + i * size + j] = total
 
     @vectorized(compare, apart=True)
-    def compare(code, y, y0, OH, OW, x, x0, H, W, sums, s0, top, left):
-        places = [[s0 + (i * size + j) * LANES for j in range(size)] for i in range(size)]
-        totals = [[code.variable(sums.load(place)) for place in line] for line in places]
-        nothing = code.zeros(1)
-        with code.loop((OH + ROWS - 1) // ROWS) as block, code.loop((OW + columns - 1) // columns) as strip:
+    def compare(code, images, y, y0, y_step, OH, OW, x, x0, x_step, H, W, w, w0, top, left):
+        totals = [[code.variable(code.zero()) for _ in range(size)] for _ in range(size)]
+        nothing, blocks, strips = code.zeros(1), (OH + ROWS - 1) // ROWS, (OW + columns - 1) // columns
+        with code.loop(images) as n, code.loop(blocks) as block, code.loop(strips) as strip:
             row, column, lines = block * ROWS, strip * columns, []
             inside = code.between(0, OW - column) & code.between(0, columns)
-            pixels = Pixels(code, x, x0, H, W, column * stride - left, size, stride)
+            pixels = Pixels(code, x, x0 + n * x_step, H, W, column * stride - left, size, stride)
             for k in range((ROWS - 1) * stride + size):
                 r = row + k // stride
                 if k % stride == 0 and k // stride < ROWS:
-                    line = code.choice(code.within(0, r, OH), y.after(y0 + r * OW + column), nothing)
+                    line = code.choice(code.within(0, r, OH), y.after(y0 + n * y_step + r * OW + column), nothing)
                     lines.append(line.load_where(0, inside))
                 vectors = pixels.row(row * stride + k - top)
                 for r, line in enumerate(lines):
                     if 0 <= k - r * stride < size:
                         for total, vector in zip(totals[k - r * stride], vectors):
                             total.set(vector * line + total.get())
-        for total_row, place_row in zip(totals, places):
-            for total, place in zip(total_row, place_row):
-                sums.store(place, total.get())
+        for i in range(size):
+            for j in range(size):
+                w.store_some(w0 + i * size + j, added_up(code, totals[i][j].get()), 1)
 
     return compare
 
@@ -161,6 +167,15 @@ def write(code, to, total, lanes, more):
     with code.when(more):
         result.set(total + to.load_where(0, lanes))
     to.store_where(0, result.get(), lanes)
+
+
+def added_up(code, vector):
+    """The sum of all lanes, in each of them."""
+    distance = LANES // 2
+    while distance:
+        vector += code.shuffled(vector, vector, [(lane + distance) % LANES for lane in range(LANES)])
+        distance //= 2
+    return vector
 
 
 class Pixels:
