@@ -52,6 +52,19 @@ def test_rows_become_columns(x, count):
     assert (y[:, 0] == 1).all() and (y[:, 1 + count:] == 1).all()
 
 
+@pytest.mark.parametrize("count", [1, LANES - 1, LANES])
+@pytest.mark.parametrize("rows", [1, LANES - 1, LANES, LANES + 1])
+def test_no_more_rows_are_read_or_written_than_there_are(x, rows, count):
+    many, some, row = LANES * LANES, min(rows, LANES), LANES + 3
+    y, x = np.ones(2 * many, x.dtype), x[:(some - 1) * row + count]
+    moves.turn_some_in(x, 0, row, rows, y, 0, LANES, count, many)
+    wanted = np.lib.stride_tricks.sliding_window_view(x, count)[::row].T
+    assert_array_equal(y[:count * LANES].reshape(count, LANES), np.pad(wanted, ((0, 0), (0, LANES - some))))
+    z = np.ones((some, row), x.dtype)
+    moves.turn_some_out(y, 0, LANES, z.reshape(-1), 0, row, rows, count, y, many)
+    assert_array_equal(z, np.pad(wanted.T, ((0, 0), (0, row - count)), constant_values=1))
+
+
 @pytest.mark.parametrize("count", LENGTHS)
 def test_a_run_can_go_past_the_caches(x, count):
     y = empty((2 ** 16,), x.dtype)

@@ -167,3 +167,26 @@ def turned(code, rows):
         half = LANES // 2
         rows = [vector for a, b in zip(rows[:half], rows[half:]) for vector in interleaved(code, a, b)]
     return rows
+
+
+@jit
+def turn_some_in(x, i, x_row, rows, y, j, y_row, count, spare):
+    """turn_in of fewer than LANES rows, maybe; in y, there is room for LANES more from `spare` on."""
+    if rows >= LANES:
+        turn_in(x, i, x_row, y, j, y_row, count)
+    else:
+        clear(y, spare, LANES * LANES)
+        for row in range(rows):
+            copy(x, i + row * x_row, y, spare + row * LANES, count)
+        turn_in(y, spare, LANES, y, j, y_row, count)
+
+
+@jit
+def turn_some_out(x, i, x_row, y, j, y_row, rows, count, spare, at):
+    """turn_out of fewer than LANES rows, maybe; in `spare`, there is room for LANES more from `at` on."""
+    if rows >= LANES:
+        turn_out(x, i, x_row, y, j, y_row, count)
+    else:
+        turn_out(x, i, x_row, spare, at, LANES, count)
+        for row in range(rows):
+            copy(spare, at + row * LANES, y, j + row * y_row, count)
