@@ -24,17 +24,18 @@ import numpy as np
 
 from minidl.kernels.cpu.jit import jit, prange
 from minidl.kernels.cpu.memory import empty
-from minidl.kernels.cpu.moves import clear, copy, pick, stream, worth_streaming
+from minidl.kernels.cpu.moves import clear, copy, pick, stream
 from minidl.kernels.cpu.simd import LANES, REGISTERS
 from minidl.kernels.cpu.threads import thread_count, workspace
 from minidl.kernels.cpu.tiles import pairing_tile, sliding_tile
 from minidl.kernels.reference.convolution import out_size
 
 IN_CACHE = 2 ** 15           # numbers of a block: its pixels of x and one tile's of y, or all of gy
+STREAMED = 2 ** 24           # bytes of a result that goes past the caches
 
 FILTERS, VECTORS = (8, 3) if REGISTERS == 32 else (6, 2)
 slide = sliding_tile(FILTERS, VECTORS)
-ROWS, WAYS = (4, 6) if REGISTERS == 32 else (2, 4)
+ROWS, WAYS = (8, 3) if REGISTERS == 32 else (4, 2)
 pair = pairing_tile(ROWS, WAYS)
 
 
@@ -81,7 +82,7 @@ def conv2d_gradient_w(gy, x, size, stride, padding, dilation, groups):
     plan = planned(x.shape[0], C, F, size, gy.shape[2:], stride, padding, dilation, thread_count())
     ways = np.pad(plan.ways, (0, -len(plan.ways) % WAYS))
     sums = np.zeros((thread_count(), groups, F + -F % ROWS, len(ways)), x.dtype)
-    work = workspace(plan.room + (F + -F % ROWS) * (plan.pixels + LANES), x.dtype)
+    work = workspace(plan.room + (F + -F % ROWS) * (plan.pixels + -plan.pixels % LANES), x.dtype)
     _add_up(flat(gy), gy.shape, flat(x), x.shape, plan.numbers, ways, sums, work)
     return np.ascontiguousarray(sums.sum(0)[:, :F, :len(plan.ways)]).reshape(groups * F, C, *size)
 
@@ -123,7 +124,10 @@ def flat(x):
 
 @jit
 def sort(x, x_shape, n, c, channels, top, plan, y):
-    """y (channels, SH, SW, height, width) = the pixels of x by phase, for rows of the result from `top` on."""
+    """y (channels, SH, SW, height, width) = the pixels of x by phase, for rows of the result from `top` on.
+
+    What lies left and right of x has to be 0 before, and stays so.
+    """
     _, height, width, SH, SW, PH, PW = plan
     C, H, W = x_shape[1], x_shape[2], x_shape[3]
     to = 0
@@ -136,9 +140,7 @@ def sort(x, x_shape, n, c, channels, top, plan, y):
                 for row in range(height):
                     iy = (top + row) * SH + a - PH
                     if 0 <= iy < H:
-                        clear(y, to, lo)
                         pick(x, ((n * C + channel) * H + iy) * W + left + lo * SW, SW, y, to + lo, hi - lo)
-                        clear(y, to + hi, width - hi)
                     else:
                         clear(y, to, width)
                     to += width
@@ -158,7 +160,7 @@ def correlate(x, w, b, out, stride, padding, dilation, groups):
         start[:, :F] = b.reshape(groups, F)
     y = empty((len(x), groups * F, *out), x.dtype)
     work = workspace(plan.room + FILTERS * (plan.pixels + VECTORS * LANES), x.dtype)
-    past_caches = worth_streaming(y) and out[1] % LANES == 0
+    past_caches = y.nbytes >= STREAMED and out[1] % LANES == 0
     _correlate(flat(x), x.shape, filters, start, y.reshape(-1), y.shape, plan.numbers, plan.ways, past_caches, work)
     return y
 
@@ -167,6 +169,7 @@ def correlate(x, w, b, out, stride, padding, dilation, groups):
 def _correlate(x, x_shape, w, start, y, y_shape, plan, ways, past_caches, work):
     parts = -(-y_shape[2] // plan[0])
     for t in prange(len(work)):
+        clear(work[t], 0, work.shape[1])
         for block in range(np.int64(t), y_shape[0] * parts, len(work)):
             _block(x, x_shape, w, start, y, y_shape, plan, ways, past_caches, work[t], block // parts,
                    block % parts * plan[0])
@@ -203,6 +206,7 @@ def _block(x, x_shape, w, start, y, y_shape, plan, ways, past_caches, work, n, t
 def _add_up(gy, gy_shape, x, x_shape, plan, ways, sums, work):
     parts = -(-gy_shape[2] // plan[0])
     for t in prange(len(work)):
+        clear(work[t], 0, work.shape[1])
         for block in range(np.int64(t), gy_shape[0] * parts, len(work)):
             _add_some(gy, gy_shape, x, x_shape, plan, ways, sums[t], work[t], block // parts, block % parts * plan[0])
 
@@ -212,18 +216,16 @@ def _add_some(gy, gy_shape, x, x_shape, plan, ways, sums, work, n, top):
     """sums (groups, F, C KH KW) += what rows of the image n add, from `top` on."""
     (all_rows, height, width, SH, SW, _, _), (groups, padded, depth) = plan, sums.shape
     C, F, OH, OW = x_shape[1] // groups, gy_shape[1] // groups, gy_shape[2], gy_shape[3]
-    rows, each = min(all_rows, OH - top), all_rows * width + LANES
+    rows, each = min(all_rows, OH - top), -(-all_rows * width // LANES) * LANES
     turned = len(work) - padded * each
     sums = sums.reshape(-1)
     for group in range(groups):
         sort(x, x_shape, n, group * C, C, top, plan, work)
-        clear(work, C * SH * SW * height * width, turned - C * SH * SW * height * width)
         for f in range(F):
             i, to = (((n * groups + group) * F + f) * OH + top) * OW, turned + f * each
             for row in range(rows):
                 copy(gy, i + row * OW, work, to + row * width, OW)
-                clear(work, to + row * width + OW, width - OW)
-            clear(work, to + rows * width, LANES)
+            clear(work, to + rows * width, each - rows * width)
         for f in range(0, F, ROWS):
             for r in range(0, depth, WAYS):
                 pair(work, turned + f * each, each, work, ways, r, -(-rows * width // LANES), sums,
