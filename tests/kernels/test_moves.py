@@ -29,7 +29,8 @@ def test_runs_are_moved_whole_and_nothing_else_is_written(x, count):
     for move, places, wanted in [
             (moves.copy, (7,), x[7:7 + count]),
             (moves.every_second, (7,), x[7:7 + 2 * count:2]),
-            (moves.zip_runs, (7, 100), np.stack([x[7:7 + count], x[100:100 + count]], 1).reshape(-1))]:
+            (lambda x, i, *to: moves.interleave(x, i, x, 100, *to), (7,),
+             np.stack([x[7:7 + count], x[100:100 + count]], 1).reshape(-1))]:
         y = np.ones(10 * LANES, x.dtype)
         move(x, *places, y, 3, count)
         assert_array_equal(y[3:3 + len(wanted)], wanted)

@@ -1,0 +1,192 @@
+"""A small window that moves over one image: as many of its places as fit into vectors, side by side.
+
+Lanes are neighbouring pixels of a row. A row of x is loaded once for a block of rows of y, moved by a lane for each
+column of the window, and takes part in all the sums that it belongs to before the next row comes: for a window of
+3 x 3, one row makes 9 products, 3 for each of the 3 rows of y that are around it. With a stride of 2, a row is two
+vectors, and their even and odd lanes are sorted.
+
+Nothing is padded or moved in memory. What lies to the left and to the right of an image is not loaded, and has a 0 in
+its lane; for a row above or below, zeros are read from elsewhere.
+
+A kernel is made for one size and one stride, because registers have no numbers to loop over.
+"""
+from minidl.kernels.cpu.jit import jit
+from minidl.kernels.cpu.simd import LANES, vectorized
+
+ROWS = 7                     # in a block. Images of 224 pixels shrink to 112, 56, 28, 14 and 7
+AHEAD = 1024                 # pixels that are asked for before they are needed
+
+
+def correlating(size, stride):
+    """The kernel `correlate`: y by x and w."""
+    columns = fitting(size, stride)
+
+    @jit
+    def correlate(x, x0, H, W, w, w0, start, f, y, y0, OH, OW, top, left, more):
+        """y[r, c] = start[f] + the sum of w[i, j] x[stride r + i - top, stride c + j - left]; with `more`, y grows by it.
+
+        All lie in flat arrays: x (H, W) from x0 on, w (size, size) from w0 on, y (OH, OW) from y0 on.
+        """
+        for r in range(OH):
+            for c in range(OW):
+                total = y[y0 + r * OW + c] if more else start[f]
+                for i in range(size):
+                    for j in range(size):
+                        iy, ix = stride * r + i - top, stride * c + j - left
+                        if 0 <= iy < H and 0 <= ix < W:
+                            total += w[w0 + i * size + j] * x[x0 + iy * W + ix]
+                y[y0 + r * OW + c] = total
+
+    @vectorized(correlate, apart=True)
+    def correlate(code, x, x0, H, W, w, w0, start, f, y, y0, OH, OW, top, left, more):
+        weights, nobody, begin = weights_of(w, w0, size), code.spare(1), code.variable(start.spread(f))
+        with code.when(more):
+            begin.set(code.zero())
+        with code.loop((OH + ROWS - 1) // ROWS) as block, code.loop((OW + columns - 1) // columns) as strip:
+            row, column, totals = block * ROWS, strip * columns, [begin.get()] * ROWS
+            inside = code.between(0, OW - column) & code.between(0, columns)
+            pixels = Pixels(code, x, x0, H, W, column * stride - left, size, stride)
+            for k in range((ROWS - 1) * stride + size):
+                vectors = pixels.row(row * stride + k - top)
+                for r in range(ROWS):
+                    if 0 <= k - r * stride < size:
+                        for weight, vector in zip(weights[k - r * stride], vectors):
+                            totals[r] = weight * vector + totals[r]
+                    if k - r * stride == size - 1:
+                        to = y.after(y0 + (row + r) * OW + column)
+                        write(code, code.choice(code.within(0, row + r, OH), to, nobody), totals[r], inside, more)
+
+    return correlate
+
+
+def spreading(size, stride):
+    """The kernel `spread`: x by y and w, the transpose of `correlate`."""
+    reach = (size - 1) // stride                         # rows of y before the one beside x that contribute, too
+    columns, rows = fitting(reach + 1, 1), ROWS + stride - 1         # as padding often leaves one more row of y
+
+    @jit
+    def spread(y, y0, OH, OW, w, w0, x, x0, H, W, top, left, more):
+        """x[stride r + i - top, stride c + j - left] = the sum of w[i, j] y[r, c]; with `more`, x grows by it."""
+        for iy in range(H):
+            for ix in range(W):
+                total = x[x0 + iy * W + ix] if more else x.dtype.type(0)
+                for i in range((iy + top) % stride, size, stride):
+                    for j in range((ix + left) % stride, size, stride):
+                        r, c = (iy + top - i) // stride, (ix + left - j) // stride
+                        if 0 <= r < OH and 0 <= c < OW:
+                            total += w[w0 + i * size + j] * y[y0 + r * OW + c]
+                x[x0 + iy * W + ix] = total
+
+    @vectorized(spread, apart=True)
+    def spread(code, y, y0, OH, OW, w, w0, x, x0, H, W, top, left, more):
+        weights, nobody = weights_of(w, w0, size), code.spare(stride)
+        half = stride - 1                                # n >> half is n // stride, also for negative n
+        first, begin = top >> half, left >> half
+        blocks = (((H - 1 + top) >> half) - first + rows) // rows
+        strips = (((W - 1 + left) >> half) - begin + columns) // columns
+        with code.loop(blocks) as block, code.loop(strips) as strip:
+            row, column = first + block * rows, begin + strip * columns
+            ix = column * stride - left
+            inside = [code.between(0 - ix - v * LANES, W - ix - v * LANES) & code.between(0, columns * stride - v * LANES)
+                      for v in range(stride)]
+            pixels = Pixels(code, y, y0, OH, OW, column - reach, reach + 1, 1)
+            lines = [pixels.row(row - back) for back in range(reach, 0, -1)]
+            for r in range(rows):
+                lines.append(pixels.row(row + r))
+                for d in range(stride):
+                    totals = [code.zero()] * stride
+                    for i in range(d, size, stride):
+                        for j in range(size):
+                            vector = lines[r + reach - i // stride][reach - j // stride]
+                            totals[j % stride] = weights[i][j] * vector + totals[j % stride]
+                    iy = (row + r) * stride + d - top
+                    to = code.choice(code.within(0, iy, H), x.after(x0 + iy * W + ix), nobody)
+                    for v, total in enumerate(totals if stride == 1 else code.interleaved(*totals)):
+                        write(code, to.after(v * LANES), total, inside[v], more)
+
+    return spread
+
+
+def comparing(size, stride):
+    """The kernel `compare`: w by x and y, with a sum for each lane."""
+    columns = fitting(size, stride)
+
+    @jit
+    def compare(y, y0, OH, OW, x, x0, H, W, sums, s0, top, left):
+        """sums[i, j, c % LANES] grows by x[stride r + i - top, stride c + j - left] y[r, c], for all r and c."""
+        for r in range(OH):
+            for c in range(OW):
+                for i in range(size):
+                    for j in range(size):
+                        iy, ix = stride * r + i - top, stride * c + j - left
+                        if 0 <= iy < H and 0 <= ix < W:
+                            sums[s0 + (i * size + j) * LANES + c % LANES] += x[x0 + iy * W + ix] * y[y0 + r * OW + c]
+
+    @vectorized(compare, apart=True)
+    def compare(code, y, y0, OH, OW, x, x0, H, W, sums, s0, top, left):
+        places = [[s0 + (i * size + j) * LANES for j in range(size)] for i in range(size)]
+        totals = [[code.variable(sums.load(place)) for place in line] for line in places]
+        nothing = code.zeros(1)
+        with code.loop((OH + ROWS - 1) // ROWS) as block, code.loop((OW + columns - 1) // columns) as strip:
+            row, column, lines = block * ROWS, strip * columns, []
+            inside = code.between(0, OW - column) & code.between(0, columns)
+            pixels = Pixels(code, x, x0, H, W, column * stride - left, size, stride)
+            for k in range((ROWS - 1) * stride + size):
+                r = row + k // stride
+                if k % stride == 0 and k // stride < ROWS:
+                    line = code.choice(code.within(0, r, OH), y.after(y0 + r * OW + column), nothing)
+                    lines.append(line.load_where(0, inside))
+                vectors = pixels.row(row * stride + k - top)
+                for r, line in enumerate(lines):
+                    if 0 <= k - r * stride < size:
+                        for total, vector in zip(totals[k - r * stride], vectors):
+                            total.set(vector * line + total.get())
+        for total_row, place_row in zip(totals, places):
+            for total, place in zip(total_row, place_row):
+                sums.store(place, total.get())
+
+    return compare
+
+
+# ---- what the three have in common
+
+
+def weights_of(w, w0, size):
+    return [[w.spread(w0 + i * size + j) for j in range(size)] for i in range(size)]
+
+
+def write(code, to, total, lanes, more):
+    """Store these lanes of a total, or with `more` what is there and the total."""
+    result = code.variable(total)
+    with code.when(more):
+        result.set(total + to.load_where(0, lanes))
+    to.store_where(0, result.get(), lanes)
+
+
+class Pixels:
+    """Of rows of an image (H, W), a vector for each column j of a window: the pixels first + j, `stride` apart."""
+
+    def __init__(self, code, x, x0, H, W, first, size, stride):
+        self.code, self.x, self.x0, self.H, self.W, self.first = code, x, x0, H, W, first
+        self.inside = [code.between(0 - first - v * LANES, W - first - v * LANES) for v in range(loads(size, stride))]
+        self.nothing = code.zeros(len(self.inside))
+        self.lanes = [[min(j + lane * stride, 2 * LANES - 1) for lane in range(LANES)] for j in range(size)]
+
+    def row(self, iy):
+        """The vectors of row iy."""
+        row = self.x.after(self.x0 + iy * self.W + self.first)
+        for v in range(len(self.inside)):                # for loads with a mask the processor does not look ahead
+            row.prefetch(AHEAD + v * LANES)
+        row = self.code.choice(self.code.within(0, iy, self.H), row, self.nothing)
+        loaded = [row.load_where(v * LANES, lanes) for v, lanes in enumerate(self.inside)]
+        return [self.code.shuffled(loaded[0], loaded[-1], lanes) for lanes in self.lanes]
+
+
+def loads(size, stride):
+    """How many vectors of a row are loaded: so many that not many lanes are left over."""
+    return stride if size == 1 or LANES > 8 else 2
+
+
+def fitting(size, stride):
+    """How many places for a window are in what is loaded."""
+    return min(LANES, (loads(size, stride) * LANES - size) // stride + 1)
