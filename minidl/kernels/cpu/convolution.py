@@ -5,10 +5,10 @@ from typing import NamedTuple
 import numpy as np
 
 from minidl.kernels import naive
-from minidl.kernels.cpu import columns, depthwise, direct, fft, pointwise, whole, winograd
+from minidl.kernels.cpu import columns, depthwise, direct, fft, pointwise, sliding, whole, winograd
 from minidl.kernels.cpu.columns import col2im, im2col                # noqa: F401
 
-ALGORITHMS = {"naive": naive, "im2col": columns, "direct": direct, "winograd": winograd, "gemm": pointwise,
+ALGORITHMS = {"naive": naive, "im2col": columns, "direct": direct, "sliding": sliding, "winograd": winograd, "gemm": pointwise,
               "linear": whole, "depthwise": depthwise, "fft": fft}
 PASSES = ("conv2d", "conv2d_gradient_x", "conv2d_gradient_w")
 

@@ -141,6 +141,18 @@ def every_second(x, i, y, j, count):
 
 
 @jit
+def pick(x, i, step, y, j, count):
+    """y[j : j + count] = x[i : i + step count : step]"""
+    if step == 1:
+        copy(x, i, y, j, count)
+    elif step == 2:
+        every_second(x, i, y, j, count)
+    else:
+        for n in range(count):
+            y[j + n] = x[i + n * step]
+
+
+@jit
 def interleave(a, i, b, k, y, j, count):
     """y[j : j + 2 count] = a[i], b[k], a[i + 1], b[k + 1], ..."""
     for n in range(0, count, LANES):

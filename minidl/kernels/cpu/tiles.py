@@ -127,3 +127,80 @@ class Sums:
 
     def store(self, places=None):
         self.each(places or self.places, lambda sum, place: self.c.store(place, sum.get()))
+
+
+def sliding_tile(rows, vectors):
+    """The kernel `slide` for tiles of `rows` times `vectors` vectors: those of b lie where a table says."""
+    width = vectors * LANES
+
+    @jit
+    def slide(a, a0, a_row, b, b0, ways, depth, start, s0, c, c0, c_row):
+        """c[k, t] = start[s0 + k] + the sum over r < depth of a[k, r] b[r, t], for k < rows and t < width.
+
+        All lie in flat arrays: a[k, r] at a0 + k a_row + r, b[r, t] at b0 + ways[r] + t, and c[k, t] at
+        c0 + k c_row + t.
+        """
+        for k in range(rows):
+            for t in range(width):
+                total = start[s0 + k]
+                for r in range(depth):
+                    total += a[a0 + k * a_row + r] * b[b0 + ways[r] + t]
+                c[c0 + k * c_row + t] = total
+
+    @vectorized(slide)
+    def slide(code, a, a0, a_row, b, b0, ways, depth, start, s0, c, c0, c_row):
+        sums = Sums(code, rows, vectors, c, [c0 + k * c_row for k in range(rows)])
+        for k, row in enumerate(sums.sums):
+            for sum in row:
+                sum.set(start.spread(s0 + k))
+        from_row = [a.after(a0 + k * a_row) for k in range(rows)]
+        with code.loop(depth) as r:
+            sums.add_products([numbers.spread(r) for numbers in from_row], b, b0 + ways.integer(r))
+        sums.store()
+
+    return slide
+
+
+def pairing_tile(rows, columns):
+    """The kernel `pair` for tiles of `rows` times `columns` sums along the lanes: vectors are multiplied by vectors."""
+
+    @jit
+    def pair(a, a0, a_row, b, ways, r0, count, c, c0, c_row):
+        """c[k, r] += the sum over t < count LANES of a[k, t] b[r, t], for k < rows and r < columns.
+
+        All lie in flat arrays: a[k, t] at a0 + k a_row + t, b[r, t] at ways[r0 + r] + t, and c[k, r] at
+        c0 + k c_row + r.
+        """
+        for k in range(rows):
+            for r in range(columns):
+                total = c.dtype.type(0)
+                for t in range(count * LANES):
+                    total += a[a0 + k * a_row + t] * b[ways[r0 + r] + t]
+                c[c0 + k * c_row + r] += total
+
+    @vectorized(pair)
+    def pair(code, a, a0, a_row, b, ways, r0, count, c, c0, c_row):
+        sums = [[code.variable(code.zero()) for _ in range(columns)] for _ in range(rows)]
+        from_row = [a.after(a0 + k * a_row) for k in range(rows)]
+        from_way = [b.after(ways.integer(r0 + r)) for r in range(columns)]
+        with code.loop(count) as v:
+            vectors = [numbers.load(v * LANES) for numbers in from_way]
+            for numbers, row in zip(from_row, sums):
+                factor = numbers.load(v * LANES)
+                for sum, vector in zip(row, vectors):
+                    sum.set(factor * vector + sum.get())
+        for k, row in enumerate(sums):
+            for r, sum in enumerate(row):
+                place = c0 + k * c_row + r
+                c.store_some(place, c.load_some(place, 1) + total(code, sum.get()), 1)
+
+    return pair
+
+
+def total(code, vector):
+    """The sum of a vector's numbers, in every lane: a vector is added to itself, rotated by half, a quarter, ..."""
+    step = LANES // 2
+    while step:
+        vector += code.shuffled(vector, vector, [(lane + step) % LANES for lane in range(LANES)])
+        step //= 2
+    return vector
