@@ -7,8 +7,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 from minidl.kernels import naive, reference
-from minidl.kernels.cpu import simd, sliding
 from minidl.kernels.cpu import jit as compiler
+from minidl.kernels.cpu import simd, sliding
 from minidl.kernels.cpu import threads as workers
 
 # shape of x, shape of w, stride, padding, dilation, groups

@@ -8,8 +8,8 @@ from minidl.kernels import naive
 from minidl.kernels.cpu import columns, depthwise, direct, fft, pointwise, sliding, whole, winograd
 from minidl.kernels.cpu.columns import col2im, im2col                # noqa: F401
 
-ALGORITHMS = {"naive": naive, "im2col": columns, "direct": direct, "sliding": sliding, "winograd": winograd, "gemm": pointwise,
-              "linear": whole, "depthwise": depthwise, "fft": fft}
+ALGORITHMS = {"naive": naive, "im2col": columns, "direct": direct, "sliding": sliding, "winograd": winograd,
+              "gemm": pointwise, "linear": whole, "depthwise": depthwise, "fft": fft}
 PASSES = ("conv2d", "conv2d_gradient_x", "conv2d_gradient_w")
 
 
@@ -108,5 +108,8 @@ def rule(step, how):
     for name in ("linear", "gemm", "depthwise", "winograd"):
         if ALGORITHMS[name].suits(*how):
             return name
-    few = step == "conv2d_gradient_x" and how.w_shape[1] < 8            # direct has the channels of the result in lanes
-    return "im2col" if few or how.dtype != np.float32 or not direct.suits(*how) else "direct"
+    if how.dtype != np.float32 or not direct.suits(*how):
+        return "im2col"
+    if how.w_shape[1] <= 4 and how.stride == (1, 1):                    # direct has channels in the lanes of its vectors
+        return "sliding"
+    return "im2col" if how.w_shape[1] < 8 and step == "conv2d_gradient_x" else "direct"

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minidl.kernels.cpu.jit import jit, prange
-from minidl.kernels.cpu.memory import empty
+from minidl.kernels.cpu.memory import empty, flat
 from minidl.kernels.cpu.moves import clear, copy, pick, stream
 from minidl.kernels.cpu.simd import LANES, REGISTERS
 from minidl.kernels.cpu.threads import thread_count, workspace
@@ -69,7 +69,7 @@ def conv2d_gradient_x(gy, w, shape, stride, padding, dilation, groups):
 
 
 def some_taps(a, k, s, p, d):
-    """Which places of the flipped filter reach phase a of gx: a slice; its padding and its dilation. None: there are none."""
+    """Which places of the flipped filter reach phase a of gx: a slice, its padding and dilation; None if there are none."""
     taps = [i for i in range(k) if (a + p - i * d) % s == 0]
     if not taps:
         return None
@@ -81,8 +81,8 @@ def conv2d_gradient_w(gy, x, size, stride, padding, dilation, groups):
     F, C = gy.shape[1] // groups, x.shape[1] // groups
     plan = planned(x.shape[0], C, F, size, gy.shape[2:], stride, padding, dilation, thread_count())
     ways = np.pad(plan.ways, (0, -len(plan.ways) % WAYS))
-    sums = np.zeros((thread_count(), groups, F + -F % ROWS, len(ways)), x.dtype)
     work = workspace(plan.room + (F + -F % ROWS) * (plan.pixels + -plan.pixels % LANES), x.dtype)
+    sums = np.zeros((len(work), groups, F + -F % ROWS, len(ways)), x.dtype)
     _add_up(flat(gy), gy.shape, flat(x), x.shape, plan.numbers, ways, sums, work)
     return np.ascontiguousarray(sums.sum(0)[:, :F, :len(plan.ways)]).reshape(groups * F, C, *size)
 
@@ -116,10 +116,6 @@ def planned(N, C, F, size, out, stride, padding, dilation, threads):
     ways = (((c * SH + a) * SW + b) * height + row) * width + column
     return Plan((rows, height, width, *stride, *padding), ways.reshape(-1).astype(np.int64), rows * width,
                 room(rows) + VECTORS * LANES + wider)
-
-
-def flat(x):
-    return np.ascontiguousarray(x).reshape(-1)
 
 
 @jit
@@ -178,7 +174,7 @@ def _correlate(x, x_shape, w, start, y, y_shape, plan, ways, past_caches, work):
 @jit
 def _block(x, x_shape, w, start, y, y_shape, plan, ways, past_caches, work, n, top):
     """Rows of the image n from `top` on."""
-    (all_rows, height, width, SH, SW, _, _), (groups, padded, depth) = plan, w.shape
+    all_rows, width, (groups, padded, depth) = plan[0], plan[2], w.shape
     C, F, OH, OW = x_shape[1] // groups, y_shape[1] // groups, y_shape[2], y_shape[3]
     rows, sums = min(all_rows, OH - top), len(work) - FILTERS * (all_rows * width + VECTORS * LANES)
     w, start = w.reshape(-1), start.reshape(-1)
@@ -214,7 +210,7 @@ def _add_up(gy, gy_shape, x, x_shape, plan, ways, sums, work):
 @jit
 def _add_some(gy, gy_shape, x, x_shape, plan, ways, sums, work, n, top):
     """sums (groups, F, C KH KW) += what rows of the image n add, from `top` on."""
-    (all_rows, height, width, SH, SW, _, _), (groups, padded, depth) = plan, sums.shape
+    all_rows, width, (groups, padded, depth) = plan[0], plan[2], sums.shape
     C, F, OH, OW = x_shape[1] // groups, gy_shape[1] // groups, gy_shape[2], gy_shape[3]
     rows, each = min(all_rows, OH - top), -(-all_rows * width // LANES) * LANES
     turned = len(work) - padded * each
