@@ -13,7 +13,7 @@ a matrix (K, N); or, with `turned`, one (N, K), of which the product with the tr
 An image (C, H, W) is a matrix with a row of H W pixels per channel, and a batch of images (N, C, H, W) is one with N H W
 columns, which come in runs, an image each. So a Layout says where a matrix is in a flat array: the number [i, j] at
 
-    i row + (j // run) jump + j % run
+    i row + (j // run) jump + (j % run) column
 """
 import functools
 from math import ceil
@@ -29,8 +29,10 @@ from minidl.kernels.cpu.tiles import ROWS, VECTORS, WIDTH, tile, width_of
 
 DEPTH = 256                      # rows and
 COLUMNS = 512                    # columns of b that are packed at a time: the second-level cache holds them twice
-SUMS = (DEPTH + LANES) * COLUMNS # where, in the memory of a thread, a tile is that has no place in c,
-SPARE = SUMS + ROWS * WIDTH      # and a square of LANES
+
+# The memory of a thread: panels, which turn_in may overrun by LANES rows, a tile that has no place in c, and a square.
+SUMS = (DEPTH + LANES) * COLUMNS
+SPARE = SUMS + ROWS * WIDTH
 ROOM = SPARE + LANES * LANES
 
 multiply_tile, multiply_row = tile(ROWS, VECTORS), tile(1, VECTORS)
@@ -40,7 +42,7 @@ class Layout(NamedTuple):
     row: int                     # how far it is from a row to the next,
     run: int                     # how many columns lie side by side,
     jump: int                    # how far it is from a run to the next,
-    column: int = 1              # and from a column to the next
+    column: int = 1              # and from a column to the next, which is 1 for b and c
 
 
 def product(a, a_at, b, b_at, c, c_at, size, start=None, turned=False):
