@@ -123,9 +123,12 @@ class Walk:
     def add(self, node, gx):
         """Gradients that meet are added: a new sum, for the parts may be in use elsewhere."""
         if node in self.grads:
-            gx = self.grads[node] + gx
-            if not isinstance(gx, Tensor) and not is_array(gx):      # NumPy adds 0-d arrays up to a scalar
-                gx = kernels_for(gx).asarray(gx)
+            other = self.grads[node]
+            if isinstance(gx, Tensor) or isinstance(other, Tensor):
+                gx = other + gx
+            else:
+                k = kernels_for(gx)
+                gx = k.asarray(k.add(other, gx))                     # NumPy adds 0-d arrays up to a scalar
         self.grads[node] = gx
 
     def hooked(self, hook, gy):

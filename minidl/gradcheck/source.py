@@ -22,7 +22,7 @@ from minidl.gradcheck.check import gradcheck, outputs
 from minidl.gradcheck.mutants import replaced
 from minidl.gradcheck.table import all_cases
 from minidl.kernels import use_kernels
-from minidl.kernels.cpu import activation, columns, memory, moves, normalization, threads
+from minidl.kernels.cpu import activation, columns, depthwise, elementwise, memory, moves, normalization, panels
 from minidl.kernels.cpu.jit import plain
 from minidl.kernels.reference import convolution as reference_convolution
 
@@ -56,10 +56,16 @@ EQUIVALENT = [  # (function, statement) -> why changing it changes no gradient; 
     ("col2im", "(height|width|padded) = ", ONLY_ROOM),
     ("ConvTranspose2d.gradient", "x = k.pad.* 0 -> 1", "one more image, of zeros, adds nothing"),
     ("cpu/columns.py: col2im", "reshape", "the kernel takes the columns as one row of numbers, whatever their shape"),
-    ("cpu/columns.py: conv2d_gradient_x", "w = w.reshape.* 0 -> 1", "all filters are of one size"),
-    ("cpu/columns.py: _spill", "_add.source, at, image, start, 1", "what is added too far on are zeros from between rows"),
+    ("cpu/columns.py: conv2d_gradient|col2im", "plan, work = |image_size", ONLY_ROOM),
+    ("cpu/columns.py", "image, cols, block, more = .* // -> \\*|image, cols, block, more = .*len", ONLY_ROOM),
+    ("cpu/columns.py|cpu/pointwise.py", "(multiply|product).* 0 -> 1", "one run has no next one to jump to"),
+    ("cpu/columns.py: _spill", "add.cols, at, 1, image, start, 1", "what is added too far on are zeros from between rows"),
     ("cpu/convolution.py", "w_shape = |how = ", ONLY_SPEED),
+    ("cpu/depthwise.py: conv2d_gradient_w", "workspace.* 0 -> 1", "all filters are of one size"),
+    ("cpu/depthwise.py: _conv2d_gradient", "first, end = .*\\* np.int64.t. -> np.int64.t.", ONLY_SPEED),
     ("cpu/indexing.py: getitem_gradient", "if ", ONLY_SPEED),
+    ("cpu/pooling.py: adaptive_avg_pool_gradient", "if gy.shape", ONLY_SPEED),
+    ("cpu/pooling.py: adaptive_avg_pool_gradient", "max.* -> ", A_GUARD),
     ("cpu/normalization.py: batch_norm_gradient", "SHORT|streaming =|workspace", ONLY_SPEED),
 ]
 
@@ -178,11 +184,27 @@ def small_blocks():
     """Kernels work in threads and on a few rows or images at a time, as on images larger than those of the table."""
     def pairs(N, _):
         return [slice(i, min(i + 2, N)) for i in range(0, N, 2)]
-    with (replaced(reference_convolution, "chunks", pairs), replaced(columns, "CACHE", 3500),
-          replaced(columns, "PRODUCT", 1), replaced(threads, "WORTH_A_THREAD", 1), replaced(normalization, "SHORT", 7),
-          replaced(memory, "SMALL", 0), replaced(moves, "LARGE", 200), replaced(activation, "BLOCK", 16),
-          replaced(normalization, "BLOCK", 16)):
+    with (replaced(reference_convolution, "chunks", pairs), replaced(columns, "IN_CACHE", 440),
+          replaced(columns, "PRODUCT", 1), replaced(normalization, "SHORT", 7), replaced(memory, "SMALL", 0),
+          replaced(moves, "LARGE", 200), replaced(activation, "BLOCK", 16), replaced(elementwise, "BLOCK", 16),
+          replaced(elementwise, "LARGE", 0), replaced(normalization, "BLOCK", 16),
+          replaced(panels, "multiply", multiply), replaced(columns, "multiply", multiply),
+          replaced(depthwise, "empty", nothing)):
         yield
+
+
+def nothing(shape, dtype):
+    """Memory in which no earlier result is found by chance."""
+    return np.full(shape, np.nan, dtype)
+
+
+def multiply(a, a_at, b, b_at, turned, c, c_at, rows, columns, K, more, work):
+    """kernels.cpu.panels.multiply by definition: NumPy's, as its own loops take their time in plain Python."""
+    def places(at, i, j):
+        return i[:, None] * at[0] + j // at[1] * at[2] + j % at[1] * at[3]
+    i, j, k = np.arange(*rows), np.arange(*columns), np.arange(K)
+    y = a[places(a_at, i, k)] @ (b[places(b_at, j, k)].T if turned else b[places(b_at, k, j)])
+    c[places(c_at, i, j)] = y + c[places(c_at, i, j)] if more else y
 
 
 # ---- the changes
@@ -255,7 +277,7 @@ def nodes_below(node, path=(), statement=None):
     fields = list(ast.iter_fields(node))
     if isinstance(node, ast.FunctionDef):
         fields = [("body", node.body)]     # defaults are the caller's
-    if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("chunks", "in_parts"):
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "chunks":
         fields = [("args", node.args[:-1])]          # the last says how much work it is, on which no number depends
     for field, value in fields:
         for i, child in enumerate(value) if isinstance(value, list) else ((None, value),):

@@ -161,7 +161,9 @@ PROOFS = {
         Case("conv2d", x(1, 2, 6, 6), x(3, 2, 3, 3), stride=3, padding="valid"),
         Case("conv2d", x(2, 2, 5, 4), x(3, 2, 2, 3), None, padding="same"),
         Case("conv2d", x(3, 3, 7, 6), x(6, 1, 3, 2), x(6), (2, 1), (1, 2), (2, 3), groups=3),          # depthwise
+        Case("conv2d", x(2, 2, 4, 5), x(4, 1, 3, 3), x(4), 2, 1, groups=2),
         Case("conv2d", x(3, 4, 3, 4), x(6, 2, 1, 1), x(6), groups=2),                                  # 1x1
+        Case("conv2d", x(2, 2, 3, 5), x(3, 2, 1, 1), None, 2),
         Case("conv2d", x(2, 3, 4, 3), x(5, 3, 4, 3), x(5)),                                            # one window
         Case("conv2d", x(6, 2, 3, 3), x(2, 2, 2, 2)),                                                  # many images
         Case("conv2d", x(6, 1, 4, 4), x(2, 1, 2, 2), None, 2, 1, (1, 2)),
@@ -192,6 +194,7 @@ PROOFS = {
         Case("avg_pool2d", x(2, 2, 6, 5), 2), Case("avg_pool2d", x(2, 2, 6, 7), (3, 2), (2, 1), (1, 1)),
         Case("avg_pool2d", x(1, 2, 7, 6), 3, 2, 1, True, False), Case("avg_pool2d", x(1, 2, 6, 6), 5, 2, 2, True),
         Case("avg_pool2d", x(1, 1, 5, 7), 4, 2, 1, True), Case("avg_pool2d", x(1, 1, 4, 6), 7, 2, 3, True),
+        Case("avg_pool2d", x(1, 1, 3, 20), 2, 1),
         Case("avg_pool2d", x(2, 5, 6), (2, 3), 2, 0, False, True, 5), Case("avg_pool1d", x(2, 3, 7), 3, 2, 1)],
     "AdaptiveAvgPool2d": [
         Case("adaptive_avg_pool2d", x(2, 3, 7, 5), (3, 2)), Case("adaptive_avg_pool2d", x(2, 3, 4, 5), 1),

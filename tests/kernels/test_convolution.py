@@ -15,6 +15,7 @@ CASES = {
     "multiplied":    ((3, 2, 6, 5), (4, 1, 3, 3), (1, 1), (1, 1), (1, 1), 2),
     "pointwise":     ((3, 2, 4, 5), (5, 2, 1, 1), (1, 1), (0, 0), (1, 1), 1),
     "skipping":      ((3, 2, 4, 5), (5, 2, 1, 1), (2, 3), (0, 0), (1, 1), 1),
+    "shortcut":      ((2, 4, 5, 7), (6, 2, 1, 1), (2, 2), (0, 0), (1, 1), 2),
     "whole image":   ((4, 2, 5, 3), (6, 2, 5, 3), (1, 1), (0, 0), (1, 1), 1),
     "mostly edge":   ((1, 2, 3, 2), (2, 2, 3, 3), (2, 1), (4, 5), (1, 3), 1),
 }
@@ -160,9 +161,9 @@ def test_the_size_of_a_block_of_columns_does_not_matter(k, case, rng, monkeypatc
     wanted = (k.conv2d(x, w, b, *where), k.conv2d_gradient_x(gy, w, x.shape, *where),
               k.conv2d_gradient_w(gy, x, w.shape[2:], *where))
     monkeypatch.setattr(reference.convolution, "CHUNK_BYTES", 1)             # one image at a time
-    monkeypatch.setattr(cpu.columns, "CACHE", 1)                             # one row at a time
+    monkeypatch.setattr(cpu.columns, "IN_CACHE", 1)                          # one row at a time
     monkeypatch.setattr(cpu.columns, "PRODUCT", 1)
-    monkeypatch.setattr(cpu.threads, "WORTH_A_THREAD", 1)                    # on every thread there is
+    monkeypatch.setattr(cpu.jit, "WORTH_A_THREAD", 1)                        # on every thread there is
     assert_allclose(k.conv2d(x, w, b, *where), wanted[0])
     assert_allclose(k.conv2d_gradient_x(gy, w, x.shape, *where), wanted[1])
     assert_allclose(k.conv2d_gradient_w(gy, x, w.shape[2:], *where), wanted[2], atol=1e-14)

@@ -68,7 +68,7 @@ def test_instructions_do_what_the_plain_loops_do_and_touch_nothing_else(dtype, c
 @pytest.mark.parametrize("rows, vectors", [(8, 2), (6, 2), (1, 1), (9, 2)])
 @pytest.mark.parametrize("dtype, error", [(np.float32, 1e-4), (np.float64, 1e-12)])
 def test_a_tile_is_a_matrix_product(rows, vectors, more, dtype, error, rng):
-    depth, width = 37, vectors * LANES
+    depth, width = 37, max(1, vectors * 4 // np.dtype(dtype).itemsize) * LANES
     a, b = rng.standard_normal((rows, depth)).astype(dtype), rng.standard_normal((depth, width + 3)).astype(dtype)
     c = rng.standard_normal((rows + 1, width + 5)).astype(dtype)
     wanted = c.copy()

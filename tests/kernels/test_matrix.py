@@ -2,16 +2,17 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from minidl.kernels.cpu import threads
+from minidl.kernels import cpu
+from minidl.kernels.cpu import jit, matrix, panels
 
 
-@pytest.mark.parametrize("worth", [1, 2 ** 16])
+@pytest.mark.parametrize("few", [1, 2 ** 15])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64])
 @pytest.mark.parametrize("a, b", [
     ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 4)), ((7, 3), (3, 4)), ((2, 3), (3, 9)), ((5, 1, 2, 3), (4, 3, 2)),
     ((2, 0), (0, 3)), ((0, 3), (3, 2)), ((0, 2, 3), (3, 5))])
-def test_a_product_is_numpys_whatever_the_shapes(k, worth, dtype, a, b, rng, monkeypatch):
-    monkeypatch.setattr(threads, "WORTH_A_THREAD", worth)
+def test_a_product_is_numpys_whatever_the_shapes(k, few, dtype, a, b, rng, monkeypatch):
+    monkeypatch.setattr(matrix, "FEW", few)
     a, b = (10 * rng.standard_normal(a)).astype(dtype), (10 * rng.standard_normal(b)).astype(dtype)
     y = k.matmul(a, b)
     assert y.dtype == dtype
@@ -19,6 +20,29 @@ def test_a_product_is_numpys_whatever_the_shapes(k, worth, dtype, a, b, rng, mon
     if a.ndim > 1 and b.ndim > 1:
         a, b = a.swapaxes(-1, -2).copy().swapaxes(-1, -2), b[..., ::-1, :].copy()[..., ::-1, :]
         assert_allclose(k.matmul(a, b), np.matmul(a, b), 1e-5)
+
+
+# Fewer rows than a tile, more; columns that fill no panel, several; a depth of several blocks; several blocks of columns.
+@pytest.mark.parametrize("dtype, tolerance", [(np.float32, 1e-4), (np.float64, 1e-12)])
+@pytest.mark.parametrize("M, K, N", [(1, 300, 150), (5, 600, 40), (13, 70, 1100), (100, 17, 33), (64, 300, 64)])
+@pytest.mark.parametrize("parallel", [False, True])
+def test_blocks_of_a_large_product_fit_together_in_any_layout(M, K, N, dtype, tolerance, parallel, rng, monkeypatch):
+    monkeypatch.setattr(jit, "WORTH_A_THREAD", 0 if parallel else 10 ** 9)
+    a, b = rng.standard_normal((M, K)), rng.standard_normal((K, N))
+    wanted = a @ b
+    a, b = a.astype(dtype), b.astype(dtype)
+    for left in (a, np.asfortranarray(a), np.repeat(a, 2, axis=1)[:, ::2]):
+        for right in (b, np.asfortranarray(b), np.repeat(b, 2, axis=0)[::2]):
+            assert_allclose(cpu.matmul(left, right), wanted, tolerance, tolerance * K)
+
+
+def test_many_threads_share_the_tiles_of_a_product_evenly():
+    for rows, count, threads in [(1, 1, 16), (1, 500, 7), (64, 98, 16), (512, 1, 16), (3, 5, 2)]:
+        across, along = panels.shares(rows, count, 16, threads)
+        assert across <= rows and along <= count and count <= 16 * along
+        if rows * count > 100 * threads:
+            fair, slowest = rows * count / threads, -(-rows // across) * -(-count // along) * -(-across * along // threads)
+            assert slowest < 1.3 * fair
 
 
 def test_a_product_that_does_not_fit_is_refused(k):

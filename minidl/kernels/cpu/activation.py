@@ -1,9 +1,10 @@
 """Activations in one pass over memory."""
 import numpy as np
 
+from minidl.kernels.cpu.elementwise import WHERE_POSITIVE, combined
 from minidl.kernels.cpu.jit import jit, prange
-from minidl.kernels.cpu.memory import empty
-from minidl.kernels.cpu.moves import BLOCK, worth_streaming, stream
+from minidl.kernels.cpu.memory import empty, flat
+from minidl.kernels.cpu.moves import BLOCK, stream, worth_streaming
 from minidl.kernels.cpu.threads import workspace
 
 
@@ -14,13 +15,13 @@ def relu(x):
 
 
 @jit(parallel=True)
-def _relu(x, y, streaming, rooms):
-    for t in prange(len(rooms)):
-        for i in range(np.int64(t) * BLOCK, len(x), len(rooms) * BLOCK):
+def _relu(x, y, streaming, work):
+    for t in prange(len(work)):
+        for i in range(np.int64(t) * BLOCK, len(x), len(work) * BLOCK):
             j = min(i + BLOCK, len(x))
             if streaming:
-                _positive(x[i:j], rooms[t])
-                stream(rooms[t, :j - i], y, i)
+                _positive(x[i:j], work[t])
+                stream(work[t, :j - i], y, i)
             else:
                 _positive(x[i:j], y[i:j])
 
@@ -32,29 +33,4 @@ def _positive(x, y):
 
 
 def relu_gradient(gy, y):
-    gx = empty(y.shape, gy.dtype)
-    _relu_gradient(flat(gy), flat(y), flat(gx), worth_streaming(gx), workspace(BLOCK, gx.dtype))
-    return gx
-
-
-@jit(parallel=True)
-def _relu_gradient(gy, y, gx, streaming, rooms):
-    for t in prange(len(rooms)):
-        for i in range(np.int64(t) * BLOCK, len(y), len(rooms) * BLOCK):
-            j = min(i + BLOCK, len(y))
-            if streaming:
-                _where_positive(gy[i:j], y[i:j], rooms[t])
-                stream(rooms[t, :j - i], gx, i)
-            else:
-                _where_positive(gy[i:j], y[i:j], gx[i:j])
-
-
-@jit
-def _where_positive(gy, y, gx):
-    for n in range(len(y)):
-        gx[n] = gy[n] if y[n] > 0 else 0
-
-
-def flat(x):
-    """x's numbers in a row, in the same memory where x is contiguous"""
-    return np.ascontiguousarray(x).reshape(-1)
+    return combined(WHERE_POSITIVE, gy, y)

@@ -12,11 +12,13 @@ by row, without the useless columns, takes longer than multiplying them.
 """
 import numpy as np
 
-from minidl.kernels.cpu.jit import jit
-from minidl.kernels.cpu.threads import in_parts, one_blas_thread, scratch
+from minidl.kernels.cpu.jit import jit, prange
+from minidl.kernels.cpu.moves import add
+from minidl.kernels.cpu.panels import ROOM, multiply
+from minidl.kernels.cpu.threads import workspace
 from minidl.kernels.reference.convolution import out_size
 
-CACHE = 2 ** 19              # bytes of columns that stay in a core's second-level cache
+IN_CACHE = 2 ** 17           # numbers of columns that stay in a core's second-level cache
 PRODUCT = 256                # columns below which a matrix product is slow
 
 
@@ -26,127 +28,165 @@ def suits(x_shape, w_shape, stride, padding, dilation, groups, dtype):
 
 
 def im2col(x, size, stride, padding, dilation, fill=0.0):
-    where = window(x.shape, size, stride, padding, dilation)
-    N, C, OH, OW = *x.shape[:2], *where[-1]
-    cols, x, fill = np.empty((N, C, *size, OH, OW), x.dtype), np.ascontiguousarray(x), x.dtype.type(fill)
-
-    def part(first, last):
-        image = scratch(image_size(x.shape, where, OH), x.dtype)
-        for n in range(first, last):
-            _fill(x, where, False, fill, image, cols[n].reshape(-1, OH * OW), n * OH, n * OH + OH)
-
-    in_parts(part, N, cols.size)
+    where = settings(x.shape, size, stride, padding, dilation)
+    N, C, OH, OW = *x.shape[:2], *where[-2:]
+    cols = np.empty((N, C, *size, OH, OW), x.dtype)
+    _im2col(np.ascontiguousarray(x), cols, x.dtype.type(fill), where, workspace(image_size(x.shape, where, OH), x.dtype))
     return cols
 
 
 def col2im(cols, shape, stride, padding, dilation):
-    N, OH, OW = shape[0], *cols.shape[4:]                # more windows than these may fit (output_padding)
-    where = (*window(shape, cols.shape[2:4], stride, padding, dilation)[:4], (OH, OW))
-    x, cols = np.zeros(shape, cols.dtype), np.ascontiguousarray(cols)
-
-    def part(first, last):
-        image = scratch(image_size(shape, where, OH), x.dtype)
-        for n in range(first, last):
-            _spill(cols[n].reshape(-1, OH * OW), where, False, image, x, n * OH, n * OH + OH)
-
-    in_parts(part, N, cols.size)
+    where = (*settings(shape, cols.shape[2:4], stride, padding, dilation)[:-2], *cols.shape[4:])  # room for more windows
+    x = np.zeros(shape, cols.dtype)                                                             # may be left
+    _col2im(np.ascontiguousarray(cols), x, where, workspace(image_size(shape, where, cols.shape[4]), x.dtype))
     return x
 
 
 def conv2d(x, w, b, stride, padding, dilation, groups):
-    N, F, where = len(x), len(w), window(x.shape, w.shape[2:], stride, padding, dilation)
-    wide, (OH, OW) = tuple(stride) == (1, 1), where[-1]
-    x, w = np.ascontiguousarray(x), w.reshape(groups, F // groups, w[0].size)       # w (G, F/G, C/G KH KW)
-    b = np.zeros(F, x.dtype) if b is None else np.ascontiguousarray(b)
-    y = np.empty((N, F, OH, OW), x.dtype)
-
-    def part(start, stop):
-        for first, last, image, cols, block in blocks(start, stop, x.shape, where, wide, w.shape, x.dtype):
-            _fill(x, where, wide, x.dtype.type(0), image, matrix(cols), first, last)
-            np.matmul(w, cols, out=block)
-            _put(matrix(block), b, y, first, last)
-
-    with one_blas_thread():
-        in_parts(part, N * OH, y.size * w.shape[2])
+    N, F, where = len(x), len(w), settings(x.shape, w.shape[2:], stride, padding, dilation)
+    y, b = np.empty((N, F, *where[-2:]), x.dtype), np.zeros(F, x.dtype) if b is None else np.ascontiguousarray(b)
+    plan, work = blocks(x.shape, w.shape, where, groups, N * y.shape[2], x.dtype)
+    _conv2d(np.ascontiguousarray(x), np.ascontiguousarray(w), b, y, where, groups, plan, work)
     return y
 
 
 def conv2d_gradient_x(gy, w, shape, stride, padding, dilation, groups):
-    N, F, OH, OW = gy.shape                              # more windows than these may fit (output_padding)
-    wide, where = tuple(stride) == (1, 1), (*window(shape, w.shape[2:], stride, padding, dilation)[:4], (OH, OW))
-    w = w.reshape(groups, F // groups, w[0].size)
-    gy, gx = np.ascontiguousarray(gy), np.zeros(shape, gy.dtype)
-
-    def part(start, stop):                                                          # whole images, as patches overlap
-        for first, last, image, cols, block in blocks(start * OH, stop * OH, shape, where, wide, w.shape, gy.dtype):
-            _take(gy, matrix(block), first, last)
-            np.matmul(w.swapaxes(1, 2), block, out=cols)
-            _spill(matrix(cols), where, wide, image, gx, first, last)
-
-    with one_blas_thread():
-        in_parts(part, N, gy.size * w.shape[2])
+    where = (*settings(shape, w.shape[2:], stride, padding, dilation)[:-2], *gy.shape[2:])
+    gx = np.zeros(shape, gy.dtype)
+    plan, work = blocks(shape, w.shape, where, groups, gy.shape[2], gy.dtype)       # of one image, as patches overlap
+    _conv2d_gradient_x(np.ascontiguousarray(gy), np.ascontiguousarray(w), gx, where, groups, plan, work)
     return gx
 
 
 def conv2d_gradient_w(gy, x, size, stride, padding, dilation, groups):
-    (N, F, OH, OW), C = gy.shape, x.shape[1]
-    wide, where = tuple(stride) == (1, 1), (*window(x.shape, size, stride, padding, dilation)[:4], (OH, OW))
-    gy, x = np.ascontiguousarray(gy), np.ascontiguousarray(x)
-    shape = (groups, F // groups, C // groups * size[0] * size[1])
-
-    def part(start, stop):
-        gw, product = np.zeros(shape, x.dtype), np.empty(shape, x.dtype)
-        for first, last, image, cols, block in blocks(start, stop, x.shape, where, wide, shape, x.dtype):
-            _fill(x, where, wide, x.dtype.type(0), image, matrix(cols), first, last)
-            _take(gy, matrix(block), first, last)
-            gw += np.matmul(block, cols.swapaxes(1, 2), out=product)
-        return gw
-
-    with one_blas_thread():
-        return sum(in_parts(part, N * OH, gy.size * shape[2])).reshape(F, C // groups, *size)
+    where = (*settings(x.shape, size, stride, padding, dilation)[:-2], *gy.shape[2:])
+    w_shape = gy.shape[1], x.shape[1] // groups, *size
+    plan, work = blocks(x.shape, w_shape, where, groups, len(x) * gy.shape[2], x.dtype)
+    gw = np.zeros((len(work), *w_shape), x.dtype)                                   # a sum for each thread
+    _conv2d_gradient_w(np.ascontiguousarray(gy), np.ascontiguousarray(x), gw, where, groups, plan, work)
+    return gw.sum(0)
 
 
-def window(shape, size, stride, padding, dilation):
-    """The settings and the output's size (OH, OW), as the functions below take them."""
+def settings(shape, size, stride, padding, dilation):
+    """(KH, KW, SH, SW, PH, PW, DH, DW, OH, OW), as the functions below take them: the settings and the output's size."""
     OH, OW = (out_size(*axis) for axis in zip(shape[2:], size, stride, padding, dilation, strict=True))
-    return tuple(size), tuple(stride), tuple(padding), tuple(dilation), (OH, OW)
-
-
-def blocks(start, stop, shape, where, wide, w_shape, dtype):
-    """The blocks that rows `start` to `stop` fall into: first and last row, and memory, which the next block
-    overwrites, for an image, the columns (G, C/G KH KW, P) and the output (G, F/G, P)."""
-    G, FG, KG = w_shape
-    _, _, (_, PW), _, (OH, OW) = where
-    width = shape[3] + 2 * PW if wide else OW                                       # columns per row
-    rows = max(CACHE // max(1, G * KG * width * np.dtype(dtype).itemsize), -(-PRODUCT // max(1, width)), 1)
-    rows = max(1, min(rows, stop - start))
-    image = image_size(shape, where, min(rows, OH))
-    room = scratch(image + G * (KG + FG) * rows * width, dtype)
-    image, room = room[:image], room[image:]
-    for first in range(start, stop, rows):
-        last = min(first + rows, stop)
-        P = (last - first) * width
-        cols, block = room[:G * KG * P], room[G * KG * P:G * (KG + FG) * P]
-        yield first, last, image, cols.reshape(G, KG, P), block.reshape(G, FG, P)
+    return *size, *stride, *padding, *dilation, OH, OW
 
 
 def image_size(shape, where, rows):
     """How many numbers of a padded image `rows` rows of the output read."""
-    (KH, _), (SH, _), (_, PW), (DH, _), _ = where
-    return shape[1] * ((rows - 1) * SH + (KH - 1) * DH + 1) * (shape[3] + 2 * PW)
+    KH, _, SH, _, _, PW, DH, *_ = where
+    return shape[1] * max(0, (rows - 1) * SH + (KH - 1) * DH + 1) * (shape[3] + 2 * PW)
 
 
-def matrix(block):
-    """(G, R, P) -> (G R, P)"""
-    return block.reshape(block.shape[0] * block.shape[1], block.shape[2])
+def blocks(shape, w_shape, where, groups, count, dtype):
+    """A plan (rows in a block, columns per row, a padded image's size), and the threads' memory: for that image,
+    the columns (C KH KW, P) and the output (F, P) of a block, and a product."""
+    F, K = w_shape[0], groups * w_shape[1] * w_shape[2] * w_shape[3]
+    OH, OW = where[-2:]
+    width = shape[3] + 2 * where[5] if is_wide(where) else OW
+    rows = max(IN_CACHE // max(1, K * width), -(-PRODUCT // max(1, width)))
+    rows = max(1, min(rows, count))
+    image = image_size(shape, where, min(rows, OH))
+    return (rows, width, image), workspace(image + (K + F) * rows * width + ROOM, dtype)
+
+
+@jit
+def is_wide(where):
+    return where[2] == where[3] == 1
+
+
+@jit(parallel=True)
+def _im2col(x, cols, fill, where, work):
+    for t in prange(len(work)):
+        for n in range(np.int64(t), len(x), len(work)):
+            _fill(x, where, False, fill, work[t], cols[n].reshape(-1), n * where[8], (n + 1) * where[8])
+
+
+@jit(parallel=True)
+def _col2im(cols, x, where, work):
+    for t in prange(len(work)):
+        for n in range(np.int64(t), len(x), len(work)):
+            _spill(cols[n].reshape(-1), where, False, work[t], x[n], 0, where[8])
+
+
+@jit(parallel=True)
+def _conv2d(x, w, b, y, where, groups, plan, work):
+    rows = len(x) * where[8]
+    for t in prange(len(work)):
+        for first in range(np.int64(t) * plan[0], rows, len(work) * plan[0]):
+            _conv2d_block(x, w, b, y, where, groups, plan, work[t], first, min(first + plan[0], rows))
+
+
+@jit
+def _conv2d_block(x, w, b, y, where, groups, plan, work, first, last):
+    """y's rows `first` to `last`: the columns (C KH KW, P), and for each group w (F, C KH KW) times its part of them."""
+    image, cols, block, more = parts(work, len(w), w.size // len(w) * groups, plan)
+    F, K, P = len(w) // groups, w.size // len(w), (last - first) * plan[1]
+    _fill(x, where, is_wide(where), x.dtype.type(0), image, cols, first, last)
+    for g in range(groups):
+        multiply(w.reshape(-1)[g * F * K:], (K, K, 0, 1), cols[g * K * P:], (P, P, 0, 1), False,
+                 block[g * F * P:], (P, P, 0, 1), (0, F), (0, P), K, False, more)
+    _put(block, b, y, first, last, plan[1])
+
+
+@jit(parallel=True)
+def _conv2d_gradient_x(gy, w, gx, where, groups, plan, work):
+    for t in prange(len(work)):
+        for n in range(np.int64(t), len(gx), len(work)):
+            for first in range(0, where[8], plan[0]):
+                last = min(first + plan[0], where[8])
+                _conv2d_gradient_x_block(gy[n:], w, gx[n], where, groups, plan, work[t], first, last)
+
+
+@jit
+def _conv2d_gradient_x_block(gy, w, gx, where, groups, plan, work, first, last):
+    """For one image, the gradient of a block's columns, w^T times that of y; and they go back to where they came from."""
+    image, cols, block, more = parts(work, len(w), w.size // len(w) * groups, plan)
+    F, K, P = len(w) // groups, w.size // len(w), (last - first) * plan[1]
+    _take(gy, block, first, last, plan[1])
+    for g in range(groups):
+        multiply(w.reshape(-1)[g * F * K:], (1, F, 0, K), block[g * F * P:], (P, P, 0, 1), False,
+                 cols[g * K * P:], (P, P, 0, 1), (0, K), (0, P), F, False, more)
+    _spill(cols, where, is_wide(where), image, gx, first, last)
+
+
+@jit(parallel=True)
+def _conv2d_gradient_w(gy, x, gw, where, groups, plan, work):
+    rows = len(x) * where[8]
+    for t in prange(len(work)):
+        for first in range(np.int64(t) * plan[0], rows, len(work) * plan[0]):
+            _conv2d_gradient_w_block(gy, x, gw[t], where, groups, plan, work[t], first, min(first + plan[0], rows))
+
+
+@jit
+def _conv2d_gradient_w_block(gy, x, gw, where, groups, plan, work, first, last):
+    """gw (F, C KH KW) grows by gy (F, P) times the columns' transpose."""
+    image, cols, block, more = parts(work, len(gw), gw.size // len(gw) * groups, plan)
+    F, K, P = len(gw) // groups, gw.size // len(gw), (last - first) * plan[1]
+    _fill(x, where, is_wide(where), x.dtype.type(0), image, cols, first, last)
+    _take(gy, block, first, last, plan[1])
+    for g in range(groups):
+        multiply(block[g * F * P:], (P, P, 0, 1), cols[g * K * P:], (P, P, 0, 1), True,
+                 gw.reshape(-1)[g * F * K:], (K, K, 0, 1), (0, F), (0, K), P, True, more)
+
+
+@jit
+def parts(work, F, K, plan):
+    """Of a thread's memory: the padded image, the columns, the output, and room for products."""
+    rows, width, image = plan
+    cols = image + K * rows * width
+    block = cols + F * rows * width
+    return work[:image], work[image:cols], work[cols:block], work[block:]
 
 
 @jit
 def _fill(x, where, wide, fill, image, cols, first, last):
-    """cols (C KH KW, P) = the patches of the output's rows `first` to `last`."""
+    """cols (C KH KW, P), flat, = the patches of the output's rows `first` to `last`."""
     C, W = x.shape[1], x.shape[3]
-    (KH, KW), (SH, SW), (PH, PW), (DH, DW), (OH, OW) = where
-    target, P, WP = cols.reshape(-1), cols.shape[1], W + 2 * PW
+    KH, KW, SH, SW, PH, PW, DH, DW, OH, OW = where
+    WP = W + 2 * PW
+    P = (last - first) * (WP if wide else OW)
     r, done = first, 0                                   # rows and columns that are ready
     while r < last:
         n, oy = r // OH, r % OH
@@ -160,40 +200,34 @@ def _fill(x, where, wide, fill, image, cols, first, last):
                     start = (c * height + i * DH) * WP + j * DW
                     if wide:
                         run = rows * WP - (KW - 1) * DW
-                        _copy(image, start, 1, target, at, run)
-                        _set(x.dtype.type(0), target, at + run, rows * WP - run)
+                        _copy(image, start, 1, cols, at, run)
+                        _set(x.dtype.type(0), cols, at + run, rows * WP - run)
                     else:
                         for row in range(rows):
-                            _copy(image, start + row * SH * WP, SW, target, at + row * OW, OW)
+                            _copy(image, start + row * SH * WP, SW, cols, at + row * OW, OW)
                     at += P
         r, done = r + rows, done + rows * (WP if wide else OW)
 
 
 @jit
 def _spill(cols, where, wide, image, x, first, last):
-    """The transpose of _fill: what a column's cell was copied from, it is added to."""
-    C, W = x.shape[1], x.shape[3]
-    (KH, KW), (SH, SW), (PH, PW), (DH, DW), (OH, OW) = where
-    source, P, WP = cols.reshape(-1), cols.shape[1], W + 2 * PW
-    r, done = first, 0
-    while r < last:
-        n, oy = r // OH, r % OH
-        rows = min(last - r, OH - oy)
-        height = (rows - 1) * SH + (KH - 1) * DH + 1
-        _set(x.dtype.type(0), image, 0, C * height * WP)
-        at = done
-        for c in range(C):
-            for i in range(KH):
-                for j in range(KW):
-                    start = (c * height + i * DH) * WP + j * DW
-                    if wide:
-                        _add(source, at, image, start, 1, rows * WP - (KW - 1) * DW)
-                    else:
-                        for row in range(rows):
-                            _add(source, at + row * OW, image, start + row * SH * WP, SW, OW)
-                    at += P
-        _unpad(image, x[n], oy * SH - PH, height, PW)
-        r, done = r + rows, done + rows * (WP if wide else OW)
+    """The transpose of _fill, for one image x (C, H, W): what a column's cell was copied from, it is added to."""
+    C, _, W = x.shape
+    KH, KW, SH, SW, PH, PW, DH, DW, _, OW = where
+    rows, WP = last - first, W + 2 * PW
+    height, at = (rows - 1) * SH + (KH - 1) * DH + 1, 0
+    _set(x.dtype.type(0), image, 0, C * height * WP)
+    for c in range(C):
+        for i in range(KH):
+            for j in range(KW):
+                start = (c * height + i * DH) * WP + j * DW
+                if wide:
+                    add(cols, at, 1, image, start, 1, rows * WP - (KW - 1) * DW)
+                else:
+                    for row in range(rows):
+                        add(cols, at + row * OW, 1, image, start + row * SH * WP, SW, OW)
+                at += rows * (WP if wide else OW)
+    _unpad(image, x, first * SH - PH, height, PW)
 
 
 @jit
@@ -220,34 +254,34 @@ def _unpad(image, x, top, height, PW):
     for c in range(C):
         for iy in range(top, top + height):
             if 0 <= iy < H:
-                _add(image, at + PW, target, (c * H + iy) * W, 1, W)
+                add(image, at + PW, 1, target, (c * H + iy) * W, 1, W)
             at += W + 2 * PW
 
 
 @jit
-def _put(block, b, y, first, last):
-    """y's rows `first` to `last` = block (F, P) + b (F,), without the columns between one row and the next."""
+def _put(block, b, y, first, last, width):
+    """y's rows `first` to `last` = block (F, P), flat, + b (F,), without the columns between one row and the next."""
     F, OH, OW = y.shape[1:]
-    source, target, width = block.reshape(-1), y.reshape(-1), block.shape[1] // (last - first)
+    target = y.reshape(-1)
     for f in range(F):
-        n, oy, at = first // OH, first % OH, f * block.shape[1]
+        n, oy, at = first // OH, first % OH, f * (last - first) * width
         for _ in range(first, last):
-            _copy_plus(source, at, target, ((n * F + f) * OH + oy) * OW, OW, b[f])
+            _copy_plus(block, at, target, ((n * F + f) * OH + oy) * OW, OW, b[f])
             at, oy = at + width, oy + 1
             if oy == OH:
                 n, oy = n + 1, 0
 
 
 @jit
-def _take(gy, block, first, last):
-    """block (F, P) = gy's rows `first` to `last`, and 0 in the columns between one row and the next."""
+def _take(gy, block, first, last, width):
+    """block (F, P), flat, = gy's rows `first` to `last`, and 0 in the columns between one row and the next."""
     F, OH, OW = gy.shape[1:]
-    source, target, width = gy.reshape(-1), block.reshape(-1), block.shape[1] // (last - first)
+    source = gy.reshape(-1)
     for f in range(F):
-        n, oy, at = first // OH, first % OH, f * block.shape[1]
+        n, oy, at = first // OH, first % OH, f * (last - first) * width
         for _ in range(first, last):
-            _copy(source, ((n * F + f) * OH + oy) * OW, 1, target, at, OW)
-            _set(gy.dtype.type(0), target, at + OW, width - OW)
+            _copy(source, ((n * F + f) * OH + oy) * OW, 1, block, at, OW)
+            _set(gy.dtype.type(0), block, at + OW, width - OW)
             at, oy = at + width, oy + 1
             if oy == OH:
                 n, oy = n + 1, 0
@@ -278,14 +312,3 @@ def _copy_plus(source, start, target, at, count, value):
     start, at = np.uint64(start), np.uint64(at)
     for i in range(np.uint64(count)):
         target[at + i] = source[start + i] + value
-
-
-@jit
-def _add(source, start, target, at, step, count):
-    start, at, step = np.uint64(start), np.uint64(at), np.uint64(step)
-    if step == 1:
-        for i in range(np.uint64(count)):
-            target[at + i] += source[start + i]
-    else:
-        for i in range(np.uint64(count)):
-            target[at + i * step] += source[start + i]

@@ -12,7 +12,7 @@ A channel may be read by several filters (F = M C): filter f reads channel f // 
 import numpy as np
 
 from minidl.kernels.cpu.jit import jit, prange
-from minidl.kernels.cpu.memory import empty
+from minidl.kernels.cpu.memory import empty, flat
 from minidl.kernels.cpu.threads import thread_count
 from minidl.kernels.cpu.windows import comparing, correlating, spreading
 from minidl.kernels.reference.convolution import out_size
@@ -47,10 +47,6 @@ def conv2d_gradient_w(gy, x, size, stride, padding, dilation, groups):
     _conv2d_gradient_w(flat(gy), gy.shape, flat(x), x.shape, gw.reshape(-1), parts(size, stride, dilation), padding,
                        thread_count())
     return gw
-
-
-def flat(x):
-    return np.ascontiguousarray(x).reshape(-1)
 
 
 def parts(size, stride, dilation):

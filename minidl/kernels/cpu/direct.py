@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minidl.kernels.cpu.jit import jit, prange
-from minidl.kernels.cpu.moves import clear, copy, turn_in, turn_out
+from minidl.kernels.cpu.moves import clear, copy, turn_some_in, turn_some_out
 from minidl.kernels.cpu.simd import LANES, REGISTERS
 from minidl.kernels.cpu.threads import thread_count, workspace
 from minidl.kernels.cpu.tiles import gathering_tile
@@ -220,18 +220,6 @@ def panel(lane, lanes):
         width //= 2
         first = lane // width * width
     return first, width
-
-
-@jit
-def turn_some_in(x, i, x_row, rows, y, j, y_row, count, spare):
-    """moves.turn_in of fewer than LANES rows, maybe; in y, there is room for LANES more from `spare` on."""
-    if rows >= LANES:
-        turn_in(x, i, x_row, y, j, y_row, count)
-    else:
-        clear(y, spare, LANES * LANES)
-        for row in range(rows):
-            copy(x, i + row * x_row, y, spare + row * LANES, count)
-        turn_in(y, spare, LANES, y, j, y_row, count)
 
 
 # ---- y and gx
@@ -443,14 +431,3 @@ def _sum_some(sums, gw, shape, groups, group, f, channels, rows):
                         sums[0, lane] += sums[t, lane]
             j = ((group * F + f) * C * taps) + first + row
             turn_some_out(sums[0], i + row * width, width, gw, j, C * taps, F - f, some, square, 0)
-
-
-@jit
-def turn_some_out(x, i, x_row, y, j, y_row, rows, count, spare, at):
-    """moves.turn_out of fewer than LANES rows, maybe; in `spare`, there is room for LANES more from `at` on."""
-    if rows >= LANES:
-        turn_out(x, i, x_row, y, j, y_row, count)
-    else:
-        turn_out(x, i, x_row, spare, at, LANES, count)
-        for row in range(rows):
-            copy(spare, at + row * LANES, y, j + row * y_row, count)

@@ -60,12 +60,19 @@ class Kernel:
 
 
 class ParallelKernel(Kernel):
-    """Runs its `prange` on all threads where there is enough to do, and as an ordinary loop where there is not."""
+    """Runs its `prange` on all threads where there is enough to do, and as an ordinary loop where there is not.
+
+    What it has to do is told by the sizes of its arrays, but for `work`, which is memory to do it in.
+    """
+
+    def __init__(self, function, fastmath):
+        super().__init__(function, fastmath)
+        self.given = [name != "work" for name in function.__code__.co_varnames[:function.__code__.co_argcount]]
 
     def __call__(self, *args):
         numbers = 0
-        for x in args:
-            if isinstance(x, np.ndarray):
+        for x, given in zip(args, self.given):
+            if given and isinstance(x, np.ndarray):
                 numbers += x.size
         if numbers < WORTH_A_THREAD or threads.thread_count() == 1 or threads.forked:
             return super().__call__(*args)

@@ -42,3 +42,14 @@ def keep_memory():
         return bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, 2 ** 31 - 1))
     except (ValueError, OSError, AttributeError):
         return False
+
+
+def flat(x):
+    """x's numbers in a row, in the same memory where x is contiguous"""
+    return np.ascontiguousarray(x).reshape(-1)
+
+
+def planes(x):
+    """x (N, C, H, W), C-contiguous -> (N C, H, W), the same memory"""
+    N, C, H, W = x.shape
+    return x.reshape(N * C, H, W)

@@ -3,6 +3,8 @@
 A run of 10 or 30 numbers, a row of a small image, is moved in a few instructions: the last vector is masked, so that
 nothing beyond the run is read or written.
 """
+import numpy as np
+
 from minidl.kernels.cpu.jit import jit
 from minidl.kernels.cpu.memory import ALIGNED
 from minidl.kernels.cpu.simd import LANES, vectorized
@@ -28,6 +30,17 @@ def _copy(x, i, y, j, count):
 @vectorized(_copy)
 def _copy(code, x, i, y, j, count):
     y.store_some(j, x.load_some(i, count), count)
+
+
+@jit
+def _copy_whole(x, i, y, j):
+    for n in range(LANES):
+        y[j + n] = x[i + n]
+
+
+@vectorized(_copy_whole)
+def _copy_whole(code, x, i, y, j):
+    y.store(j, x.load(i))
 
 
 @jit
@@ -60,29 +73,31 @@ def _every_second(x, i, y, j, count):
 
 @vectorized(_every_second)
 def _every_second(code, x, i, y, j, count):
-    read = count * 2 - 1                                 # nothing behind the last one that is wanted
-    low, high = x.load_some(i, read), x.load_some(i + LANES, read - LANES)
-    y.store_some(j, code.shuffled(low, high, range(0, 2 * LANES, 2)), count)
+    y.store_some(j, x.load_every(2, i, count), count)
 
 
 @jit
-def _zip(x, i, k, y, j, count):
+def _interleave(a, i, b, k, y, j, count):
     for n in range(min(count, LANES)):
-        y[j + 2 * n], y[j + 2 * n + 1] = x[i + n], x[k + n]
+        y[j + 2 * n], y[j + 2 * n + 1] = a[i + n], b[k + n]
 
 
-@vectorized(_zip)
-def _zip(code, x, i, k, y, j, count):
-    even, odd = x.load_some(i, count), x.load_some(k, count)
-    low, high = interleaved(code, even, odd)
+@vectorized(_interleave)
+def _interleave(code, a, i, b, k, y, j, count):
+    even, odd = a.load_some(i, count), b.load_some(k, count)
+    low, high = code.interleaved(even, odd)
     y.store_some(j, low, count * 2)
     y.store_some(j + LANES, high, count * 2 - LANES)
 
 
-def interleaved(code, a, b):
-    """The numbers a0 b0 a1 b1 ... as two vectors."""
-    order = [n for pair in zip(range(LANES), range(LANES, 2 * LANES)) for n in pair]
-    return code.shuffled(a, b, order[:LANES]), code.shuffled(a, b, order[LANES:])
+@jit
+def fetch(x, i):
+    """Ask for the numbers around x[i], which will be read soon."""
+
+
+@vectorized(fetch)
+def fetch(code, x, i):
+    x.prefetch(i)
 
 
 # ---- runs of any length
@@ -91,8 +106,11 @@ def interleaved(code, a, b):
 @jit
 def copy(x, i, y, j, count):
     """y[j : j + count] = x[i : i + count]"""
-    for n in range(0, count, LANES):
-        _copy(x, i + n, y, j + n, count - n)
+    whole = count // LANES * LANES
+    for n in range(0, whole, LANES):                     # for loads with a mask the processor does not look ahead
+        _copy_whole(x, i + n, y, j + n)
+    if whole < count:
+        _copy(x, i + whole, y, j + whole, count - whole)
 
 
 @jit
@@ -123,10 +141,22 @@ def every_second(x, i, y, j, count):
 
 
 @jit
-def zip_runs(x, i, k, y, j, count):
-    """y[j : j + 2 count] = x[i], x[k], x[i + 1], x[k + 1], ..."""
+def interleave(a, i, b, k, y, j, count):
+    """y[j : j + 2 count] = a[i], b[k], a[i + 1], b[k + 1], ..."""
     for n in range(0, count, LANES):
-        _zip(x, i + n, k + n, y, j + 2 * n, count - n)
+        _interleave(a, i + n, b, k + n, y, j + 2 * n, count - n)
+
+
+@jit
+def add(x, i, x_step, y, j, y_step, count):
+    """y[j], y[j + y_step], ... += x[i], x[i + x_step], ..."""
+    i, x_step, j, y_step = np.uint64(i), np.uint64(x_step), np.uint64(j), np.uint64(y_step)
+    if x_step == y_step == 1:                            # unsigned places are not counted from the end: this vectorizes
+        for n in range(np.uint64(max(0, count))):
+            y[j + n] += x[i + n]
+    else:
+        for n in range(np.uint64(max(0, count))):
+            y[j + n * y_step] += x[i + n * x_step]
 
 
 # ---- rows that become columns
@@ -165,5 +195,28 @@ def turned(code, rows):
     the way between a row's neighbours and doubles that between a column's: after log2(LANES) times they changed places."""
     for _ in range(LANES.bit_length() - 1):
         half = LANES // 2
-        rows = [vector for a, b in zip(rows[:half], rows[half:]) for vector in interleaved(code, a, b)]
+        rows = [vector for a, b in zip(rows[:half], rows[half:]) for vector in code.interleaved(a, b)]
     return rows
+
+
+@jit
+def turn_some_in(x, i, x_row, rows, y, j, y_row, count, spare):
+    """turn_in of fewer than LANES rows, maybe; in y, there is room for LANES more from `spare` on."""
+    if rows >= LANES:
+        turn_in(x, i, x_row, y, j, y_row, count)
+    else:
+        clear(y, spare, LANES * LANES)
+        for row in range(rows):
+            copy(x, i + row * x_row, y, spare + row * LANES, count)
+        turn_in(y, spare, LANES, y, j, y_row, count)
+
+
+@jit
+def turn_some_out(x, i, x_row, y, j, y_row, rows, count, spare, at):
+    """turn_out of fewer than LANES rows, maybe; in `spare`, there is room for LANES more from `at` on."""
+    if rows >= LANES:
+        turn_out(x, i, x_row, y, j, y_row, count)
+    else:
+        turn_out(x, i, x_row, spare, at, LANES, count)
+        for row in range(rows):
+            copy(spare, at + row * LANES, y, j + row * y_row, count)

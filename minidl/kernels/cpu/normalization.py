@@ -8,9 +8,8 @@ import math
 
 import numpy as np
 
-from minidl.kernels.cpu.activation import flat
 from minidl.kernels.cpu.jit import SUMS, jit, prange
-from minidl.kernels.cpu.memory import empty
+from minidl.kernels.cpu.memory import empty, flat
 from minidl.kernels.cpu.moves import BLOCK, stream, worth_streaming
 from minidl.kernels.cpu.simd import LANES
 from minidl.kernels.cpu.threads import thread_count, workspace

@@ -1,45 +1,122 @@
-"""Convolution with 1x1 filters, stride 1, without padding: an image (C, H, W) is its own columns (C, H W)."""
+"""Convolution with 1x1 filters, without padding: a matrix product, as an image (C, H, W) is its own columns.
+
+With a stride, the pixels that are read are put together first.
+"""
+from math import prod
+
 import numpy as np
 
-from minidl.kernels.cpu.threads import in_parts, one_blas_thread
+from minidl.kernels.cpu.jit import jit, prange
+from minidl.kernels.cpu.memory import empty, planes
+from minidl.kernels.cpu.moves import copy, every_second, interleave
+from minidl.kernels.cpu.panels import Layout, product
 
 
 def suits(x_shape, w_shape, stride, padding, dilation, groups, dtype):
-    return tuple(w_shape[2:]) == tuple(stride) == (1, 1) and tuple(padding) == (0, 0)
+    return (tuple(w_shape[2:]) == (1, 1) and tuple(padding) == (0, 0) and dtype.kind == "f"
+            and 0 not in x_shape and 0 not in w_shape)
 
 
 def conv2d(x, w, b, stride, padding, dilation, groups):
-    y = products(matrices(w, groups), x, groups)
-    return y if b is None else y + b.reshape(-1, 1, 1)
+    """y (F, pixels) = w (F, C) x (C, pixels)"""
+    return mixed(w.reshape(groups, -1, w.shape[1]), read(x, stride), b)
 
 
 def conv2d_gradient_x(gy, w, shape, stride, padding, dilation, groups):
-    return products(matrices(w, groups).swapaxes(1, 2), gy, groups)
-
-
-def products(w, x, groups):
-    """w (G, R, C/G) times each image of x (N, C, H, W) -> (N, G R, H, W)"""
-    (N, C, H, W), R = x.shape, w.shape[1]
-    x, y = x.reshape(N, groups, C // groups, H * W), np.empty((N, groups, R, H * W), x.dtype)
-    with one_blas_thread():
-        in_parts(lambda i, j: np.matmul(w, x[i:j], out=y[i:j]), N, y.size * w.shape[2] // 8)
-    return y.reshape(N, groups * R, H, W)
+    """gx (C, pixels) = w^T (C, F) gy (F, pixels)"""
+    gx = mixed(w.reshape(groups, -1, w.shape[1]).swapaxes(1, 2), gy, None)
+    return gx if gx.shape == tuple(shape) else spread(gx, shape, stride)
 
 
 def conv2d_gradient_w(gy, x, size, stride, padding, dilation, groups):
-    (N, C, H, W), F = x.shape, gy.shape[1]
-    x, gy = x.reshape(N, groups, C // groups, H * W), gy.reshape(N, groups, F // groups, H * W)
-
-    def part(first, last):
-        gw = np.zeros((groups, F // groups, C // groups), x.dtype)
-        for n in range(first, last):
-            gw += np.matmul(gy[n], x[n].swapaxes(1, 2))
-        return gw
-
-    with one_blas_thread():
-        return sum(in_parts(part, N, x.size * F // groups // 8)).reshape(F, C // groups, 1, 1)
+    """gw (F, C) = gy (F, pixels) x^T (pixels, C)"""
+    F, C, x = gy.shape[1] // groups, x.shape[1] // groups, read(x, stride)
+    gw = np.empty((groups * F, C, 1, 1), x.dtype)
+    for gy_part, x_part, gw_part in zip(channels(gy, groups), channels(x, groups), gw.reshape(groups, F * C)):
+        product(gy_part, images(gy), x_part, images(x), gw_part, Layout(C, C, 0), (F, pixels(x), C), turned=True)
+    return gw
 
 
-def matrices(w, groups):
-    """w (F, C/G, 1, 1) -> (G, F/G, C/G)"""
-    return w.reshape(groups, len(w) // groups, w.shape[1])
+def mixed(w, x, b):
+    """The channels of x (N, G C, H, W), mixed by w (G, F, C), + b -> y (N, G F, H, W)"""
+    groups, F, C = w.shape
+    y = np.empty((len(x), groups * F, *x.shape[2:]), x.dtype)
+    b = [None] * groups if b is None else np.ascontiguousarray(b).reshape(groups, F)
+    at = Layout(C, C, 0) if w.flags.c_contiguous else Layout(1, C, 0, F)
+    w = (w if w.flags.c_contiguous else w.swapaxes(1, 2)).reshape(groups, -1)
+    for w_part, x_part, b_part, y_part in zip(w, channels(x, groups), b, channels(y, groups)):
+        product(w_part, at, x_part, images(x), y_part, images(y), (F, C, pixels(x)), b_part)
+    return y
+
+
+# ---- strides
+
+
+def read(x, stride):
+    """Every stride-th pixel of x (N, C, H, W), from the first on."""
+    if tuple(stride) == (1, 1):
+        return x
+    y = empty((*x.shape[:2], -(-x.shape[2] // stride[0]), -(-x.shape[3] // stride[1])), x.dtype)
+    _read(planes(np.ascontiguousarray(x)), *stride, planes(y))
+    return y
+
+
+@jit(parallel=True)
+def _read(x, SH, SW, y):
+    for plane in prange(len(x)):
+        _read_plane(x[plane].reshape(-1), x.shape[2], SH, SW, y[plane].reshape(-1), y.shape[1], y.shape[2])
+
+
+@jit
+def _read_plane(x, W, SH, SW, y, OH, OW):
+    for oy in range(OH):
+        if SW == 1:
+            copy(x, oy * SH * W, y, oy * OW, OW)
+        elif SW == 2:
+            every_second(x, oy * SH * W, y, oy * OW, OW)
+        else:
+            for ox in range(OW):
+                y[oy * OW + ox] = x[oy * SH * W + ox * SW]
+
+
+def spread(y, shape, stride):
+    """The transpose of read: y (N, C, OH, OW), and zeros between its pixels, of `shape` (N, C, H, W)."""
+    x = empty(shape, y.dtype)
+    _spread(planes(y), *stride, np.zeros(y.shape[3], y.dtype), planes(x))
+    return x
+
+
+@jit(parallel=True)
+def _spread(y, SH, SW, zeros, x):
+    for plane in prange(len(x)):
+        _spread_plane(y[plane].reshape(-1), y.shape[1], y.shape[2], SH, SW, zeros, x[plane].reshape(-1), x.shape[2])
+
+
+@jit
+def _spread_plane(y, OH, OW, SH, SW, zeros, x, W):
+    x[:] = 0
+    for oy in range(OH):
+        done = 0
+        if SW == 2:                                      # but for the last one, each has a zero behind it in its row
+            done = OW - 1
+            interleave(y, oy * OW, zeros, 0, x, oy * SH * W, done)
+        for ox in range(done, OW):
+            x[oy * SH * W + ox * SW] = y[oy * OW + ox]
+
+
+# ---- images as matrices
+
+
+def channels(x, groups):
+    """For each group, a flat array that begins with its channels in the first image."""
+    flat = np.ascontiguousarray(x).reshape(-1)
+    return [flat[group * prod(x.shape[1:]) // groups:] for group in range(groups)]
+
+
+def images(x):
+    """Where the channels of all images are: a row each, and a run of H W columns per image."""
+    return Layout(row=prod(x.shape[2:]), run=prod(x.shape[2:]), jump=prod(x.shape[1:]))
+
+
+def pixels(x):
+    return len(x) * prod(x.shape[2:])

@@ -1,114 +1,112 @@
-"""Pooling: along the rows first, then across them, so that loops are long and a row is compared once.
+"""Pooling: where a window is inside the image, that of LANES neighbours is a vector's; at the edges, one by one.
 
 Adaptive pooling is the reference's, except for the mean of whole images.
 """
+import functools
+
 import numpy as np
 
-from minidl.kernels.cpu.activation import flat
 from minidl.kernels.cpu.jit import SUMS, jit, prange
-from minidl.kernels.cpu.memory import empty
-from minidl.kernels.cpu.moves import copy, every_second
+from minidl.kernels.cpu.memory import empty, flat, planes
 from minidl.kernels.cpu.simd import LANES, vectorized
-from minidl.kernels.cpu.threads import thread_count
 from minidl.kernels.reference import pooling as reference
-from minidl.kernels.reference.pooling import divisors, pool_sizes
+from minidl.kernels.reference.pooling import pool_sizes
+
+AHEAD = 1024                 # cells that are asked for before they are needed
+
+@functools.lru_cache
+def cells_inside(shape, size, stride, padding, dilation, out):
+    """rows (OH, 2), columns (OW, 2): of each window, the first cell inside the image, and how many there are; and
+    `whole`: from which window on, and up to which, none sticks out at a side, if vectors can be made of these."""
+    rows, columns = (np.array([(cells[0], len(cells)) if cells else (0, 0) for o in range(count)
+                               for cells in [[c for c in range(o * s - p, o * s - p + k * d, d) if 0 <= c < axis]]],
+                              np.int64).reshape(count, 2)
+                     for axis, k, s, p, d, count in zip(shape, size, stride, padding, dilation, out, strict=True))
+    whole = np.flatnonzero(columns[:, 1] == size[1]) if stride[1] <= 2 else []
+    return rows, columns, (whole[0], whole[-1] + 1) if len(whole) else (0, 0)
+
+
+# ---- the largest
 
 
 def max_pool(x, size, stride, padding, dilation, ceil_mode):
-    out = (*x.shape[:2], *pool_sizes(x.shape, size, stride, padding, dilation, ceil_mode))
-    y, index, x = empty(out, x.dtype), empty(out, np.int32), np.ascontiguousarray(x)
-    rooms = np.empty((thread_count(), 2 * out[3]), x.dtype), np.empty((thread_count(), out[3]), np.int32)
-    columns = np.array([_inside(x.shape[3], j * dilation[1] - padding[1], stride[1], out[3]) for j in range(size[1])])
-    windows = windows_of_rows(x.shape[2], size[0], stride[0], padding[0], dilation[0], out[2])
-    _max_pool(flat(x), x.shape[3], columns, windows, stride[1], planes(y), planes(index), *rooms)
+    out = tuple(pool_sizes(x.shape, size, stride, padding, dilation, ceil_mode))
+    y, index = empty((*x.shape[:2], *out), x.dtype), empty((*x.shape[:2], *out), np.int32)
+    where = *cells_inside(x.shape[2:], size, stride, padding, dilation, out), stride[1], dilation
+    _max_pool(planes(np.ascontiguousarray(x)), *where, planes(y), planes(index))
     return y, index
 
 
-def windows_of_rows(H, kernel, stride, padding, dilation, out):
-    """(H, kernel): of which window is each row of x the first, second, ... row? -1 where there is none."""
-    oy, rest = np.divmod(np.arange(H)[:, None] + padding - dilation * np.arange(kernel), stride)
-    return np.where((rest == 0) & (oy >= 0) & (oy < out), oy, -1)
-
-
 @jit(parallel=True)
-def _max_pool(x, W, columns, windows, step, y, index, rows, places):
-    for t in prange(len(rows)):
-        for plane in range(np.int64(t), len(y), len(rows)):
-            start = plane * len(windows) * W
-            _max_pool_plane(x, start, W, columns, windows, step, y[plane], index[plane], rows[t], places[t])
+def _max_pool(x, rows, columns, whole, stride, dilation, y, index):
+    for plane in prange(len(x)):
+        _max_pool_plane(x[plane].reshape(-1), x.shape[2], rows, columns, whole, stride, dilation,
+                        y[plane].reshape(-1), index[plane].reshape(-1))
 
 
 @jit
-def _max_pool_plane(x, start, W, columns, windows, step, y, index, row, place):
-    """Each row of x gives the largest of its cells in each window's columns; then the rows of a window compete. They
-    come from top to bottom, and cells from left to right, so of equal values the first in row-major order wins."""
-    OW = y.shape[1]
-    y[:] = -np.inf
-    index[:] = -1
-    y, index = y.reshape(-1), index.reshape(-1)
-    for iy in range(len(windows)):
-        row[:OW] = -np.inf
-        place[:] = -1
-        for j in range(len(columns)):
-            ox, count, ix = columns[j]
-            _pick(x, start + iy * W + ix, step, row, OW, count)
-            for n in range(0, count, LANES):
-                _keep_larger_cell(row, OW + n, iy * W + ix + n * step, step, row, place, ox + n, count - n)
-        for oy in windows[iy]:
-            if oy >= 0:
-                for n in range(0, OW, LANES):
-                    _keep_larger(row, place, n, y, index, oy * OW + n, OW - n)
+def _max_pool_plane(x, W, rows, columns, whole, stride, dilation, y, index):
+    (left, right), OW = whole, len(columns)
+    for oy in range(len(rows)):
+        top, height = rows[oy]
+        for ox in range(left, right, LANES):
+            if stride == 1:
+                largest1(x, top * W + columns[ox, 0], height, dilation[0] * W, columns[ox, 1], dilation[1],
+                         y, index, oy * OW + ox, right - ox)
+            else:
+                largest2(x, top * W + columns[ox, 0], height, dilation[0] * W, columns[ox, 1], dilation[1],
+                         y, index, oy * OW + ox, right - ox)
+        for edge in range(left - right + OW):
+            ox = edge if edge < left else edge - left + right
+            largest(x, top * W + columns[ox, 0], height, dilation[0] * W, columns[ox, 1], dilation[1],
+                    y, index, oy * OW + ox)
 
 
 @jit
-def _pick(x, i, step, y, j, count):
-    """y[j : j + count] = x[i], x[i + step], x[i + 2 step], ..."""
-    if step == 1:
-        copy(x, i, y, j, count)
-    elif step == 2:
-        every_second(x, i, y, j, count)
-    else:
-        for n in range(count):
-            y[j + n] = x[i + n * step]
+def largest(x, cell, rows, row_step, columns, column_step, y, index, o):
+    """y[o], index[o] = the largest of a window's cells, the first of equals, and its place. NaN is larger than all."""
+    y[o], index[o] = -np.inf, -1
+    for i in range(rows):
+        for j in range(columns):
+            place = cell + i * row_step + j * column_step
+            if x[place] > y[o] or (x[place] != x[place] and y[o] == y[o]) or index[o] < 0:
+                y[o], index[o] = x[place], place
 
 
-@jit
-def _keep_larger_cell(x, i, first, step, best, place, j, count):
-    """Of `count` cells, at most LANES, at places first, first + step, ..., those win that are larger than the best."""
-    for n in range(min(count, LANES)):
-        if beats(x[i + n], best[j + n], place[j + n]):
-            best[j + n], place[j + n] = x[i + n], first + n * step
+def neighbours_largest(stride):
+    """The kernel `largest_of_neighbours` for windows `stride` cells apart, 1 or 2."""
+
+    @jit
+    def largest_of_neighbours(x, cell, rows, row_step, columns, column_step, y, index, o, count):
+        """`largest` for `count` windows, at most LANES, side by side; they have a cell at least, and do not stick out."""
+        for n in range(min(count, LANES)):
+            largest(x, cell + n * stride, rows, row_step, columns, column_step, y, index, o + n)
+
+    @vectorized(largest_of_neighbours)
+    def largest_of_neighbours(code, x, cell, rows, row_step, columns, column_step, y, index, o, count):
+        best = code.variable(x.load_every(stride, cell, count))
+        winner = code.variable(code.places(cell, stride))
+        with code.loop(rows) as i:
+            look_ahead(x, cell + i * row_step, stride)
+            with code.loop(columns) as j:
+                place = cell + i * row_step + j * column_step
+                cells = x.load_every(stride, place, count)
+                wins = (cells > best.get()) | (cells.is_nan() & ~best.get().is_nan())
+                best.set(code.where(wins, cells, best.get()))
+                winner.set(code.where(wins, code.places(place, stride), winner.get()))
+        y.store_some(o, best.get(), count)
+        index.store_some(o, winner.get(), count)
+
+    return largest_of_neighbours
 
 
-@vectorized(_keep_larger_cell)
-def _keep_larger_cell(code, x, i, first, step, best, place, j, count):
-    compete(code, x.load_some(i, count), code.places(first, step), best, place, j, count)
+def look_ahead(x, cell, vectors):
+    """Ask memory for what comes soon, as a processor does by itself, but not for loads with a mask."""
+    for v in range(vectors):
+        x.prefetch(cell + AHEAD + v * LANES)
 
 
-@jit
-def _keep_larger(x, places, i, best, place, j, count):
-    """The same for cells that are winners themselves, and know their places."""
-    for n in range(min(count, LANES)):
-        if beats(x[i + n], best[j + n], place[j + n]):
-            best[j + n], place[j + n] = x[i + n], places[i + n]
-
-
-@vectorized(_keep_larger)
-def _keep_larger(code, x, places, i, best, place, j, count):
-    compete(code, x.load_some(i, count), places.load_some(i, count), best, place, j, count)
-
-
-@jit
-def beats(x, best, place):
-    """Is x larger, or the first NaN, or the first at all?"""
-    return x > best or (x != x and best == best) or place < 0
-
-
-def compete(code, x, places, best, place, j, count):
-    b, p = best.load_some(j, count), place.load_some(j, count)
-    wins = (x > b) | (x.is_nan() & ~b.is_nan()) | p.is_negative()
-    best.store_some(j, code.where(wins, x, b), count)
-    place.store_some(j, code.where(wins, places, p), count)
+largest1, largest2 = neighbours_largest(1), neighbours_largest(2)
 
 
 def max_pool_gradient(gy, index, shape):
@@ -131,72 +129,135 @@ def _plane_gradient(gy, index, gx):
             gx[np.uint64(index[o])] += gy[o]
 
 
+# ---- the mean
+
+
 def avg_pool(x, size, stride, padding, ceil_mode, count_include_pad, divisor_override=None):
-    out = pool_sizes(x.shape, size, stride, padding, (1, 1), ceil_mode)
-    y, x = empty((*x.shape[:2], *out), x.dtype), np.ascontiguousarray(x)
-    counts = divisors(x.shape, out, size, stride, padding, count_include_pad, divisor_override, x.dtype)
-    _avg_pool(planes(x), size, stride, padding, counts, planes(y))
+    out = tuple(pool_sizes(x.shape, size, stride, padding, (1, 1), ceil_mode))
+    y = empty((*x.shape[:2], *out), x.dtype)
+    counts = divisors(x.shape[2:], out, size, stride, padding, count_include_pad, divisor_override, x.dtype)
+    where = *cells_inside(x.shape[2:], size, stride, padding, (1, 1), out), stride[1]
+    _avg_pool(planes(np.ascontiguousarray(x)), *where, counts.reshape(-1), planes(y))
     return y
 
 
+@functools.lru_cache
+def divisors(shape, *settings):
+    return reference.divisors((1, 1, *shape), *settings)
+
+
 @jit(parallel=True)
-def _avg_pool(x, size, stride, padding, counts, y):
-    for plane in prange(len(y)):
-        _avg_pool_plane(x[plane], size, stride, padding, counts, y[plane])
+def _avg_pool(x, rows, columns, whole, stride, counts, y):
+    for plane in prange(len(x)):
+        _avg_pool_plane(x[plane].reshape(-1), x.shape[2], rows, columns, whole, stride, counts, y[plane].reshape(-1))
 
 
 @jit
-def _avg_pool_plane(x, size, stride, padding, counts, y):
-    (H, W), (OH, OW) = x.shape, y.shape
-    y[:] = 0
-    for i in range(size[0]):
-        for j in range(size[1]):
-            start, count, ix = _inside(W, j - padding[1], stride[1], OW)
-            for oy in range(OH):
-                iy = oy * stride[0] - padding[0] + i
-                if 0 <= iy < H and count > 0:
-                    _add(x[iy, ix:], stride[1], y[oy, start:start + count])
-    for oy in range(OH):
-        for ox in range(OW):
-            y[oy, ox] /= counts[oy, ox]
+def _avg_pool_plane(x, W, rows, columns, whole, stride, counts, y):
+    (left, right), OW = whole, len(columns)
+    for oy in range(len(rows)):
+        top, height = rows[oy]
+        for ox in range(left, right, LANES):
+            if stride == 1:
+                mean1(x, top * W + columns[ox, 0], height, W, columns[ox, 1], counts, y, oy * OW + ox, right - ox)
+            else:
+                mean2(x, top * W + columns[ox, 0], height, W, columns[ox, 1], counts, y, oy * OW + ox, right - ox)
+        for edge in range(left - right + OW):
+            ox = edge if edge < left else edge - left + right
+            mean(x, top * W + columns[ox, 0], height, W, columns[ox, 1], counts, y, oy * OW + ox)
 
 
 @jit
-def _add(x, step, y):
-    for n in range(len(y)):
-        y[n] += x[step * n]
+def mean(x, cell, rows, row_step, columns, counts, y, o):
+    """y[o] = the sum of a window's cells, by its count."""
+    total = x.dtype.type(0)
+    for i in range(rows):
+        for j in range(columns):
+            total += x[cell + i * row_step + j]
+    y[o] = total / counts[o]
+
+
+def neighbours_mean(stride):
+    """The kernel `mean_of_neighbours` for windows `stride` cells apart, 1 or 2."""
+
+    @jit
+    def mean_of_neighbours(x, cell, rows, row_step, columns, counts, y, o, count):
+        """`mean` for `count` windows, at most LANES, side by side, that do not stick out."""
+        for n in range(min(count, LANES)):
+            mean(x, cell + n * stride, rows, row_step, columns, counts, y, o + n)
+
+    @vectorized(mean_of_neighbours)
+    def mean_of_neighbours(code, x, cell, rows, row_step, columns, counts, y, o, count):
+        total = code.variable(code.zero())
+        with code.loop(rows) as i:
+            look_ahead(x, cell + i * row_step, stride)
+            with code.loop(columns) as j:
+                total.set(total.get() + x.load_every(stride, cell + i * row_step + j, count))
+        y.store_some(o, total.get() / counts.load_some(o, count), count)
+
+    return mean_of_neighbours
+
+
+mean1, mean2 = neighbours_mean(1), neighbours_mean(2)
 
 
 def avg_pool_gradient(gy, shape, size, stride, padding, ceil_mode, count_include_pad, divisor_override=None):
-    gx = empty(shape, gy.dtype)
-    share = gy / divisors(shape, gy.shape[2:], size, stride, padding, count_include_pad, divisor_override, gy.dtype)
-    _avg_pool_gradient(planes(share), size, stride, padding, planes(gx))
+    gx, shape, out = empty(shape, gy.dtype), tuple(shape[2:]), gy.shape[2:]
+    counts = divisors(shape, out, size, stride, padding, count_include_pad, divisor_override, gy.dtype)
+    where = *cells_inside(shape, size, stride, padding, (1, 1), out), stride[1]
+    _avg_pool_gradient(planes(np.ascontiguousarray(gy)), *where, counts.reshape(-1), planes(gx))
     return gx
 
 
 @jit(parallel=True)
-def _avg_pool_gradient(share, size, stride, padding, gx):
+def _avg_pool_gradient(gy, rows, columns, whole, stride, counts, gx):
     for plane in prange(len(gx)):
-        _avg_plane_gradient(share[plane], size, stride, padding, gx[plane])
+        _avg_plane_gradient(gy[plane].reshape(-1), rows, columns, whole, stride, counts, gx[plane].reshape(-1), gx.shape[2])
 
 
 @jit
-def _avg_plane_gradient(share, size, stride, padding, gx):
-    (H, W), (OH, OW) = gx.shape, share.shape
+def _avg_plane_gradient(gy, rows, columns, whole, stride, counts, gx, W):
+    (left, right), OW = whole, len(columns)
     gx[:] = 0
-    for i in range(size[0]):
-        for j in range(size[1]):
-            start, count, ix = _inside(W, j - padding[1], stride[1], OW)
-            for oy in range(OH):
-                iy = oy * stride[0] - padding[0] + i
-                if 0 <= iy < H and count > 0:
-                    _add_back_gradient(share[oy, start:start + count], stride[1], gx[iy, ix:])
+    for oy in range(len(rows)):
+        top, height = rows[oy]
+        for ox in range(left, right, LANES):
+            if stride == 1:
+                shares1(gy, counts, oy * OW + ox, gx, top * W + columns[ox, 0], height, W, columns[ox, 1], right - ox)
+            else:
+                shares2(gy, counts, oy * OW + ox, gx, top * W + columns[ox, 0], height, W, columns[ox, 1], right - ox)
+        for edge in range(left - right + OW):
+            ox = edge if edge < left else edge - left + right
+            share(gy, counts, oy * OW + ox, gx, top * W + columns[ox, 0], height, W, columns[ox, 1])
 
 
 @jit
-def _add_back_gradient(share, step, gx):
-    for n in range(len(share)):
-        gx[step * n] += share[n]
+def share(gy, counts, o, gx, cell, rows, row_step, columns):
+    """Each cell of a window gets an equal share of gy[o]."""
+    for i in range(rows):
+        for j in range(columns):
+            gx[cell + i * row_step + j] += gy[o] / counts[o]
+
+
+def neighbours_shares(stride):
+    """The kernel `shares_of_neighbours` for windows `stride` cells apart, 1 or 2."""
+
+    @jit
+    def shares_of_neighbours(gy, counts, o, gx, cell, rows, row_step, columns, count):
+        """`share` for `count` windows, at most LANES, side by side, that do not stick out."""
+        for n in range(min(count, LANES)):
+            share(gy, counts, o + n, gx, cell + n * stride, rows, row_step, columns)
+
+    @vectorized(shares_of_neighbours)
+    def shares_of_neighbours(code, gy, counts, o, gx, cell, rows, row_step, columns, count):
+        one = gy.load_some(o, count) / code.where(code.first(count), counts.load_some(o, count), code.constant(1))
+        with code.loop(rows) as i, code.loop(columns) as j:
+            gx.add_every(stride, cell + i * row_step + j, one, count)
+
+    return shares_of_neighbours
+
+
+shares1, shares2 = neighbours_shares(1), neighbours_shares(2)
 
 
 def adaptive_avg_pool(x, out):
@@ -227,18 +288,3 @@ def adaptive_avg_pool_gradient(gy, shape):
     gx = empty(shape, gy.dtype)
     gx[:] = gy / max(1, shape[2] * shape[3])
     return gx
-
-
-@jit
-def _inside(W, shift, stride, OW):
-    """Of the cells ox * stride + shift for ox in range(OW): the first ox that is inside the image, how many
-    are, and where the first of them is."""
-    start = min(OW, max(0, -(shift // stride)))
-    count = min(OW, max(0, (W - 1 - shift) // stride + 1)) - start
-    return start, max(0, count), start * stride + shift
-
-
-def planes(x):
-    """x (N, C, H, W), C-contiguous -> (N C, H, W), the same memory"""
-    N, C, H, W = x.shape
-    return x.reshape(N * C, H, W)

@@ -165,16 +165,16 @@ class Code:
         return self.builder.if_then(self.builder.icmp_signed("!=", condition.value, self.constant_int(64, 0)))
 
     def first(self, count):
-        """One bit for each lane: is it among the first `count`?"""
+        """A Condition: is a lane among the first `count`?"""
         count = (count if isinstance(count, Integer) else self.integer(count)).value
         all = self.constant_int(64, LANES)
         count = self.builder.select(self.builder.icmp_signed("<", count, all), count, all)
         counts = self.all_lanes(self.builder.trunc(count, self.ir.IntType(32)))
-        return self.builder.icmp_signed("<", self.lanes(range(LANES)), counts)
+        return Condition(self, self.builder.icmp_signed("<", self.lanes(range(LANES)), counts))
 
     def between(self, low, high):
-        """One bit for each lane: is low <= lane < high?"""
-        return Condition(self, self.first(high)) & ~Condition(self, self.first(low))
+        """A Condition: is low <= lane < high?"""
+        return self.first(high) & ~self.first(low)
 
     def within(self, low, n, high):
         """Is low <= n < high?"""
@@ -199,7 +199,8 @@ class Code:
 
     def places(self, start, step):
         """The whole numbers start, start + step, start + 2 step, ... of 32 bits."""
-        start, step = (self.all_lanes(self.builder.trunc(n.value, self.ir.IntType(32))) for n in (start, step))
+        start, step = (self.all_lanes(self.builder.trunc(self.integer(0).plus(n).value, self.ir.IntType(32)))
+                       for n in (start, step))
         return Vector(self, self.builder.add(start, self.builder.mul(step, self.lanes(range(LANES)))))
 
     def all_lanes(self, number):
@@ -210,6 +211,11 @@ class Code:
     def where(self, condition, a, b):
         """In each lane the number of a where the condition holds, of b elsewhere."""
         return Vector(self, self.builder.select(condition.value, a.value, b.value))
+
+    def interleaved(self, a, b):
+        """The numbers a0 b0 a1 b1 ... as two vectors."""
+        order = [n for pair in zip(range(LANES), range(LANES, 2 * LANES)) for n in pair]
+        return self.shuffled(a, b, order[:LANES]), self.shuffled(a, b, order[LANES:])
 
     def call(self, name, returns, element, *args):
         """Call LLVM's own function of this name for vectors of these elements."""
@@ -273,6 +279,7 @@ class Vector(Value):
     def __add__(self, other): return self._with("fadd", other)
     def __sub__(self, other): return self._with("fsub", other)
     def __mul__(self, other): return self._with("fmul", other)
+    def __truediv__(self, other): return self._with("fdiv", other)
     __rmul__ = __mul__
 
     def _with(self, instruction, other):
@@ -318,6 +325,7 @@ class Array:
     def __init__(self, code, pointer, element):
         self.code, self.pointer, self.element = code, pointer, element
         self.vector = code.ir.VectorType(element, LANES)
+        self.itemsize = 8 if isinstance(element, code.ir.DoubleType) else 4
 
     def after(self, i):
         """The array that begins at place i."""
@@ -328,11 +336,11 @@ class Array:
         return Vector(self.code, self._read(self._at(i, self.vector)))
 
     def store(self, i, vector):
-        self.code.builder.store(vector.value, self._at(i, self.vector), align=self._bytes())
+        self.code.builder.store(vector.value, self._at(i, self.vector), align=self.itemsize)
 
     def stream(self, i, vector):
         """Store LANES numbers past the caches, at a place that is a multiple of a vector's size in memory."""
-        store = self.code.builder.store(vector.value, self._at(i, self.vector), align=LANES * self._bytes())
+        store = self.code.builder.store(vector.value, self._at(i, self.vector), align=LANES * self.itemsize)
         hint = self.code.builder.module.add_metadata([self.code.constant_int(32, 1)])
         store.set_metadata("nontemporal", hint)
 
@@ -341,31 +349,56 @@ class Array:
         one = self._read(self._at(i, self.element))
         return Vector(self.code, self.code.all_lanes(one))
 
+    def prefetch(self, i, to_write=False):
+        """Ask for the cache line that place i is in, without waiting for it. Any place will do, also outside the array."""
+        ir, constant = self.code.ir, self.code.constant_int
+        from numba.core.cgutils import get_or_insert_function
+        kind = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer(), *[ir.IntType(32)] * 3])
+        function = get_or_insert_function(self.code.builder.module, kind, "llvm.prefetch.p0")
+        self.code.builder.call(function, [self._at(i, ir.IntType(8)), *[constant(32, n) for n in (int(to_write), 3, 1)]])
+
     def integer(self, i):
         """The whole number at place i of an array of int64."""
         return Integer(self.code, self.code.builder.load(self.code.builder.gep(self.pointer, [self._place(i)])))
 
     def load_some(self, i, count):
         """The `count` numbers from place i on, and 0 in the other lanes; nothing behind them is read."""
-        at, bytes = self._at(i, self.vector), self.code.constant_int(32, self._bytes())
+        at, bytes = self._at(i, self.vector), self.code.constant_int(32, self.itemsize)
         return Vector(self.code, self.code.call("masked.load", self.vector, self.element, at, bytes,
-                                                self.code.first(count), self.code.ir.Constant(self.vector, None)))
+                                                self.code.first(count).value, self.code.ir.Constant(self.vector, None)))
+
+    def load_every(self, step, i, count):
+        """`count` numbers, each `step`, 1 or 2, after the one before, and 0 in the other lanes."""
+        if step == 1:
+            return self.load_some(i, count)
+        read = count * 2 - 1                             # nothing behind the last one that is wanted
+        low, high = self.load_some(i, read), self.load_some(i + LANES, read - LANES)
+        return self.code.shuffled(low, high, range(0, 2 * LANES, 2))
 
     def store_some(self, i, vector, count):
         """Store the first `count` lanes only."""
-        at, bytes = self._at(i, self.vector), self.code.constant_int(32, self._bytes())
+        at, bytes = self._at(i, self.vector), self.code.constant_int(32, self.itemsize)
         nothing = self.code.ir.VoidType()
-        self.code.call("masked.store", nothing, self.element, vector.value, at, bytes, self.code.first(count))
+        self.code.call("masked.store", nothing, self.element, vector.value, at, bytes, self.code.first(count).value)
+
+    def add_every(self, step, i, vector, count):
+        """Add the first `count` lanes to numbers each `step`, 1 or 2, after the one before."""
+        places = [(vector, 0)]
+        if step == 2:
+            low, high = self.code.interleaved(vector, self.code.zero())
+            places, count = [(low, 0), (high, LANES)], count * 2 - 1
+        for lanes, at in places:
+            self.store_some(i + at, self.load_some(i + at, count - at) + lanes, count - at)
 
     def load_where(self, i, condition):
         """The numbers from place i on in the lanes where the condition holds, and 0 elsewhere; no others are read."""
-        at, bytes = self._at(i, self.vector), self.code.constant_int(32, self._bytes())
+        at, bytes = self._at(i, self.vector), self.code.constant_int(32, self.itemsize)
         return Vector(self.code, self.code.call("masked.load", self.vector, self.element, at, bytes,
                                                 condition.value, self.code.ir.Constant(self.vector, None)))
 
     def store_where(self, i, vector, condition):
         """Store the lanes where the condition holds only."""
-        at, bytes = self._at(i, self.vector), self.code.constant_int(32, self._bytes())
+        at, bytes = self._at(i, self.vector), self.code.constant_int(32, self.itemsize)
         nothing = self.code.ir.VoidType()
         self.code.call("masked.store", nothing, self.element, vector.value, at, bytes, condition.value)
 
@@ -376,8 +409,5 @@ class Array:
         builder = self.code.builder
         return builder.bitcast(builder.gep(self.pointer, [self._place(i)]), kind.as_pointer())
 
-    def _bytes(self):
-        return 8 if isinstance(self.element, self.code.ir.DoubleType) else 4
-
     def _read(self, pointer):
-        return self.code.builder.load(pointer, align=self._bytes())
+        return self.code.builder.load(pointer, align=self.itemsize)

@@ -1,18 +1,16 @@
-"""Who runs in parallel: Python's threads, each with a part of the work, in code that does not hold Python's lock.
+"""Who runs in parallel: the threads of OpenMP, on which Numba runs the `prange` of a kernel.
 
-There is one pool of threads, and they sleep when they have nothing to do. NumPy's BLAS has a pool of its own,
-whose threads stay awake for a while, and on the same cores two pools keep each other waiting. So BLAS is
-given one thread here, and what is parallel is parallel around it.
+There is one pool of threads. NumPy's BLAS has a pool of its own, and on the same cores two pools keep each other
+waiting: threads that ran out of work stay awake for a while, in case that more comes. So BLAS is left with products
+that are too small to be worth a second thread, and what is large is computed by kernels.
 """
 import functools
 import os
 import threading
 from contextlib import contextmanager
-from queue import SimpleQueue
 
 import numpy as np
 
-WORTH_A_THREAD = 2 ** 16     # numbers to handle; below, waking a thread takes longer than the work
 LINE = 64                    # bytes that a cache moves at a time
 
 
@@ -31,7 +29,8 @@ _launching = threading.RLock()
 def launch():
     """Within the block a parallel kernel runs on `thread_count()` threads; one kernel at a time."""
     with _launching:
-        layer().set_num_threads(thread_count())
+        numba = layer()
+        numba.set_num_threads(min(thread_count(), numba.config.NUMBA_NUM_THREADS))
         yield
 
 
@@ -44,53 +43,10 @@ def layer():
     return numba
 
 
-def in_parts(work, count, size):
-    """[work(start, stop) for ranges that cover range(count)], one per thread; `size` is how many numbers that is.
-
-    The parts depend on nothing but count, size and the number of threads, so sums of the results are repeatable.
-    """
-    parts = max(1, min(thread_count(), count, size // WORTH_A_THREAD))
-    if parts == 1:
-        return [work(0, count)]
-    bounds, done = [count * i // parts for i in range(parts + 1)], SimpleQueue()
-    for i in range(1, parts):
-        tasks().put((work, bounds[i], bounds[i + 1], i, done))
-    results = {}
-    try:
-        results[0] = work(bounds[0], bounds[1])
-    finally:                             # also after an error: nobody may write into arrays that were given up
-        answers = [done.get() for _ in range(1, parts)]
-    for i, result, error in answers:
-        if error:
-            raise error
-        results[i] = result
-    return [results[i] for i in range(parts)]
-
-
-@functools.cache
-def tasks():
-    """What the threads read from; the first call starts them, one less than the cores, as the caller works, too."""
-    queue = SimpleQueue()
-    for i in range(1, thread_count()):
-        threading.Thread(target=serve, args=(queue,), name=f"kernels-{i}", daemon=True).start()
-    return queue
-
-
-def serve(queue):
-    while True:
-        work, start, stop, i, done = queue.get()
-        try:
-            done.put((i, work(start, stop), None))
-        except BaseException as error:
-            done.put((i, None, error))
-        del work, done                   # or a waiting thread would keep the last arrays alive
-
-
 def after_fork():
-    """Threads do not survive a fork. Python's are started anew; OpenMP would wait for its own for ever."""
+    """Threads do not survive a fork, and OpenMP would wait for its own for ever."""
     global forked, _launching
     forked, _launching = True, threading.RLock()
-    tasks.cache_clear()
 
 
 forked = False                           # is this the child of a fork? Then parallel kernels are ordinary loops
@@ -123,25 +79,3 @@ def workspace(size, dtype):
 
 
 _own = threading.local()
-
-
-@contextmanager
-def one_blas_thread():
-    """Within the block, a matrix product runs on the thread that asks for it."""
-    libraries = blas_of_numpy()
-    for library, _ in libraries:
-        library.set_num_threads(1)
-    try:
-        yield
-    finally:
-        for library, count in libraries:
-            library.set_num_threads(count)
-
-
-@functools.cache
-def blas_of_numpy():
-    """NumPy's BLAS, and how many threads it usually has: the one of its own that it brings, or the system's."""
-    from threadpoolctl import ThreadpoolController       # at the first product, not at `import minidl`
-    found = [lib for lib in ThreadpoolController().lib_controllers if lib.user_api == "blas"]
-    own = [lib for lib in found if "numpy.libs" in lib.filepath]
-    return [(lib, lib.get_num_threads()) for lib in own or found]

@@ -22,9 +22,15 @@ ROWS, VECTORS = (8, 2) if REGISTERS == 32 else (6, 2)
 WIDTH = VECTORS * LANES
 
 
+@jit
+def width_of(c):
+    """Columns of a tile whose sums are numbers like those of c: WIDTH, or half of it for float64."""
+    return WIDTH * 4 // c.itemsize
+
+
 def tile(rows, vectors):
-    """The kernel `multiply` for tiles of `rows` times `vectors` vectors."""
-    width = vectors * LANES
+    """The kernel `multiply` for tiles of `rows` times `vectors` vectors; vectors of float64 take two registers, and
+    there are half as many."""
 
     @jit
     def multiply(a, a0, a_step, a_row, b, b0, b_step, c, c0, c_row, depth, more):
@@ -34,7 +40,7 @@ def tile(rows, vectors):
         c[k, t] at c0 + k c_row + t.
         """
         for k in range(rows):
-            for t in range(width):
+            for t in range(max(1, vectors * 4 // c.itemsize) * LANES):
                 total = c[c0 + k * c_row + t] if more else c.dtype.type(0)
                 for r in range(depth):
                     total += a[a0 + r * a_step + k * a_row] * b[b0 + r * b_step + t]
@@ -42,7 +48,8 @@ def tile(rows, vectors):
 
     @vectorized(multiply)
     def multiply(code, a, a0, a_step, a_row, b, b0, b_step, c, c0, c_row, depth, more):
-        sums = Sums(code, rows, vectors, c, [c0 + k * c_row for k in range(rows)])
+        sums = Sums(code, rows, max(1, vectors * 4 // c.itemsize), c, [c0 + k * c_row for k in range(rows)])
+        sums.prefetch()
         with code.when(more):
             sums.load()
         with code.loop(depth) as r:
@@ -104,6 +111,9 @@ class Sums:
         for row, place in zip(self.sums, places):
             for v, sum in enumerate(row):
                 do(sum, place + v * LANES)
+
+    def prefetch(self):
+        self.each(self.places, lambda sum, place: self.c.prefetch(place, to_write=True))
 
     def load(self):
         self.each(self.places, lambda sum, place: sum.set(self.c.load(place)))

@@ -11,10 +11,10 @@ its lane; for a row above or below, zeros are read from elsewhere.
 A kernel is made for one size and one stride, because registers have no numbers to loop over.
 """
 from minidl.kernels.cpu.jit import jit
-from minidl.kernels.cpu.moves import interleaved
 from minidl.kernels.cpu.simd import LANES, vectorized
 
 ROWS = 7                     # in a block. Images of 224 pixels shrink to 112, 56, 28, 14 and 7
+AHEAD = 1024                 # pixels that are asked for before they are needed
 
 
 def correlating(size, stride):
@@ -105,7 +105,7 @@ def spreading(size, stride):
                             totals[j % stride] = weights[i][j] * vector + totals[j % stride]
                     iy = (row + r) * stride + d - top
                     to = code.choice(code.within(0, iy, H), x.after(x0 + n * x_step + iy * W + ix), nobody)
-                    for v, total in enumerate(totals if stride == 1 else interleaved(code, *totals)):
+                    for v, total in enumerate(totals if stride == 1 else code.interleaved(*totals)):
                         write(code, to.after(v * LANES), total, inside[v], more)
 
     return spread
@@ -190,6 +190,8 @@ class Pixels:
     def row(self, iy):
         """The vectors of row iy."""
         row = self.x.after(self.x0 + iy * self.W + self.first)
+        for v in range(len(self.inside)):                # for loads with a mask the processor does not look ahead
+            row.prefetch(AHEAD + v * LANES)
         row = self.code.choice(self.code.within(0, iy, self.H), row, self.nothing)
         loaded = [row.load_where(v * LANES, lanes) for v, lanes in enumerate(self.inside)]
         return [self.code.shuffled(loaded[0], loaded[-1], lanes) for lanes in self.lanes]

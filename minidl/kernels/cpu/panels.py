@@ -1,0 +1,212 @@
+"""Matrix products c = a b for matrices that do not fit into a cache: what a BLAS does around the register tile.
+
+After Goto & van de Geijn 2008, section 4, whose question is for every loop: from which cache does the tile read?
+
+    for COLUMNS of b, and of these DEPTH rows at a time:     "packed", laid out as panels: the second-level cache
+        for each panel, as wide as a tile:                   the first-level cache, while all rows of a pass
+            for ROWS of a:                                   the second-level cache, one number after the other
+                a tile of c += these rows times the panel    registers
+
+A panel has its numbers in the order in which the tile reads them, whatever their order in b, so b may be any of these:
+a matrix (K, N); or, with `turned`, one (N, K), of which the product with the transpose is wanted; or a batch of images.
+
+An image (C, H, W) is a matrix with a row of H W pixels per channel, and a batch of images (N, C, H, W) is one with N H W
+columns, which come in runs, an image each. So a Layout says where a matrix is in a flat array: the number [i, j] at
+
+    i row + (j // run) jump + j % run
+"""
+import functools
+from math import ceil
+from typing import NamedTuple
+
+import numpy as np
+
+from minidl.kernels.cpu.jit import jit, prange
+from minidl.kernels.cpu.moves import copy, fetch, turn_some_in
+from minidl.kernels.cpu.simd import LANES, vectorized
+from minidl.kernels.cpu.threads import thread_count, workspace
+from minidl.kernels.cpu.tiles import ROWS, VECTORS, WIDTH, tile, width_of
+
+DEPTH = 256                      # rows and
+COLUMNS = 512                    # columns of b that are packed at a time: the second-level cache holds them twice
+SUMS = (DEPTH + LANES) * COLUMNS # where, in the memory of a thread, a tile is that has no place in c,
+SPARE = SUMS + ROWS * WIDTH      # and a square of LANES
+ROOM = SPARE + LANES * LANES
+
+multiply_tile, multiply_row = tile(ROWS, VECTORS), tile(1, VECTORS)
+
+
+class Layout(NamedTuple):
+    row: int                     # how far it is from a row to the next,
+    run: int                     # how many columns lie side by side,
+    jump: int                    # how far it is from a run to the next,
+    column: int = 1              # and from a column to the next
+
+
+def product(a, a_at, b, b_at, c, c_at, size, start=None, turned=False):
+    """c (M, N) = a (M, K) b (K, N), + start (M,) in every column; the Layouts say where they lie in the flat arrays.
+
+    With `turned`, b is (N, K), and c = a b^T.
+    """
+    M, _, N = size
+    width = width_of(c)
+    blocks = shares(ceil(M / ROWS), ceil(N / width), COLUMNS // width, thread_count())
+    _product(a, tuple(a_at), b, tuple(b_at), turned, c, tuple(c_at), size, c[:0] if start is None else start, blocks,
+             workspace(ROOM, c.dtype))
+
+
+@functools.lru_cache(1024)
+def shares(rows, panels, most, threads):
+    """Into how many blocks of rows, and of at most `most` panels, c falls: few, and as much work for each thread."""
+
+    def time(blocks):
+        """What the busiest thread has to do. To pack a panel takes as long as to multiply it by a tile's rows."""
+        return ceil(blocks[0] * blocks[1] / threads) * (ceil(rows / blocks[0]) + 1) * ceil(panels / blocks[1])
+
+    least = ceil(panels / most)
+    return min(((i, j) for i in range(1, min(rows, threads) + 1) for j in range(least, min(panels, least + threads) + 1)),
+               key=time)
+
+
+@jit(parallel=True)
+def _product(a, a_at, b, b_at, turned, c, c_at, size, start, blocks, work):
+    for t in prange(len(work)):
+        for block in range(np.int64(t), blocks[0] * blocks[1], len(work)):
+            _block(a, a_at, b, b_at, turned, c, c_at, size, start, blocks, block, work[t])
+
+
+@jit
+def _block(a, a_at, b, b_at, turned, c, c_at, size, start, blocks, block, work):
+    M, K, N = size
+    rows, columns = -(-M // ROWS), -(-N // width_of(c))
+    i, j = block // blocks[1], block % blocks[1]
+    rows = rows * i // blocks[0] * ROWS, min(M, rows * (i + 1) // blocks[0] * ROWS)
+    columns = columns * j // blocks[1] * width_of(c), min(N, columns * (j + 1) // blocks[1] * width_of(c))
+    if len(start):
+        for row in range(rows[0], rows[1]):
+            _set_row(start[row], c, c_at, row, columns)
+    multiply(a, a_at, b, b_at, turned, c, c_at, rows, columns, K, len(start), work)
+
+
+@jit
+def _set_row(value, c, c_at, i, columns):
+    j = columns[0]
+    while j < columns[1]:
+        at, count = run(c_at, i, j, columns[1])
+        c[at:at + count] = value
+        j += count
+
+
+@jit
+def run(where, i, j, last):
+    """The place of number [i, j], and how many lie there side by side, up to column `last`."""
+    return i * where[0] + j // where[1] * where[2] + j % where[1] * where[3], min(where[1] - j % where[1], last - j)
+
+
+@jit
+def multiply(a, a_at, b, b_at, turned, c, c_at, rows, columns, K, more, work):
+    """c = a b in c's `rows` and `columns`, which are (first, last); with `more`, c grows by it."""
+    width = width_of(c)
+    for first in range(columns[0], columns[1], COLUMNS):
+        last = min(first + COLUMNS, columns[1])
+        for d in range(0, K, DEPTH):
+            depth = min(DEPTH, K - d)
+            if turned:
+                _pack_turned(b, b_at, first, last, d, depth, width, work)
+            else:
+                _pack(b, b_at, first, last, d, depth, width, work)
+            for j in range(first, last, width):
+                _panel(a, a_at, c, c_at, rows, j, min(width, last - j), d, depth, (j - first) * depth, width,
+                       more or d > 0, work)
+
+
+@jit
+def _pack(b, b_at, first, last, d, depth, width, work):
+    """Rows d to d + depth of b as panels: of each, `width` numbers of a row, then those of the next row."""
+    j = first
+    while j < last:
+        lane = (j - first) % width
+        at, count = run(b_at, d, j, min(last, j - lane + width))
+        to = (j - first - lane) * depth + lane
+        if count == width:
+            for r in range(depth):
+                _copy_row(b, at + r * b_at[0], work, to + r * width)
+        else:
+            for r in range(depth):
+                copy(b, at + r * b_at[0], work, to + r * width, count)
+        j += count
+
+
+@jit
+def _copy_row(b, i, panel, j):
+    for t in range(width_of(b)):
+        panel[j + t] = b[i + t]
+
+
+@vectorized(_copy_row)
+def _copy_row(code, b, i, panel, j):
+    vectors = VECTORS * 4 // b.itemsize
+    for v in range(vectors):
+        panel.store(j + v * LANES, b.load(i + v * LANES))
+        b.prefetch(i + (vectors + v) * LANES)            # for the next panel: memory answers while this one is multiplied
+
+
+@jit
+def _pack_turned(b, b_at, first, last, d, depth, width, work):
+    """The same of the transpose of b: LANES rows of b become columns."""
+    for j in range(first, last, LANES):
+        lane = (j - first) % width
+        done = 0
+        while done < depth:
+            at, count = run(b_at, j, d + done, d + depth)
+            for k in range(0, count, LANES):
+                turn_some_in(b, at + k, b_at[0], last - j, work, (j - first - lane) * depth + (done + k) * width + lane,
+                             width, min(LANES, count - k), SPARE)
+                for row in range(min(LANES, last - j)):          # for the next time
+                    fetch(b, at + k + row * b_at[0] + DEPTH)
+            done += count
+
+
+@jit
+def _panel(a, a_at, c, c_at, rows, j, columns, d, depth, panel, width, more, work):
+    """What the depth d to d + depth adds to c's `rows` in one panel's columns, from j on."""
+    at, count = run(c_at, rows[0], j, j + columns)
+    for i in range(rows[0], rows[1], ROWS):
+        if i + ROWS <= rows[1] and count == width:
+            _sums(a, a_at, i, ROWS, d, depth, panel, width, c, at + (i - rows[0]) * c_at[0], c_at[0], more, work)
+        else:                                            # c has no room for a whole tile here: it grows in `work`
+            end = min(i + ROWS, rows[1])
+            top = max(0, end - ROWS)                     # a whole tile all the same, though some rows were done before
+            if more:
+                _move(c, c_at, i, end - i, j, columns, work, SUMS + (i - top) * width, width, False)
+            _sums(a, a_at, top, end - top, d, depth, panel, width, work, SUMS, width, more, work)
+            _move(c, c_at, i, end - i, j, columns, work, SUMS + (i - top) * width, width, True)
+
+
+@jit
+def _sums(a, a_at, i, rows, d, depth, panel, width, c, c0, c_row, more, work):
+    """c = the sums, or grows by them, wherever it is."""
+    done = 0
+    while done < depth:
+        at, count = run(a_at, i, d + done, d + depth)
+        b0, more = panel + done * width, more or done > 0
+        if rows == ROWS:
+            multiply_tile(a, at, a_at[3], a_at[0], work, b0, width, c, c0, c_row, count, more)
+        else:
+            for k in range(rows):
+                multiply_row(a, at + k * a_at[0], a_at[3], 0, work, b0, width, c, c0 + k * c_row, 0, count, more)
+        done += count
+
+
+@jit
+def _move(c, c_at, i, rows, j, columns, work, w0, width, back):
+    """Up to a tile of c into `work`, or back."""
+    done = 0
+    while done < columns:
+        at, count = run(c_at, i, j + done, j + columns)
+        for row in range(rows):
+            if back:
+                copy(work, w0 + row * width + done, c, at + row * c_at[0], count)
+            else:
+                copy(c, at + row * c_at[0], work, w0 + row * width + done, count)
+        done += count
