@@ -140,7 +140,9 @@ def comparing(size, stride):
             for k in range((ROWS - 1) * stride + size):
                 r = row + k // stride
                 if k % stride == 0 and k // stride < ROWS:
-                    line = code.choice(code.within(0, r, OH), y.after(y0 + n * y_step + r * OW + column), nothing)
+                    line = y.after(y0 + n * y_step + r * OW + column)
+                    line.prefetch(AHEAD)
+                    line = code.choice(code.within(0, r, OH), line, nothing)
                     lines.append(line.load_where(0, inside))
                 vectors = pixels.row(row * stride + k - top)
                 for r, line in enumerate(lines):
