@@ -79,7 +79,7 @@ def plans():
 @pytest.mark.parametrize("case", [SMALL["groups"], LARGE["33 channels"]], ids=["groups", "33 channels"])
 def test_blocks_and_threads_do_not_matter(case, limit, threads, rng, plans, monkeypatch):
     some = arrays(case, rng)
-    for name in ("SUMS_IN_CACHE", "PIXELS_IN_CACHE", "DEPTH", "WEIGHTS_IN_MEMORY"):
+    for name in ("SUMS_IN_CACHE", "PIXELS", "PIXELS_IN_CACHE", "DEPTH", "WEIGHTS_IN_MEMORY"):
         monkeypatch.setattr(direct, name, limit)
     monkeypatch.setattr(compiler, "WORTH_A_THREAD", 10 ** 9)                 # one after the other, not in parallel
     for module in (direct, workers):

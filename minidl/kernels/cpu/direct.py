@@ -35,6 +35,7 @@ from minidl.kernels.reference.convolution import out_size
 SUMS_IN_CACHE = 2 ** 17          # numbers of a block's sums,
 PIXELS_IN_CACHE = 2 ** 16        # and of its padded pixels
 WEIGHTS_IN_MEMORY = 2 ** 21      # numbers of sums for gw, which all threads may have together
+PIXELS = 400                     # that share in reading the filters, where these are too many for the second-level cache
 DEPTH = 128                      # steps for which a tile stays in registers, about
 
 gather1, gather2, gather4 = gathering_tile(8, 1), gathering_tile(8, 2), gathering_tile(6, 4)
@@ -83,7 +84,7 @@ class Plan(NamedTuple):
     places: np.ndarray       # of each pixel, in the padded block
     goals: np.ndarray        # of each pixel, among the block's results
     ways: np.ndarray         # from a pixel to those of which it is the sum: channels by taps
-    order: np.ndarray        # for each of the filter's KH KW places: its phase, and which of its taps it is
+    order: np.ndarray        # where a run of w comes, among the rows that the tile reads: first, and how much later the next
 
     def for_threads(self):
         """As compiled code takes it: Numba hands the parts of a tuple on to threads, but no tuples that are in it."""
@@ -131,7 +132,7 @@ def planned(N, C, F, size, phase, step, corner, ends, taps, threads, most=None, 
     steps, columns = ceil(OH / PY), ceil(OW / PX)                       # of the largest phase
     width = (columns - 1) * SX + ends[1]
     channels = ceil(C / max(1, round(C * max(map(len, taps)) / (depth or DEPTH))))
-    most = most or SUMS_IN_CACHE // F                                   # pixels in a block
+    most = most or max(SUMS_IN_CACHE // F, PIXELS)                      # pixels in a block
 
     def room(rows):
         return channels * width * ((rows - 1) * SY + ends[0])
@@ -157,10 +158,11 @@ def planned(N, C, F, size, phase, step, corner, ends, taps, threads, most=None, 
         c = np.arange(channels)[:, None]
         ways.append((c * images * height * width + [i * width + j for i, j in some]).reshape(-1))
         weights += C * len(some)
-    position = np.zeros((sum(map(len, taps)), 2), np.int64)
-    for p, some in enumerate(order or [range(len(taps[0]))]):
-        for t, tap in enumerate(some):
-            position[tap] = p, t
+    position = np.stack([np.arange(C * len(taps[0])), np.zeros(C * len(taps[0]), np.int64)], 1)
+    if order:
+        position = np.zeros((sum(map(len, taps)), 2), np.int64)
+        for (*_, first, count), some in zip(table, order):
+            position[some] = np.array([(first + t, count) for t in range(count)], np.int64).reshape(count, 2)
     tables = [np.concatenate(list).astype(np.int64) for list in (places, goals, ways)]
     return Plan((images, rows), (SY, PY), tuple(corner), (height, width), channels, np.array(table), *tables, position)
 
@@ -173,12 +175,10 @@ def laid_out(w, plan, kind, groups):
     phase, channel of x, and tap."""
     (F, C), taps = w.shape[:2], w.shape[2] * w.shape[3]
     F //= groups
-    lanes, depth = (C, F) if kind else (F, C)
-    lane_step, depth_step = (taps, C * taps) if kind else (C * taps, taps)
-    packed = aligned(groups * -(-lanes // LANES) * LANES * depth * taps, w.dtype)
+    lanes, runs = ((C, taps), (F, C * taps)) if kind else ((F, C * taps), (1, 0))    # how many, and how far apart
+    packed = aligned(groups * -(-lanes[0] // LANES) * LANES * (w[0].size if not kind else F * taps), w.dtype)
     work = workspace(2 * LANES * LANES, w.dtype)
-    _laid_out(np.ascontiguousarray(w).reshape(-1), packed, plan.phases, plan.order, (lanes, lane_step),
-              (depth, depth_step), groups, F * C * taps, work)
+    _laid_out(np.ascontiguousarray(w).reshape(-1), packed, plan.order, lanes, runs, groups, F * C * taps, work)
     return packed
 
 
@@ -188,28 +188,28 @@ def aligned(size, dtype):
 
 
 @jit(parallel=True)
-def _laid_out(w, packed, phases, order, lanes, depth, groups, group_step, work):
+def _laid_out(w, packed, order, lanes, runs, groups, group_step, work):
     tiles = -(-lanes[0] // LANES)
     for t in prange(len(work)):
-        for tile in range(np.int64(t), groups * tiles, len(work)):
-            lay_out(w, packed, phases, order, lanes, depth, tile // tiles, tile % tiles, group_step, work[t])
+        first, last = tiles * np.int64(t) // len(work), tiles * (np.int64(t) + 1) // len(work)
+        for group in range(groups):
+            lay_out(w, group * group_step, packed, group * tiles * LANES * runs[0] * len(order), order, lanes, runs,
+                    first, last, work[t])
 
 
 @jit
-def lay_out(w, packed, phases, order, lanes, depth, group, tile, group_step, square):
-    """The LANES channels `tile` of the result."""
-    taps, all_lanes = len(order), -(-lanes[0] // LANES) * LANES
-    first, width = panel(tile * LANES, all_lanes)
-    begin = (group * all_lanes + first) * depth[0] * taps + tile * LANES - first
-    for d in range(depth[0]):
-        for tap in range(0, taps, LANES):
-            count = min(LANES, taps - tap)
-            turn_some_in(w, group * group_step + tile * LANES * lanes[1] + d * depth[1] + tap, lanes[1],
-                         lanes[0] - tile * LANES, square, 0, LANES, count, LANES * LANES)
-            for i in range(count):
-                phase, place = order[tap + i, 0], order[tap + i, 1]
-                row = phases[phase, 4] + d * phases[phase, 5] + place
-                copy(square, i * LANES, packed, begin + row * width, LANES)
+def lay_out(w, i, packed, to, order, lanes, runs, first, last, square):
+    """Tiles of LANES channels of the result, from the first to the last. Runs are read in the order they have in w."""
+    all_lanes, count = -(-lanes[0] // LANES) * LANES, len(order)
+    for run in range(runs[0]):
+        for lane in range(first * LANES, last * LANES, LANES):
+            begin, width = panel(lane, all_lanes)
+            for k in range(0, count, LANES):
+                turn_some_in(w, i + lane * lanes[1] + run * runs[1] + k, lanes[1], lanes[0] - lane, square, 0, LANES,
+                             min(LANES, count - k), LANES * LANES)
+                for n in range(min(LANES, count - k)):
+                    row = order[k + n, 0] + run * order[k + n, 1]
+                    copy(square, n * LANES, packed, to + begin * runs[0] * count + row * width + lane - begin, LANES)
 
 
 @jit
@@ -240,6 +240,7 @@ def _correlate(x, w, start, y, plan, groups, work):
     parts = -(-OH // (rows * plan[1][1]))
     blocks = -(-N // images) * parts
     for t in prange(len(work)):
+        clear(work[t], 0, work.shape[1])
         for block in range(np.int64(t), blocks, len(work)):
             _block(x, w, start, y, plan, groups, work[t], block // parts * images, block % parts * rows)
 
@@ -256,7 +257,7 @@ def _block(x, w, start, y, plan, groups, work, n, step):
     bias = LANES * LANES
     sums = bias + lanes
     padded0 = sums + lanes * pixels + LANES * WIDTH
-    all_rows = len(order) * C
+    all_rows = phases[-1, 4] + C * phases[-1, 5]
     for group in range(groups):
         clear(work, bias, lanes)
         copy(start, group * F, work, bias, F)
@@ -309,7 +310,10 @@ def _results(work, sums, pixels, pixel, count, y, j, y_row, F):
 
 @jit
 def pad(x, shape, n, images, c, channels, top, left, all_images, padded, height, y, j):
-    """y (channels, images, height, width) = images of x from row `top` and column `left` on, and zeros around them."""
+    """y (channels, images, height, width) = images of x from row `top` and column `left` on.
+
+    Left and right of them, y has to be 0 before, and stays so.
+    """
     C, H, W = shape[1], shape[2], shape[3]
     lo, width = max(0, -left), padded[1]
     hi = max(lo, min(width, W - left))
@@ -318,10 +322,8 @@ def pad(x, shape, n, images, c, channels, top, left, all_images, padded, height,
             for row in range(height):
                 to = j + ((channel * all_images + image) * padded[0] + row) * width
                 iy = top + row
-                if 0 <= iy < H and hi > lo:
-                    clear(y, to, lo)
+                if 0 <= iy < H:
                     copy(x, (((n + image) * C + c + channel) * H + iy) * W + lo + left, y, to + lo, hi - lo)
-                    clear(y, to + hi, width - hi)
                 else:
                     clear(y, to, width)
 
@@ -366,6 +368,7 @@ def _add_some(gy, x, w_shape, plan, groups, sums, work, block0, blocks, block_st
     lanes, rows = -(-F // LANES) * LANES, len(places)
     turned0 = 2 * LANES * LANES
     padded0 = turned0 + lanes * block[0] * block[1] * OW + LANES * WIDTH
+    clear(work, padded0, len(work) - padded0)
     for chunk in range(chunk0, groups * chunks, chunk_step):
         clear(sums, chunk * rows * lanes, rows * lanes)
     for b in range(block0, blocks, block_step):
