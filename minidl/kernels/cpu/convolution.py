@@ -1,4 +1,4 @@
-"""Convolution: which algorithm runs. Each is a file with the same four functions: what it `suits`, and three passes."""
+"""Convolution: which algorithm runs. Each has the same four functions: what it `suits`, and three passes."""
 import time
 from typing import NamedTuple
 
@@ -8,8 +8,8 @@ from minidl.kernels import naive
 from minidl.kernels.cpu import columns, depthwise, direct, fft, pointwise, sliding, whole, winograd
 from minidl.kernels.cpu.columns import col2im, im2col                # noqa: F401
 
-ALGORITHMS = {"naive": naive, "im2col": columns, "direct": direct, "sliding": sliding, "winograd": winograd,
-              "gemm": pointwise, "linear": whole, "depthwise": depthwise, "fft": fft}
+ALGORITHMS = {"naive": naive, "im2col": columns, "direct": direct, "sliding": sliding, "winograd": winograd.F4,
+              "winograd2": winograd.F2, "gemm": pointwise, "linear": whole, "depthwise": depthwise, "fft": fft}
 PASSES = ("conv2d", "conv2d_gradient_x", "conv2d_gradient_w")
 
 

@@ -268,6 +268,11 @@ class Integer(Value):
     def __floordiv__(self, other): return self._with("sdiv", other)          # of a number that is not negative
     def __rshift__(self, other): return self._with("ashr", other)
 
+    def equals(self, number):
+        """1 or 0"""
+        same = self.code.builder.icmp_signed("==", self.value, self.code.constant_int(64, number))
+        return Integer(self.code, self.code.builder.zext(same, self.value.type))
+
     def _with(self, instruction, other):
         other = other if isinstance(other, Integer) else self.code.integer(other)
         return Integer(self.code, getattr(self.code.builder, instruction)(self.value, other.value))
@@ -276,6 +281,7 @@ class Integer(Value):
 class Vector(Value):
     """LANES numbers. A product that is added to something is rounded once, with it, where the processor can."""
 
+    def __neg__(self): return Vector(self.code, self.code.builder.fneg(self.value))
     def __add__(self, other): return self._with("fadd", other)
     def __sub__(self, other): return self._with("fsub", other)
     def __mul__(self, other): return self._with("fmul", other)

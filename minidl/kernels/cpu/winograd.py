@@ -24,13 +24,13 @@ of the other algorithms), is harmless in training, but a gradient check would ta
 import numpy as np
 
 from minidl.kernels.cpu.jit import jit, prange
+from minidl.kernels.cpu.memory import empty
 from minidl.kernels.cpu.moves import clear, turn_in, turn_out
 from minidl.kernels.cpu.simd import LANES
 from minidl.kernels.cpu.threads import thread_count, workspace
 from minidl.kernels.cpu.tiles import ROWS, VECTORS, tile
-from minidl.kernels.cpu.winograd_transforms import a, at, bt, g, gt, transform
+from minidl.kernels.cpu.winograd_transforms import transform
 
-m, n, places = 4, 6, 36                      # outputs and inputs of a tile along a side; its places
 BLOCK = 3 * 2 ** 16                          # numbers that a thread works on: three quarters of a megabyte
 MANY = 2 ** 21                               # numbers of V that are made at a time, for all threads
 FEW = 64 * 64                                # channels times filters for which U stays in every cache
@@ -39,34 +39,40 @@ PAD = 16                                     # numbers between places: at powers
 WIDTH = VECTORS * LANES
 TILES = ROWS * VECTORS                       # tiles come in multiples of this
 
-B_T, A_T, A, G, G_T = (transform(formula) for formula in (bt, at, a, g, gt))
+B_T, A_T, A, G, G_T = (transform(name) for name in ("bt", "at", "a", "g", "gt"))
 multiply, multiply_narrow = tile(ROWS, VECTORS), tile(ROWS * VECTORS, 1)
 
 
-def suits(x_shape, w_shape, stride, padding, dilation, groups, dtype):
-    F, C, *size = w_shape
-    return (tuple(size) == (3, 3) and tuple(stride) == tuple(dilation) == (1, 1) and max(padding) <= 2
-            and C % LANES == F // groups % LANES == 0 and dtype == np.float32 and 0 not in x_shape and 0 not in w_shape
-            and all(size + 2 * p >= 3 for size, p in zip(x_shape[2:], padding)))
+class Winograd:
+    """F(m x m, 3 x 3), a convolution algorithm."""
+
+    def __init__(self, m):
+        self.m = m
+
+    def suits(self, x_shape, w_shape, stride, padding, dilation, groups, dtype):
+        F, C, *size = w_shape
+        return (tuple(size) == (3, 3) and tuple(stride) == tuple(dilation) == (1, 1) and max(padding) <= 2
+                and C % LANES == F // groups % LANES == 0 and dtype == np.float32 and 0 not in x_shape and 0 not in w_shape
+                and all(size + 2 * p >= 3 for size, p in zip(x_shape[2:], padding)))
+
+    def conv2d(self, x, w, b, stride, padding, dilation, groups):
+        N, F, (H, W), (PH, PW) = len(x), len(w), x.shape[2:], padding
+        b, shape = np.zeros(F, x.dtype) if b is None else b, (N, F // groups, H + 2 * PH - 2, W + 2 * PW - 2)
+        return joined([correlate(self.m, *of_group, False, shape, padding)
+                       for of_group in zip(parts(x, 1, groups), parts(w, 0, groups), parts(b, 0, groups))], 1)
+
+    def conv2d_gradient_x(self, gy, w, shape, stride, padding, dilation, groups):
+        (N, C, H, W), (PH, PW) = shape, padding
+        none, shape = np.zeros(C // groups, gy.dtype), (N, C // groups, H, W)
+        return joined([correlate(self.m, gy_part, w_part, none, True, shape, (2 - PH, 2 - PW))
+                       for gy_part, w_part in zip(parts(gy, 1, groups), parts(w, 0, groups))], 1)
+
+    def conv2d_gradient_w(self, gy, x, size, stride, padding, dilation, groups):
+        return joined([gradient_of_filters(self.m, gy_part, x_part, padding)
+                       for gy_part, x_part in zip(parts(gy, 1, groups), parts(x, 1, groups))], 0)
 
 
-def conv2d(x, w, b, stride, padding, dilation, groups):
-    N, F, (H, W) = len(x), len(w), x.shape[2:]
-    b, shape = np.zeros(F, x.dtype) if b is None else b, (N, F // groups, H + 2 * padding[0] - 2, W + 2 * padding[1] - 2)
-    return joined([correlate(*of_group, False, shape, padding)
-                   for of_group in zip(parts(x, 1, groups), parts(w, 0, groups), parts(b, 0, groups))], 1)
-
-
-def conv2d_gradient_x(gy, w, shape, stride, padding, dilation, groups):
-    N, C, H, W = shape
-    none = np.zeros(C // groups, gy.dtype)
-    return joined([correlate(gy_part, w_part, none, True, (N, C // groups, H, W), (2 - padding[0], 2 - padding[1]))
-                   for gy_part, w_part in zip(parts(gy, 1, groups), parts(w, 0, groups))], 1)
-
-
-def conv2d_gradient_w(gy, x, size, stride, padding, dilation, groups):
-    return joined([gradient_of_filters(gy_part, x_part, padding)
-                   for gy_part, x_part in zip(parts(gy, 1, groups), parts(x, 1, groups))], 0)
+F2, F4 = Winograd(2), Winograd(4)
 
 
 def parts(x, axis, groups):
@@ -81,30 +87,30 @@ def joined(parts, axis):
 # ---- y and gx
 
 
-def correlate(x, w, b, turned, shape, padding):
+def correlate(m, x, w, b, turned, shape, padding):
     """y = x * w + b; with `turned`, of filters turned around, whose outputs are the inputs of w."""
-    y = np.empty(shape, x.dtype)
+    y, places = empty(shape, x.dtype), (m + 2) ** 2
     C, (N, F, OH, OW), w_shape, w = x.shape[1], shape, w.shape, w.reshape(-1)
     rows, columns = N * -(-OH // m), -(-OW // m)                        # of tiles; rows are numbered through all images
     width = WIDTH if F % WIDTH == 0 else LANES                          # filters that are multiplied at a time
-    strip = n * (columns * m + 2 + LANES) * LANES                       # an image's rows, as vectors of channels
+    strip = (m + 2) * (columns * m + 2 + LANES) * LANES                 # an image's rows, as vectors of channels
     step = BLOCK // (places * columns * (C + F))                        # rows at a time
     if step * columns >= 16 or C * F <= FEW:
         step = max(1, min(step, -(-rows // thread_count())))
         tiles = up(step * columns, TILES)
-        U = np.empty(places * (C * F + PAD), x.dtype)
-        _all_filters(w, w_shape, turned, width, U, workspace((9 + LANES) * LANES, x.dtype))
+        U = empty((places * (C * F + PAD),), x.dtype)
+        _all_filters(m, w, w_shape, turned, width, U, workspace((9 + LANES) * LANES, x.dtype))
         work = workspace(places * (tiles * (C + F) + 2 * PAD) + strip, x.dtype)
-        _by_tiles(x, U, b, y, rows, columns, step, *padding, width, work)
+        _by_tiles(m, x, U, b, y, rows, columns, step, *padding, width, work)
     else:
         step = min(rows, max(1, MANY // (places * columns * C)))
         tiles, depth = up(step * columns, TILES), min(C, DEPTH)
-        V = np.empty(places * (tiles * C + PAD), x.dtype)
+        V = empty((places * (tiles * C + PAD),), x.dtype)
         work = workspace(places * ((depth + tiles) * width + 2 * PAD) + (9 + LANES) * LANES + strip, x.dtype)
         for first in range(0, rows, step):
             last = min(first + step, rows)
-            _all_tiles(x, V, OH, first, last, columns, *padding, tiles * C + PAD, work)
-            _by_filters(V, w, w_shape, turned, depth, b, y, first, last, columns, width, tiles, work)
+            _all_tiles(m, x, V, OH, first, last, columns, *padding, tiles * C + PAD, work)
+            _by_filters(m, V, w, w_shape, turned, depth, b, y, first, last, columns, width, tiles, work)
     return y
 
 
@@ -113,54 +119,54 @@ def up(count, unit):
 
 
 @jit(parallel=True)
-def _by_tiles(x, U, b, y, rows, columns, step, PH, PW, width, work):
+def _by_tiles(m, x, U, b, y, rows, columns, step, PH, PW, width, work):
     """Each thread takes `step` rows of tiles after the other from x to y."""
     for thread in prange(len(work)):
         for block in range(np.int64(thread), -(-rows // step), len(work)):
             first, last = block * step, min(rows, (block + 1) * step)
-            _tiles_to_end(x, U, b, y, first, last, columns, step, PH, PW, width, work[thread])
+            _tiles_to_end(m, x, U, b, y, first, last, columns, step, PH, PW, width, work[thread])
 
 
 @jit
-def _tiles_to_end(x, U, b, y, first, last, columns, step, PH, PW, width, work):
-    C, F, tiles = x.shape[1], y.shape[1], -(-step * columns // TILES) * TILES
+def _tiles_to_end(m, x, U, b, y, first, last, columns, step, PH, PW, width, work):
+    C, F, tiles, places = x.shape[1], y.shape[1], -(-step * columns // TILES) * TILES, (m + 2) ** 2
     V, M = 0, places * (tiles * C + PAD)
     strip = M + places * (tiles * F + PAD)
-    _tiles(x, y.shape[2], first, last, columns, PH, PW, work, V, tiles * C + PAD, work, strip)
+    _tiles(m, x, y.shape[2], first, last, columns, PH, PW, work, V, tiles * C + PAD, work, strip)
     for f in range(0, F, width):
-        _products(work, V, tiles * C + PAD, C, U, f * C, C * F + PAD, C, work, M + f, tiles * F + PAD, F,
+        _products(m, work, V, tiles * C + PAD, C, U, f * C, C * F + PAD, C, work, M + f, tiles * F + PAD, F,
                   (last - first) * columns, width, 0)
-    _outputs(work, M, tiles * F + PAD, F, b, 0, y, first, last, columns, work, strip)
+    _outputs(m, work, M, tiles * F + PAD, F, b, 0, y, first, last, columns, work, strip)
 
 
 @jit(parallel=True)
-def _all_tiles(x, V, OH, first, last, columns, PH, PW, step, work):
+def _all_tiles(m, x, V, OH, first, last, columns, PH, PW, step, work):
     """V of all tiles, for all threads."""
     for thread in prange(len(work)):
         for row in range(first + np.int64(thread), last, len(work)):
-            _tiles(x, OH, row, row + 1, columns, PH, PW, V, (row - first) * columns * x.shape[1], step, work[thread], 0)
+            _tiles(m, x, OH, row, row + 1, columns, PH, PW, V, (row - first) * columns * x.shape[1], step, work[thread], 0)
 
 
 @jit(parallel=True)
-def _by_filters(V, w, w_shape, turned, depth, b, y, first, last, columns, width, tiles, work):
+def _by_filters(m, V, w, w_shape, turned, depth, b, y, first, last, columns, width, tiles, work):
     """Each thread takes `width` filters after the other: it makes their U, `depth` channels at a time, and their y."""
     for thread in prange(len(work)):
         for f in range(np.int64(thread) * width, y.shape[1], len(work) * width):
-            _filters_to_end(V, w, w_shape, turned, depth, b, y, f, first, last, columns, width, tiles, work[thread])
+            _filters_to_end(m, V, w, w_shape, turned, depth, b, y, f, first, last, columns, width, tiles, work[thread])
 
 
 @jit
-def _filters_to_end(V, w, w_shape, turned, depth, b, y, f, first, last, columns, width, tiles, work):
-    C = w_shape[0] if turned else w_shape[1]
+def _filters_to_end(m, V, w, w_shape, turned, depth, b, y, f, first, last, columns, width, tiles, work):
+    C, places = w_shape[0] if turned else w_shape[1], (m + 2) ** 2
     U, M = 0, places * (depth * width + PAD)
     strip = M + places * (tiles * width + PAD)
     for c in range(0, C, depth):
         count = min(depth, C - c)
         for lane in range(0, width, LANES):
-            _filters(w, w_shape, turned, f + lane, c, count, work, U + lane, depth * width + PAD, width, work, strip)
-        _products(V, c, tiles * C + PAD, C, work, U, depth * width + PAD, count, work, M, tiles * width + PAD, width,
+            _filters(m, w, w_shape, turned, f + lane, c, count, work, U + lane, depth * width + PAD, width, work, strip)
+        _products(m, V, c, tiles * C + PAD, C, work, U, depth * width + PAD, count, work, M, tiles * width + PAD, width,
                   (last - first) * columns, width, c)
-    _outputs(work, M, tiles * width + PAD, width, b, f, y, first, last, columns, work, strip)
+    _outputs(m, work, M, tiles * width + PAD, width, b, f, y, first, last, columns, work, strip)
 
 
 # ---- the steps: each stands at a place in an array; `step` leads from one place of a tile to the next
@@ -186,19 +192,19 @@ def _strip(x, image, c, top, rows, left, width, strip, at):
 
 
 @jit
-def _tiles(x, OH, first, last, columns, PH, PW, V, v, step, strip, s):
+def _tiles(m, x, OH, first, last, columns, PH, PW, V, v, step, strip, s):
     """V (places, tiles, C) = B^T d B for the rows `first` to `last` of tiles."""
     C, per_image, width = x.shape[1], -(-OH // m), columns * m + 2
     for row in range(first, last):
         for c in range(0, C, LANES):
-            _strip(x, row // per_image, c, row % per_image * m - PH, n, PW, width, strip, s)
+            _strip(x, row // per_image, c, row % per_image * m - PH, m + 2, PW, width, strip, s)
             for column in range(columns):
-                B_T(strip, s + column * m * LANES, (width + LANES) * LANES, LANES,
-                    V, v + ((row - first) * columns + column) * C + c, n * step, step)
+                B_T(m, strip, s + column * m * LANES, (width + LANES) * LANES, LANES,
+                    V, v + ((row - first) * columns + column) * C + c, (m + 2) * step, step)
 
 
 @jit
-def _filters(w, w_shape, turned, f, c, count, U, u, step, width, strip, s):
+def _filters(m, w, w_shape, turned, f, c, count, U, u, step, width, strip, s):
     """U (places, count, LANES of width) = G g G^T for the filters f to f + LANES and the channels from c on."""
     for r in range(count):
         place, row = ((c + r) * w_shape[1] + f) * 9, 9
@@ -207,24 +213,25 @@ def _filters(w, w_shape, turned, f, c, count, U, u, step, width, strip, s):
         for i in range(0, 9, LANES):
             turn_in(w, place + i, row, strip, s + i * LANES, LANES, min(LANES, 9 - i))
         if turned:
-            G(strip, s + 8 * LANES, -3 * LANES, -LANES, U, u + r * width, n * step, step)
+            G(m, strip, s + 8 * LANES, -3 * LANES, -LANES, U, u + r * width, (m + 2) * step, step)
         else:
-            G(strip, s, 3 * LANES, LANES, U, u + r * width, n * step, step)
+            G(m, strip, s, 3 * LANES, LANES, U, u + r * width, (m + 2) * step, step)
 
 
 @jit(parallel=True)
-def _all_filters(w, w_shape, turned, width, U, work):
+def _all_filters(m, w, w_shape, turned, width, U, work):
     """U (places, F / width, C, width)"""
     F, C = (w_shape[1], w_shape[0]) if turned else w_shape[:2]
     for thread in prange(len(work)):
         for f in range(np.int64(thread) * LANES, F, len(work) * LANES):
-            _filters(w, w_shape, turned, f, 0, C, U, f // width * C * width + f % width, C * F + PAD, width, work[thread], 0)
+            _filters(m, w, w_shape, turned, f, 0, C, U, f // width * C * width + f % width, C * F + PAD, width,
+                     work[thread], 0)
 
 
 @jit
-def _products(V, v, v_step, C, U, u, u_step, depth, M, mm, m_step, F, tiles, width, more):
+def _products(m, V, v, v_step, C, U, u, u_step, depth, M, mm, m_step, F, tiles, width, more):
     """M[e] (tiles, width) = V[e] (tiles, depth) U[e] (depth, width), for every place e; with `more`, M grows by it."""
-    for e in range(places):
+    for e in range((m + 2) ** 2):
         if width == WIDTH:
             for t in range(0, tiles, ROWS):
                 multiply(V, v + e * v_step + t * C, 1, C, U, u + e * u_step, width,
@@ -236,7 +243,7 @@ def _products(V, v, v_step, C, U, u, u_step, depth, M, mm, m_step, F, tiles, wid
 
 
 @jit
-def _outputs(M, mm, step, width, b, f, y, first, last, columns, strip, s):
+def _outputs(m, M, mm, step, width, b, f, y, first, last, columns, strip, s):
     """y = A^T M A + b for the filters f to f + width.
 
     The bias comes in at the place of the point 1, where A^T has ones: it reaches every output once.
@@ -248,8 +255,8 @@ def _outputs(M, mm, step, width, b, f, y, first, last, columns, strip, s):
             for column in range(columns):
                 place = mm + ((row - first) * columns + column) * width + lanes
                 for lane in range(LANES):
-                    M[place + (n + 1) * step + lane] += b[f + lanes + lane]
-                A_T(M, place, n * step, step, strip, s + column * m * LANES, length, LANES)
+                    M[place + (m + 3) * step + lane] += b[f + lanes + lane]
+                A_T(m, M, place, (m + 2) * step, step, strip, s + column * m * LANES, length, LANES)
             image, top = row // per_image, row % per_image * m
             for i in range(min(m, OH - top)):
                 for ox in range(0, OW, LANES):
@@ -260,79 +267,80 @@ def _outputs(M, mm, step, width, b, f, y, first, last, columns, strip, s):
 # ---- gw
 
 
-def gradient_of_filters(gy, x, padding):
+def gradient_of_filters(m, gy, x, padding):
     """gw (F, C, 3, 3) = G^T dU G, dU[e] (C, F) = V[e]^T Q[e] being sums over the tiles of V = B^T x B and Q = A gy A^T."""
     (N, F, OH, OW), C = gy.shape, x.shape[1]
-    gw = np.empty((F, C, 3, 3), x.dtype)
+    gw, places = empty((F, C, 3, 3), x.dtype), (m + 2) ** 2
     rows, columns = N * -(-OH // m), -(-OW // m)
     width = WIDTH if F % WIDTH == 0 else LANES
-    strip = n * (columns * m + 2 + LANES) * LANES
+    strip = (m + 2) * (columns * m + 2 + LANES) * LANES
     if places * C * F <= BLOCK:                                         # each thread has a dU of its own
         step = max(1, BLOCK // 2 // (places * columns * (C + F)))
         work = workspace(places * (step * columns * (C + F) + 2 * PAD) + up(C, TILES) + strip, x.dtype)
-        dU = np.empty((len(work), places * (up(C, TILES) * F + PAD)), x.dtype)
-        _gradient_by_tiles(x, gy, rows, columns, step, *padding, width, dU, work)
-        _all_gradients(dU, F, up(C, TILES) * F + PAD, gw, workspace((9 + LANES) * LANES, x.dtype))
+        dU = empty((len(work), places * (up(C, TILES) * F + PAD)), x.dtype)
+        _gradient_by_tiles(m, x, gy, rows, columns, step, *padding, width, dU, work)
+        _all_gradients(m, dU, F, up(C, TILES) * F + PAD, gw, workspace((9 + LANES) * LANES, x.dtype))
     else:                                                               # each takes a part of dU after the other
         step, depth = min(rows, max(1, MANY // (places * columns * max(C, F)))), min(C, DEPTH)
-        V = np.empty(places * (step * columns * C + PAD) + TILES, x.dtype)
-        Q = np.empty(places * (step * columns * F + PAD), x.dtype)
+        V = empty((places * (step * columns * C + PAD) + TILES,), x.dtype)
+        Q = empty((places * (step * columns * F + PAD),), x.dtype)
         part = places * (up(depth, TILES) * width + PAD)
         work = workspace(strip, x.dtype)
-        dU = np.empty((-(-C // depth) * (F // width) if step < rows else len(work), part), x.dtype)
+        dU = empty((-(-C // depth) * (F // width) if step < rows else len(work), part), x.dtype)
         for first in range(0, rows, step):
             last = min(first + step, rows)
-            _all_tiles(x, V, OH, first, last, columns, *padding, step * columns * C + PAD, work)
-            _all_gradient_tiles(gy, Q, first, last, columns, step * columns * F + PAD, work)
-            _gradient_by_filters(V, Q, (last - first) * columns, step * columns, first > 0, last == rows, depth, width,
+            _all_tiles(m, x, V, OH, first, last, columns, *padding, step * columns * C + PAD, work)
+            _all_gradient_tiles(m, gy, Q, first, last, columns, step * columns * F + PAD, work)
+            _gradient_by_filters(m, V, Q, (last - first) * columns, step * columns, first > 0, last == rows, depth, width,
                                  dU, gw, work)
     return gw
 
 
 @jit(parallel=True)
-def _gradient_by_tiles(x, gy, rows, columns, step, PH, PW, width, dU, work):
+def _gradient_by_tiles(m, x, gy, rows, columns, step, PH, PW, width, dU, work):
     """Each thread takes `step` rows of tiles after the other, and adds what they give to its own dU (places, C, F)."""
     for thread in prange(len(work)):
         dU[thread] = 0
         for first in range(np.int64(thread) * step, rows, len(work) * step):
-            _tiles_to_gradient(x, gy, first, min(rows, first + step), columns, step, PH, PW, width, dU[thread], work[thread])
+            last = min(rows, first + step)
+            _tiles_to_gradient(m, x, gy, first, last, columns, step, PH, PW, width, dU[thread], work[thread])
 
 
 @jit
-def _tiles_to_gradient(x, gy, first, last, columns, step, PH, PW, width, dU, work):
-    C, F, tiles = x.shape[1], gy.shape[1], step * columns
+def _tiles_to_gradient(m, x, gy, first, last, columns, step, PH, PW, width, dU, work):
+    C, F, tiles, places = x.shape[1], gy.shape[1], step * columns, (m + 2) ** 2
     V, Q = 0, places * (tiles * C + PAD) + -(-C // TILES) * TILES
     strip = Q + places * (tiles * F + PAD)
-    _tiles(x, gy.shape[2], first, last, columns, PH, PW, work, V, tiles * C + PAD, work, strip)
-    _gradient_tiles(gy, first, last, columns, work, Q, tiles * F + PAD, work, strip)
+    _tiles(m, x, gy.shape[2], first, last, columns, PH, PW, work, V, tiles * C + PAD, work, strip)
+    _gradient_tiles(m, gy, first, last, columns, work, Q, tiles * F + PAD, work, strip)
     for f in range(0, F, width):
-        _gradient_products(work, V, tiles * C + PAD, C, work, Q + f, tiles * F + PAD, F, (last - first) * columns,
+        _gradient_products(m, work, V, tiles * C + PAD, C, work, Q + f, tiles * F + PAD, F, (last - first) * columns,
                            dU, f, -(-C // TILES) * TILES * F + PAD, F, C, width, 1)
 
 
 @jit(parallel=True)
-def _all_gradients(dU, F, step, gw, work):
+def _all_gradients(m, dU, F, step, gw, work):
     """gw = G^T dU G, dU being the sum of what the threads have."""
     for thread in prange(len(work)):
         for f in range(np.int64(thread) * LANES, F, len(work) * LANES):
             for c in range(gw.shape[1]):
-                for e in range(places):
+                for e in range((m + 2) ** 2):
                     for other in range(1, len(dU)):
                         for lane in range(LANES):
                             dU[0, e * step + c * F + f + lane] += dU[other, e * step + c * F + f + lane]
-            _gradients(dU[0], f, step, F, f, 0, gw.shape[1], gw, work[thread], 0)
+            _gradients(m, dU[0], f, step, F, f, 0, gw.shape[1], gw, work[thread], 0)
 
 
 @jit(parallel=True)
-def _all_gradient_tiles(gy, Q, first, last, columns, step, work):
+def _all_gradient_tiles(m, gy, Q, first, last, columns, step, work):
     """Q of all tiles, for all threads."""
     for thread in prange(len(work)):
         for row in range(first + np.int64(thread), last, len(work)):
-            _gradient_tiles(gy, row, row + 1, columns, Q, (row - first) * columns * gy.shape[1], step, work[thread], 0)
+            _gradient_tiles(m, gy, row, row + 1, columns, Q, (row - first) * columns * gy.shape[1], step, work[thread], 0)
 
 
 @jit(parallel=True)
-def _gradient_by_filters(V, Q, tiles, room, more, done, depth, width, dU, gw, work):
+def _gradient_by_filters(m, V, Q, tiles, room, more, done, depth, width, dU, gw, work):
     """Each thread takes `width` filters and `depth` of their channels after the other: a part of dU stays in its cache."""
     F, C = gw.shape[:2]
     deep = -(-C // depth)
@@ -341,29 +349,29 @@ def _gradient_by_filters(V, Q, tiles, room, more, done, depth, width, dU, gw, wo
             f, c = part // deep * width, part % deep * depth
             own = dU[part] if len(dU) > len(work) else dU[thread]
             count, step = min(depth, C - c), -(-depth // TILES) * TILES * width + PAD
-            _gradient_products(V, c, room * C + PAD, C, Q, f, room * F + PAD, F, tiles,
+            _gradient_products(m, V, c, room * C + PAD, C, Q, f, room * F + PAD, F, tiles,
                                own, 0, step, width, count, width, more)
             if done:
                 for lane in range(0, width, LANES):
-                    _gradients(own, lane, step, width, f + lane, c, count, gw, work[thread], 0)
+                    _gradients(m, own, lane, step, width, f + lane, c, count, gw, work[thread], 0)
 
 
 @jit
-def _gradient_tiles(gy, first, last, columns, Q, q, step, strip, s):
+def _gradient_tiles(m, gy, first, last, columns, Q, q, step, strip, s):
     """Q (places, tiles, F) = A gy A^T for the rows `first` to `last` of tiles; outside of gy it is zero."""
     F, per_image, width = gy.shape[1], -(-gy.shape[2] // m), columns * m
     for row in range(first, last):
         for f in range(0, F, LANES):
             _strip(gy, row // per_image, f, row % per_image * m, m, 0, width, strip, s)
             for column in range(columns):
-                A(strip, s + column * m * LANES, (width + LANES) * LANES, LANES,
-                  Q, q + ((row - first) * columns + column) * F + f, n * step, step)
+                A(m, strip, s + column * m * LANES, (width + LANES) * LANES, LANES,
+                  Q, q + ((row - first) * columns + column) * F + f, (m + 2) * step, step)
 
 
 @jit
-def _gradient_products(V, v, v_step, C, Q, q, q_step, F, tiles, dU, u, u_step, u_row, count, width, more):
+def _gradient_products(m, V, v, v_step, C, Q, q, q_step, F, tiles, dU, u, u_step, u_row, count, width, more):
     """dU[e] (count, width) = V[e]^T (count, tiles) Q[e] (tiles, width), for every place e; with `more`, dU grows by it."""
-    for e in range(places):
+    for e in range((m + 2) ** 2):
         if width == WIDTH:
             for c in range(0, count, ROWS):
                 multiply(V, v + e * v_step + c, C, 1, Q, q + e * q_step, F,
@@ -375,10 +383,10 @@ def _gradient_products(V, v, v_step, C, Q, q, q_step, F, tiles, dU, u, u_step, u
 
 
 @jit
-def _gradients(dU, u, step, row, f, c, count, gw, strip, s):
+def _gradients(m, dU, u, step, row, f, c, count, gw, strip, s):
     """gw (LANES filters from f, count channels from c, 3, 3) = G^T dU G"""
     target, C = gw.reshape(-1), gw.shape[1]
     for r in range(count):
-        G_T(dU, u + r * row, n * step, step, strip, s, 3 * LANES, LANES)
+        G_T(m, dU, u + r * row, (m + 2) * step, step, strip, s, 3 * LANES, LANES)
         for i in range(0, 9, LANES):
             turn_out(strip, s + i * LANES, LANES, target, (f * C + c + r) * 9 + i, C * 9, min(LANES, 9 - i))
