@@ -123,12 +123,10 @@ class Walk:
     def add(self, node, gx):
         """Gradients that meet are added: a new sum, for the parts may be in use elsewhere."""
         if node in self.grads:
-            other = self.grads[node]
-            if isinstance(gx, Tensor) or isinstance(other, Tensor):
-                gx = other + gx
-            else:
-                k = kernels_for(gx)
-                gx = k.asarray(k.add(other, gx))                     # NumPy adds 0-d arrays up to a scalar
+            before = self.grads[node]
+            gx = before + gx if isinstance(before, Tensor) else kernels_for(before, gx).add(before, gx)
+            if not isinstance(gx, Tensor) and not is_array(gx):      # NumPy adds 0-d arrays up to a scalar
+                gx = kernels_for(gx).asarray(gx)
         self.grads[node] = gx
 
     def hooked(self, hook, gy):
