@@ -1,5 +1,5 @@
 """What is timed: the networks with their batches, and the ways in which each engine may compute them."""
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 
 @dataclass(frozen=True)
@@ -10,6 +10,7 @@ class Case:
     options: dict = field(default_factory=dict)
 
     name = property(lambda self: f"{self.network} b{self.batch}")
+    as_dict = asdict
 
 
 NETWORKS = (
@@ -42,6 +43,8 @@ class Setting:
         how = [word for word, is_so in (("channels last", self.channels_last), ("pages kept", self.keep_pages),
                                         ("fused SGD", self.fused)) if is_so]
         return ", ".join([self.engine, *how])
+
+    as_dict = asdict
 
 
 MINIDL = Setting("minidl")

@@ -1,5 +1,4 @@
 """Training steps of networks: rounds of fresh processes, minidl and every setting of PyTorch in turn."""
-import dataclasses
 import tempfile
 from dataclasses import dataclass, field
 
@@ -40,7 +39,7 @@ class Result:
 
     def as_dict(self):
         """For the file of results."""
-        return {"case": dataclasses.asdict(self.case), "agreement": self.agreement, "wrong": self.wrong,
+        return {"case": self.case.as_dict(), "agreement": self.agreement, "wrong": self.wrong,
                 "runs": self.runs, "medians": {name: self.of(name) for name in self.runs},
                 "memory": {name: self.of(name, "memory") for name in self.runs},
                 "first step": {name: self.of(name, "first") for name in self.runs}, "first step, cold": self.cold,
@@ -50,21 +49,21 @@ class Result:
 def measure(case, *, rounds, seconds, threads, pytorch=True, cold=False, progress=lambda what: None):
     """The Result of a Case. A network on which minidl and PyTorch disagree is not timed."""
     result = Result(case)
-    task = {"do": "step", "case": dataclasses.asdict(case), "seconds": seconds}
+    task = {"do": "step", "case": case.as_dict(), "seconds": seconds}
     if pytorch:
         progress(f"{case.name}: do the gradients agree?")
-        result.agreement = ask({"do": "agreement", "case": dataclasses.asdict(case)}, threads)
+        result.agreement = ask({"do": "agreement", "case": case.as_dict()}, threads)
         if result.wrong:
             return result
     if cold:
         progress(f"{case.name}: the first step of all")
         with tempfile.TemporaryDirectory() as empty:
-            result.cold = ask(task | {"setting": dataclasses.asdict(MINIDL), "seconds": 0}, threads,
+            result.cold = ask(task | {"setting": MINIDL.as_dict(), "seconds": 0}, threads,
                               NUMBA_CACHE_DIR=empty)["first"]
     for i in range(rounds):
         for setting in (MINIDL, *(PYTORCH if pytorch else ())):
             progress(f"{case.name}: round {i + 1} of {rounds}, {setting.name}")
-            answer = ask(task | {"setting": dataclasses.asdict(setting)}, threads, setting.keep_pages)
+            answer = ask(task | {"setting": setting.as_dict()}, threads, setting.keep_pages)
             result.runs.setdefault(setting.name, []).append(answer)
     return result
 

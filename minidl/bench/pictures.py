@@ -1,8 +1,9 @@
-"""Pictures of results: bars beside PyTorch's."""
+"""Pictures of results: bars beside PyTorch's, and curves."""
 import io
 from pathlib import Path
 
 BLUE, GREY, ORANGE = "#1f5fbf", "#b8b8b8", "#c65a11"
+COLOURS = (BLUE, ORANGE, "#2a8f5b", "#8a4fbf", "#c2a200", "#3aa6c0", "#b03a6a", "#6b6b6b")       # of algorithms
 
 
 def save(figure, path):
@@ -34,4 +35,38 @@ def bars(rows, title):
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(left=False)
     figure.legend(frameon=False, loc="outside lower center", ncols=2)
+    return figure
+
+
+def panels(rows, title):
+    """A panel for every pass, a bar for every convolution: rows of (name, {pass: (algorithm, ratio)}).
+
+    Bars are minidl's time by PyTorch's on logarithmic paper: half and twice the time are equally far from the line.
+    What is more than 8 times faster or 4 times slower ends at the edge.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+    from minidl.kernels.cpu.convolution import ALGORITHMS
+    figure = Figure((11, 1.8 + 0.24 * len(rows)), layout="constrained")
+    passes, places = list(rows[0][1]), range(len(rows) - 1, -1, -1)
+    colours = dict(zip(ALGORITHMS, COLOURS))
+    for axes, step in zip(figure.subplots(1, len(passes), sharey=True), passes):
+        for place, (_, row) in zip(places, rows):
+            name, ratio = row[step]
+            end, faster = min(max(ratio, 1 / 8), 4), ratio < 1
+            axes.barh(place, end - 1, 0.7, left=1, color=colours[name])
+            axes.annotate(f"{ratio:.2g}" if ratio < 0.1 else f"{ratio:.2f}", (end, place), (-3 if faster else 3, 0),
+                          textcoords="offset points", va="center", ha="right" if faster else "left", fontsize=7)
+        axes.set_xscale("log", base=2)
+        axes.set(title=step, xlim=(1 / 14, 6.5), ylim=(-0.7, len(rows) - 0.3))
+        axes.set_xticks([1 / 8, 1 / 4, 1 / 2, 1, 2, 4], ["1/8", "1/4", "1/2", "1", "2", "4"])
+        axes.axvline(1, color="black", linewidth=0.8)
+        axes.set_yticks(places, [name for name, _ in rows], fontsize=8)
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        axes.tick_params(left=False)
+    figure.suptitle(title)
+    used = {name for _, row in rows for name, _ in row.values()}
+    figure.legend(handles=[Patch(color=colours[name], label=name) for name in ALGORITHMS if name in used], frameon=False,
+                  loc="outside lower center", ncols=len(used))
     return figure

@@ -14,6 +14,11 @@ def median(numbers):
     return statistics.median(numbers) if numbers else None
 
 
+def undisturbed(times):
+    """What nine in ten of the times are above: what other programs take of a short measurement is left out."""
+    return sorted(times)[len(times) // 10]
+
+
 def geometric_mean(ratios):
     """The mean of ratios: twice as fast and half as fast cancel out. Fleming & Wallace 1986."""
     ratios = list(ratios)

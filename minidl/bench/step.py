@@ -2,10 +2,12 @@
 import numpy as np
 
 
-def library(engine):
-    """The module of an engine."""
+def library(engine, threads=None):
+    """The module of an engine, which will work on so many threads."""
     if engine == "PyTorch":
         import torch
+        if threads:
+            torch.set_num_threads(threads)
         return torch
     import numba  # noqa: F401, a part of minidl's import that waits until a kernel is called
 

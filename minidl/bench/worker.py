@@ -12,16 +12,14 @@ def step(case, setting, seconds, threads):
     """Train for about `seconds`: the times of the steps, of the first one, and the memory it all took."""
     from minidl.bench.step import library, prepared
     case, setting = Case(**case), Setting(**setting)
-    lib = library(setting.engine)
-    if setting.engine == "PyTorch":
-        lib.set_num_threads(threads)
+    library(setting.engine, threads)
     imported = start_of_memory()
     step = prepared(case, setting)
     first, _ = timed(step)
     times, loss = steps(step, seconds)
     if not math.isfinite(loss):
         raise ValueError(f"the loss of {case.name} in {setting.name} has become {loss}")
-    return {"first": first, "steps": [round(x, 7) for x in times], "loss": loss,
+    return {"first": first, "steps": times, "loss": loss,
             "memory": memory("VmHWM") - imported if imported else None}
 
 
@@ -32,7 +30,7 @@ def steps(step, seconds, warm_up=2, at_least=3):
     times, result = [], None
     while len(times) < at_least or sum(times) < seconds:
         last, result = timed(step)
-        times.append(last)
+        times.append(round(last, 8))
     return times, result
 
 
@@ -58,6 +56,20 @@ def memory(what):
     return 0
 
 
+def convolutions(shapes, setting, seconds, threads):
+    """The times of all three passes of some convolutions."""
+    from minidl.bench import passes
+    from minidl.bench.step import library
+    setting = Setting(**setting)
+    library(setting.engine, threads)
+    return {"times": [passes.times(passes.convolution(how), setting, seconds) for how in shapes]}
+
+
+def convolution_errors(shapes, threads):
+    from minidl.bench import passes
+    return {"errors": [passes.errors(passes.convolution(how)) for how in shapes]}
+
+
 def agreement(case, threads):
     from minidl.bench.agreement import compare
     return compare(Case(**case))
@@ -68,7 +80,7 @@ def machine(threads):
     return facts(threads)
 
 
-TASKS = {function.__name__: function for function in (step, agreement, machine)}
+TASKS = {function.__name__: function for function in (step, convolutions, convolution_errors, agreement, machine)}
 
 
 def main():

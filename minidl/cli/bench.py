@@ -1,58 +1,40 @@
-"""minidl bench"""
+"""minidl bench networks | conv"""
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-WHAT = ("networks",)
+app = typer.Typer(help="Time minidl beside PyTorch, on the same cores, and only what computes the same as PyTorch.",
+                  no_args_is_help=True)
+
+Names = Annotated[list[str], typer.Argument(help="Only these: lenet5 resnet20; any network with a batch: resnet56:32")]
+Rounds = Annotated[int, typer.Option(min=1, help="How often every measurement is repeated, in turn.")]
+Seconds = Annotated[float, typer.Option(min=0, max=3600, help="How long each one takes, about.")]
+Threads = Annotated[int, typer.Option(min=1, help="Threads of every library.")]
+PyTorch = Annotated[bool, typer.Option("--pytorch/--no-pytorch", help="Beside PyTorch, or minidl alone.")]
+Quick = Annotated[bool, typer.Option("--quick", help="A few of them, in a minute or two.")]
+Out = Annotated[Path, typer.Option(help="The folder for tables and pictures.")]
+RESULTS = Path("benchmarks/results")
 
 
-def bench(
-    what: Annotated[str, typer.Argument(help="networks.")] = "networks",
-    names: Annotated[list[str], typer.Argument(help="Only these: lenet5 resnet20; any network with a batch: resnet56:32")]
-        = None,
-    rounds: Annotated[int, typer.Option(min=1, help="How often every measurement is repeated, in turn.")] = 3,
-    seconds: Annotated[float, typer.Option(min=0, max=3600, help="How long each one takes, about.")] = 4.0,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of every library.")] = 2,
-    pytorch: Annotated[bool, typer.Option("--pytorch/--no-pytorch", help="Beside PyTorch, or minidl alone.")] = True,
+@app.command()
+def networks(
+    names: Names = None, rounds: Rounds = 3, seconds: Seconds = 4.0, threads: Threads = 2, pytorch: PyTorch = True,
     cold: Annotated[bool, typer.Option("--cold", help="Time the first step without compiled kernels, too.")] = False,
-    out: Annotated[Path, typer.Option(help="The folder for tables and pictures.")] = Path("runs/bench"),
+    out: Out = RESULTS,
 ):
-    """Time minidl beside PyTorch, on the same cores. A network is timed only if its gradients are PyTorch's."""
-    import architectures
-    if what not in WHAT:
-        raise ValueError(f"bench: there is no benchmark {what!r}{architectures.like(what, WHAT)}; there are "
-                         f"{', '.join(WHAT)}")
-    from minidl.bench.machine import cores
-    if threads > cores():
-        raise ValueError(f"bench: {threads} threads are more than the {cores()} cores that this process may use")
-    if pytorch and not there():
-        print("PyTorch is not installed, so minidl is timed alone")
-        pytorch = False
-    how = {"rounds": rounds, "seconds": seconds, "threads": threads, "pytorch": pytorch}
-    return networks(names, how, cold, out)
-
-
-def there():
-    """Is PyTorch installed?"""
-    from importlib.util import find_spec
-    return find_spec("torch") is not None
-
-
-def networks(names, how, cold, out):
+    """Training steps of networks: forward, loss, backward, update."""
     from minidl.bench import pictures, report
     from minidl.bench.networks import cases, last_line, line, measure, table
-    from minidl.cli.tables import print_table
-    chosen, results = cases(names), []
+    how, chosen, results = settings(rounds, seconds, threads, pytorch), cases(names), []
     machine = facts(how)
     with working() as progress:
         for case in chosen:
             results.append(measure(case, **how, cold=cold, progress=progress))
             print(line(results[-1]), flush=True)
             report.save(out / "networks.json", "networks", machine, how, [result.as_dict() for result in results])
-    headings, rows = table(results)
-    print_table(headings, rows, right=headings[1:-1])
+    show(*table(results), left=1)
     if compared := [(result.case.name, result.of("minidl"), result.of(result.opponent)) for result in results
                     if result.ratio]:
         picture = pictures.bars(compared, "One training step: forward, loss, backward, update")
@@ -61,6 +43,53 @@ def networks(names, how, cold, out):
         print(said)
     print(f"in {out}: networks.json{' and networks.png' if compared else ''}")
     return 1 if any(result.wrong for result in results) else 0
+
+
+@app.command()
+def conv(names: Names = None, rounds: Rounds = 3, seconds: Seconds = 0.2, threads: Threads = 2, pytorch: PyTorch = True,
+         quick: Quick = False, out: Out = RESULTS):
+    """The convolutions of networks, one by one: all three passes, with every algorithm that suits."""
+    from minidl.bench import pictures, report
+    from minidl.bench.convolutions import SHORT, few, last_lines, measure, shapes, table
+    from minidl.bench.networks import cases
+    how, found, results = settings(rounds, seconds, threads, pytorch), shapes(cases(names)), []
+    found = few(found) if quick else found
+    machine = facts(how)
+    with working() as progress:
+        for case in cases(names):                    # a process for each, so that what is lost is one network at most
+            first_seen_here = {one: where for one, where in found.items() if next(iter(where)) == case.name}
+            if first_seen_here:
+                results += measure(first_seen_here, **how, progress=lambda text: progress(f"{case.name}: {text}"))
+            report.save(out / "conv.json", "conv", machine, how, [result.as_dict() for result in results])
+    show(*table(results), left=3)
+    print(*last_lines(results), sep="\n")
+    if how["pytorch"]:
+        rows = [(result.name, {SHORT[step]: (result.chosen(step), result.ratio(step)) for step in SHORT})
+                for result in results]
+        pictures.save(pictures.panels(rows, "auto's time by PyTorch's best: left of the line, minidl is faster"),
+                      out / "conv.png")
+    print(f"in {out}: conv.json{' and conv.png' if how['pytorch'] else ''}")
+    return 1 if any(result.wrong for result in results) else 0
+
+
+# ---- what all of them do
+
+
+def settings(rounds, seconds, threads, pytorch):
+    """How to measure, checked."""
+    from minidl.bench.machine import cores
+    if threads > cores():
+        raise ValueError(f"bench: {threads} threads are more than the {cores()} cores that this process may use")
+    if pytorch and not there():
+        print("PyTorch is not installed, so minidl is timed alone")
+        pytorch = False
+    return {"rounds": rounds, "seconds": seconds, "threads": threads, "pytorch": pytorch}
+
+
+def there():
+    """Is PyTorch installed?"""
+    from importlib.util import find_spec
+    return find_spec("torch") is not None
 
 
 def facts(how):
@@ -80,3 +109,9 @@ def working():
     from rich.console import Console
     with Console(stderr=True).status("starting") as status:
         yield status.update
+
+
+def show(headings, rows, left):
+    """Print a table: the first columns, `left` of them, and one that holds words are aligned left, numbers right."""
+    from minidl.cli.tables import print_table
+    print_table(headings, rows, right=[heading for heading in headings[left:] if heading != "PyTorch's best"])
