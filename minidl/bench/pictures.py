@@ -3,7 +3,8 @@ import io
 from pathlib import Path
 
 BLUE, GREY, ORANGE = "#1f5fbf", "#b8b8b8", "#c65a11"
-COLOURS = (BLUE, ORANGE, "#2a8f5b", "#8a4fbf", "#c2a200", "#3aa6c0", "#b03a6a", "#6b6b6b")       # of algorithms
+COLOURS = (BLUE, ORANGE, "#2a8f5b", "#8a4fbf", "#c2a200", "#3aa6c0", "#b03a6a", "#6b6b6b", "#a65e2e",
+           "#7fbf7b")              # of algorithms
 
 
 def save(figure, path):

@@ -59,7 +59,7 @@ def conv(names: Names = None, rounds: Rounds = 3, seconds: Seconds = 0.2, thread
         for case in cases(names):                    # a process for each, so that what is lost is one network at most
             first_seen_here = {one: where for one, where in found.items() if next(iter(where)) == case.name}
             if first_seen_here:
-                results += measure(first_seen_here, **how, progress=lambda text: progress(f"{case.name}: {text}"))
+                results += measure(first_seen_here, **how, progress=progress)
             report.save(out / "conv.json", "conv", machine, how, [result.as_dict() for result in results])
     show(*table(results), left=3)
     print(*last_lines(results), sep="\n")
