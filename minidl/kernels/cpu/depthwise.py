@@ -1,11 +1,10 @@
-"""Convolution in which every filter reads one channel: as many images of one channel, each with windows.py's kernels.
+"""Convolution in which every filter reads one channel: images that do not mix, one after the other.
 
-There is too little to multiply matrices for: each number of x takes part in nine products, and could be in memory
-again before the next one is there. So each image is read once and its result written once, and what is in between
-stays in registers.
+There is too little to multiply matrices for: a number of x takes part in a few products only. So each image is read
+once, its result is written once, and everything between is in registers (windows.py).
 
-Filters of 3 x 3 with the strides 1 and 2, which networks are made of, have kernels of their own. Any other filter,
-and one whose places lie apart (dilation), is a sum of filters of 1 x 1, each with a place of its own on the image.
+Filters of 3 x 3 with a stride of 1 or 2, as networks have them, are windows of their own. Any other filter is a sum of
+windows of 1 x 1: each of its places is one, with a padding of its own, and all but the first add to what is there.
 
 A channel may be read by several filters (F = M C): filter f reads channel f // M.
 """
@@ -50,7 +49,7 @@ def conv2d_gradient_w(gy, x, size, stride, padding, dilation, groups):
 
 
 def parts(size, stride, dilation):
-    """Of which windows a filter is the sum: (size, how many below and beside one another, stride, how far apart)."""
+    """The windows that a filter is the sum of: (size, how many rows and columns of them, stride, how far apart)."""
     if tuple(size) == (3, 3) and tuple(dilation) == (1, 1):
         return 3, 1, 1, stride[0], 1, 1
     return 1, *size, stride[0], *dilation

@@ -6,7 +6,11 @@ column of the window, and takes part in all the sums that it belongs to before t
 vectors, and their even and odd lanes are sorted.
 
 Nothing is padded or moved in memory. What lies to the left and to the right of an image is not loaded, and has a 0 in
-its lane; for a row above or below, zeros are read from elsewhere.
+its lane; for a row above or below, zeros are read from elsewhere. Rows and columns that were computed although y does
+not have them are stored elsewhere, or not at all.
+
+Each number takes part in so few products that the time goes by waiting for memory. A processor looks ahead for what is
+read one vector after the other, but not for loads and stores with a mask: so they ask for what comes AHEAD of them.
 
 A kernel is made for one size and one stride, because registers have no numbers to loop over.
 """
@@ -14,7 +18,7 @@ from minidl.kernels.cpu.jit import jit
 from minidl.kernels.cpu.simd import LANES, vectorized
 
 ROWS = 7                     # in a block. Images of 224 pixels shrink to 112, 56, 28, 14 and 7
-AHEAD = 1024                 # pixels that are asked for before they are needed
+AHEAD = 1024                 # numbers from what is used to what is asked for: a few rows, or images
 
 
 def correlating(size, stride):
@@ -57,6 +61,7 @@ def correlating(size, stride):
                             totals[r] = weight * vector + totals[r]
                     if k - r * stride == size - 1:
                         to = y.after(y0 + n * y_step + (row + r) * OW + column)
+                        to.prefetch(AHEAD, to_write=True)
                         write(code, code.choice(code.within(0, row + r, OH), to, nobody), totals[r], inside, more)
 
     return correlate
@@ -104,7 +109,10 @@ def spreading(size, stride):
                             vector = lines[r + reach - i // stride][reach - j // stride]
                             totals[j % stride] = weights[i][j] * vector + totals[j % stride]
                     iy = (row + r) * stride + d - top
-                    to = code.choice(code.within(0, iy, H), x.after(x0 + n * x_step + iy * W + ix), nobody)
+                    to = x.after(x0 + n * x_step + iy * W + ix)
+                    for v in range(stride):
+                        to.prefetch(AHEAD + v * LANES, to_write=True)
+                    to = code.choice(code.within(0, iy, H), to, nobody)
                     for v, total in enumerate(totals if stride == 1 else code.interleaved(*totals)):
                         write(code, to.after(v * LANES), total, inside[v], more)
 
@@ -192,7 +200,7 @@ class Pixels:
     def row(self, iy):
         """The vectors of row iy."""
         row = self.x.after(self.x0 + iy * self.W + self.first)
-        for v in range(len(self.inside)):                # for loads with a mask the processor does not look ahead
+        for v in range(len(self.inside)):
             row.prefetch(AHEAD + v * LANES)
         row = self.code.choice(self.code.within(0, iy, self.H), row, self.nothing)
         loaded = [row.load_where(v * LANES, lanes) for v, lanes in enumerate(self.inside)]
