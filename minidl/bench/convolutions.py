@@ -116,14 +116,14 @@ class Result:
 def measure(found, *, rounds, seconds, threads, pytorch=True, progress=lambda what: None):
     """A Result for each of `found`, as `shapes` gives them; every setting measures all of them in one process."""
     results = [Result(how, dict(networks)) for how, networks in found.items()]
-    task = {"shapes": [as_lists(how) for how in found]}
+    task, where = {"shapes": [as_lists(how) for how in found]}, next(iter(results[0].networks))
     if pytorch:
-        progress("do the results agree?")
+        progress(f"{where}: do the results agree?")
         for result, errors in zip(results, ask(task | {"do": "convolution_errors"}, threads)["errors"]):
             result.errors = errors
     for i in range(rounds):
         for setting in (MINIDL, *(OPPONENTS if pytorch else ())):
-            progress(f"round {i + 1} of {rounds}, {setting.name}")
+            progress(f"{where}: round {i + 1} of {rounds}, {setting.name}")
             answer = ask(task | {"do": "convolutions", "setting": setting.as_dict(), "seconds": seconds}, threads,
                          setting.keep_pages)
             for result, times in zip(results, answer["times"]):
