@@ -17,22 +17,26 @@ def save(figure, path):
 
 
 def bars(rows, title):
-    """minidl's bars on top of PyTorch's, whose length is 1: rows of (name, minidl's seconds, PyTorch's seconds)."""
+    """minidl's bars on top of PyTorch's, whose length is 1: rows of (name, minidl's seconds, PyTorch's seconds).
+
+    A bar that would be longer than 3 ends at the edge, so that the others can be told apart.
+    """
     from matplotlib.figure import Figure
 
     from minidl.bench.report import ms
-    figure = Figure((9, 1.6 + 0.55 * len(rows)), layout="constrained")
+    figure = Figure((9, 1.6 + 0.5 * len(rows)), layout="constrained")
     axes = figure.subplots()
     places = range(len(rows) - 1, -1, -1)                                           # the first row on top
     for place, (_, mine, theirs) in zip(places, rows):
         for shift, seconds, colour, name in ((0.2, mine, BLUE, "minidl"), (-0.2, theirs, GREY, "PyTorch, its best")):
-            axes.barh(place + shift, seconds / theirs, 0.36, color=colour, label=name if place == len(rows) - 1 else None)
-            axes.annotate(f"{ms(seconds)} ms", (seconds / theirs, place + shift), (4, 0), va="center", fontsize=9,
+            end = min(seconds / theirs, 3)
+            axes.barh(place + shift, end, 0.36, color=colour, label=name if place == len(rows) - 1 else None)
+            axes.annotate(f"{ms(seconds)} ms", (end, place + shift), (4, 0), va="center", fontsize=9,
                           textcoords="offset points")
     axes.set_yticks(places, [name for name, _, _ in rows])
     axes.axvline(1, color="black", linewidth=0.8, linestyle=":")
     axes.set(title=title, xlabel="time by PyTorch's: shorter is faster",
-             xlim=(0, 1.15 * max(1, *(mine / theirs for _, mine, theirs in rows))))
+             xlim=(0, 1.15 * min(3, max(1, *(mine / theirs for _, mine, theirs in rows)))), ylim=(-0.7, len(rows) - 0.3))
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(left=False)
     figure.legend(frameon=False, loc="outside lower center", ncols=2)

@@ -70,6 +70,21 @@ def convolution_errors(shapes, threads):
     return {"errors": [passes.errors(passes.convolution(how)) for how in shapes]}
 
 
+def operations(large, setting, seconds, threads):
+    """The times of some ops on large arrays, and of all on small ones."""
+    from minidl.bench import single
+    from minidl.bench.step import library
+    setting = Setting(**setting)
+    library(setting.engine, threads)
+    return {"times": [*[single.times(single.LARGE[i], setting, seconds) for i in large],
+                      *[single.times(op, setting, seconds, single.AT_ONCE) for op in single.SMALL]]}
+
+
+def operation_errors(large, threads):
+    from minidl.bench import single
+    return {"errors": [single.error(op) for op in [*[single.LARGE[i] for i in large], *single.SMALL]]}
+
+
 def agreement(case, threads):
     from minidl.bench.agreement import compare
     return compare(Case(**case))
@@ -80,7 +95,8 @@ def machine(threads):
     return facts(threads)
 
 
-TASKS = {function.__name__: function for function in (step, convolutions, convolution_errors, agreement, machine)}
+TASKS = {function.__name__: function for function in (
+    step, convolutions, convolution_errors, operations, operation_errors, agreement, machine)}
 
 
 def main():

@@ -1,4 +1,4 @@
-"""minidl bench networks | conv"""
+"""minidl bench networks | conv | ops | growth"""
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -70,6 +70,28 @@ def conv(names: Names = None, rounds: Rounds = 3, seconds: Seconds = 0.2, thread
                       out / "conv.png")
     print(f"in {out}: conv.json{' and conv.png' if how['pytorch'] else ''}")
     return 1 if any(result.wrong for result in results) else 0
+
+
+@app.command()
+def ops(rounds: Rounds = 3, seconds: Seconds = 0.3, threads: Threads = 2, pytorch: PyTorch = True, quick: Quick = False,
+        out: Out = RESULTS):
+    """Single ops: elementwise, norms, pooling, losses and updates on large arrays, and the engine's cost on 8x8."""
+    from minidl.bench import pictures, report
+    from minidl.bench.operations import last_lines, measure, overhead_table, table
+    how = settings(rounds, seconds, threads, pytorch)
+    machine = facts(how)
+    with working() as progress:
+        large, small = measure(**how, quick=quick, progress=progress)
+    report.save(out / "ops.json", "ops", machine, how, [result.as_dict() for result in (*large, *small)])
+    show(*table(large), left=3)
+    show(*overhead_table(small), left=1)
+    print(*last_lines(large, small), sep="\n")
+    if how["pytorch"]:
+        rows = [(f"{result.op.name}{' 8x8' if result in small else ''}", result.of("minidl", "both"),
+                 result.of("PyTorch", "both")) for result in (*large, *small)]
+        pictures.save(pictures.bars(rows, "Single ops, forward and backward"), out / "ops.png")
+    print(f"in {out}: ops.json{' and ops.png' if how['pytorch'] else ''}")
+    return 1 if any(result.wrong for result in (*large, *small)) else 0
 
 
 # ---- what all of them do
