@@ -25,7 +25,7 @@ import numpy as np
 
 from minidl.kernels.cpu.jit import jit, prange
 from minidl.kernels.cpu.memory import empty
-from minidl.kernels.cpu.moves import clear, turn_in, turn_out
+from minidl.kernels.cpu.moves import clear, fetch, turn_in, turn_out
 from minidl.kernels.cpu.simd import LANES
 from minidl.kernels.cpu.threads import thread_count, workspace
 from minidl.kernels.cpu.tiles import ROWS, VECTORS, tile
@@ -35,6 +35,8 @@ BLOCK = 3 * 2 ** 16                          # numbers that a thread works on: t
 MANY = 2 ** 21                               # numbers of V that are made at a time, for all threads
 FEW = 64 * 64                                # channels times filters for which U stays in every cache
 DEPTH = 128                                  # channels of a filter that a thread keeps
+RUN = 128                                    # tiles whose products are summed while they are in the first-level cache
+AHEAD = 4                                    # rows of filters that are fetched before they are needed
 PAD = 16                                     # numbers between places: at powers of two they would share cache lines
 WIDTH = VECTORS * LANES
 TILES = ROWS * VECTORS                       # tiles come in multiples of this
@@ -212,7 +214,9 @@ def _filters(m, w, w_shape, turned, f, c, count, U, u, step, width, strip, s):
             place, row = (f * w_shape[1] + c + r) * 9, w_shape[1] * 9
         for i in range(0, 9, LANES):
             turn_in(w, place + i, row, strip, s + i * LANES, LANES, min(LANES, 9 - i))
-        if turned:
+        if turned:                                       # the next ones are on other pages, where no processor looks ahead
+            for i in range(0, 9 * LANES, 16):
+                fetch(w, place + AHEAD * w_shape[1] * 9 + i)
             G(m, strip, s + 8 * LANES, -3 * LANES, -LANES, U, u + r * width, (m + 2) * step, step)
         else:
             G(m, strip, s, 3 * LANES, LANES, U, u + r * width, (m + 2) * step, step)
@@ -372,14 +376,16 @@ def _gradient_tiles(m, gy, first, last, columns, Q, q, step, strip, s):
 def _gradient_products(m, V, v, v_step, C, Q, q, q_step, F, tiles, dU, u, u_step, u_row, count, width, more):
     """dU[e] (count, width) = V[e]^T (count, tiles) Q[e] (tiles, width), for every place e; with `more`, dU grows by it."""
     for e in range((m + 2) ** 2):
-        if width == WIDTH:
-            for c in range(0, count, ROWS):
-                multiply(V, v + e * v_step + c, C, 1, Q, q + e * q_step, F,
-                         dU, u + e * u_step + c * u_row, u_row, tiles, more)
-        else:
-            for c in range(0, count, TILES):
-                multiply_narrow(V, v + e * v_step + c, C, 1, Q, q + e * q_step, F,
-                                dU, u + e * u_step + c * u_row, u_row, tiles, more)
+        for t in range(0, tiles, RUN):
+            run = min(RUN, tiles - t)
+            if width == WIDTH:
+                for c in range(0, count, ROWS):
+                    multiply(V, v + e * v_step + t * C + c, C, 1, Q, q + e * q_step + t * F, F,
+                             dU, u + e * u_step + c * u_row, u_row, run, more or t > 0)
+            else:
+                for c in range(0, count, TILES):
+                    multiply_narrow(V, v + e * v_step + t * C + c, C, 1, Q, q + e * q_step + t * F, F,
+                                    dU, u + e * u_step + c * u_row, u_row, run, more or t > 0)
 
 
 @jit
