@@ -215,7 +215,7 @@ def nothing(shape, dtype):
     return x
 
 
-def multiply(a, a_at, b, b_at, turned, c, c_at, rows, columns, K, more, work):
+def multiply(a, a_at, b, b_at, turned, c, c_at, rows, columns, K, more, streaming, work):
     """kernels.cpu.panels.multiply by definition: NumPy's, as its own loops take their time in plain Python."""
     def places(at, i, j):
         return i[:, None] * at[0] + j // at[1] * at[2] + j % at[1]

@@ -3,7 +3,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from minidl.kernels import cpu
-from minidl.kernels.cpu import jit, matrix, panels
+from minidl.kernels.cpu import jit, matrix, moves, panels
 
 
 @pytest.mark.parametrize("few", [1, 2 ** 15])
@@ -34,6 +34,14 @@ def test_blocks_of_a_large_product_fit_together_in_any_layout(M, K, N, dtype, to
     for left in (a, np.asfortranarray(a), np.repeat(a, 2, axis=1)[:, ::2]):
         for right in (b, np.asfortranarray(b), np.repeat(b, 2, axis=0)[::2]):
             assert_allclose(cpu.matmul(left, right), wanted, tolerance, tolerance * K)
+
+
+@pytest.mark.parametrize("dtype, tolerance", [(np.float32, 1e-5), (np.float64, 1e-13)])
+@pytest.mark.parametrize("N", [1120, 33])                # rows of c that begin where vectors do, and others
+def test_a_product_of_few_columns_goes_past_the_caches(N, dtype, tolerance, rng, monkeypatch):
+    monkeypatch.setattr(moves, "LARGE", 0)
+    a, b = (rng.standard_normal(shape).astype(dtype) for shape in ((300, 17), (17, N)))
+    assert_allclose(cpu.matmul(a, b), a.astype(np.float64) @ b.astype(np.float64), tolerance, 20 * tolerance)
 
 
 def test_many_threads_share_the_tiles_of_a_product_evenly():

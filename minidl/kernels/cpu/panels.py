@@ -27,7 +27,7 @@ import numpy as np
 
 from minidl.kernels.cpu.jit import jit, prange
 from minidl.kernels.cpu.memory import empty
-from minidl.kernels.cpu.moves import copy, fetch, turn_some_in
+from minidl.kernels.cpu.moves import copy, fetch, stream, turn_some_in, worth_streaming
 from minidl.kernels.cpu.simd import LANES, vectorized
 from minidl.kernels.cpu.threads import thread_count, workspace
 from minidl.kernels.cpu.tiles import ROWS, VECTORS, WIDTH, tile, width_of
@@ -35,6 +35,7 @@ from minidl.kernels.cpu.tiles import ROWS, VECTORS, WIDTH, tile, width_of
 DEPTH = 256                      # rows and
 COLUMNS = 512                    # columns of b that are packed at a time: the second-level cache holds them twice,
 BLOCK = 30 * ROWS                # and so many rows of a
+SHALLOW = 32                     # columns of a, so few that it is c that takes the time, if that is far from any cache
 
 # The memory of a thread: panels, which turn_in may overrun by LANES rows, a tile that has no place in c, and a square.
 SUMS = (DEPTH + LANES) * COLUMNS
@@ -55,11 +56,12 @@ def product(a, a_at, b, b_at, c, c_at, size, start=None, turned=False):
 
     With `turned`, b is (N, K), and c = a b^T.
     """
-    M, _, N = size
+    M, K, N = size
     width = width_of(c)
     blocks = shares(ceil(M / ROWS), ceil(N / width), COLUMNS // width, thread_count())
+    streaming = start is None and K <= SHALLOW and c_at.jump == c_at.row % width == 0 and worth_streaming(c)
     _product(a, tuple(a_at), b, tuple(b_at), turned, c, tuple(c_at), size, c[:0] if start is None else start, blocks,
-             workspace(ROOM, c.dtype))
+             streaming, workspace(ROOM, c.dtype))
 
 
 def transposed(x):
@@ -102,14 +104,14 @@ def shares(rows, panels, most, threads):
 
 
 @jit(parallel=True)
-def _product(a, a_at, b, b_at, turned, c, c_at, size, start, blocks, work):
+def _product(a, a_at, b, b_at, turned, c, c_at, size, start, blocks, streaming, work):
     for t in prange(len(work)):
         for block in range(np.int64(t), blocks[0] * blocks[1], len(work)):
-            _block(a, a_at, b, b_at, turned, c, c_at, size, start, blocks, block, work[t])
+            _block(a, a_at, b, b_at, turned, c, c_at, size, start, blocks, block, streaming, work[t])
 
 
 @jit
-def _block(a, a_at, b, b_at, turned, c, c_at, size, start, blocks, block, work):
+def _block(a, a_at, b, b_at, turned, c, c_at, size, start, blocks, block, streaming, work):
     M, K, N = size
     rows, columns = -(-M // ROWS), -(-N // width_of(c))
     i, j = block // blocks[1], block % blocks[1]
@@ -118,7 +120,7 @@ def _block(a, a_at, b, b_at, turned, c, c_at, size, start, blocks, block, work):
     if len(start):
         for row in range(rows[0], rows[1]):
             _set_row(start[row], c, c_at, row, columns)
-    multiply(a, a_at, b, b_at, turned, c, c_at, rows, columns, K, len(start), work)
+    multiply(a, a_at, b, b_at, turned, c, c_at, rows, columns, K, len(start), streaming, work)
 
 
 @jit
@@ -137,7 +139,7 @@ def run(where, i, j, last):
 
 
 @jit
-def multiply(a, a_at, b, b_at, turned, c, c_at, rows, columns, K, more, work):
+def multiply(a, a_at, b, b_at, turned, c, c_at, rows, columns, K, more, streaming, work):
     """c = a b in c's `rows` and `columns`, which are (first, last); with `more`, c grows by it."""
     width = width_of(c)
     for first in range(columns[0], columns[1], COLUMNS):
@@ -148,11 +150,12 @@ def multiply(a, a_at, b, b_at, turned, c, c_at, rows, columns, K, more, work):
                 _pack_turned(b, b_at, first, last, d, depth, width, work)
             else:
                 _pack(b, b_at, first, last, d, depth, width, work)
-            for i in range(rows[0], rows[1], BLOCK):
-                block = i, min(i + BLOCK, rows[1])
+            some = ROWS if streaming else BLOCK          # then all panels fit into that cache, and c is written row by row
+            for i in range(rows[0], rows[1], some):
+                block = i, min(i + some, rows[1])
                 for j in range(first, last, width):
                     _panel(a, a_at, c, c_at, block, j, min(width, last - j), d, depth, (j - first) * depth, width,
-                           more or d > 0, work)
+                           more or d > 0, streaming, work)
 
 
 @jit
@@ -203,34 +206,44 @@ def _pack_turned(b, b_at, first, last, d, depth, width, work):
 
 
 @jit
-def _panel(a, a_at, c, c_at, rows, j, columns, d, depth, panel, width, more, work):
+def _panel(a, a_at, c, c_at, rows, j, columns, d, depth, panel, width, more, streaming, work):
     """What the depth d to d + depth adds to c's `rows` in one panel's columns, from j on."""
-    at, count = run(c_at, rows[0], j, j + columns)
+    a0, some = run(a_at, rows[0], d, d + depth)
+    c0, count = run(c_at, rows[0], j, j + columns)
     for i in range(rows[0], rows[1], ROWS):
-        if i + ROWS <= rows[1] and count == width:
-            _sums(a, a_at, i, ROWS, d, depth, panel, width, c, at + (i - rows[0]) * c_at[0], c_at[0], more, work)
-        else:                                            # c has no room for a whole tile here: it grows in `work`
+        if i + ROWS > rows[1] or count < width:          # c has no room for a whole tile here: it grows in `work`
             end = min(i + ROWS, rows[1])
             top = max(0, end - ROWS)                     # a whole tile all the same, though some rows were done before
             if more:
                 _move(c, c_at, i, end - i, j, columns, work, SUMS + (i - top) * width, width, False)
-            _sums(a, a_at, top, end - top, d, depth, panel, width, work, SUMS, width, more, work)
+            _sums(a, a_at, top, end - top, a0 + (top - rows[0]) * a_at[0], some, d, depth, panel, width,
+                  work, SUMS, width, more, work)
             _move(c, c_at, i, end - i, j, columns, work, SUMS + (i - top) * width, width, True)
+        elif streaming:
+            _sums(a, a_at, i, ROWS, a0 + (i - rows[0]) * a_at[0], some, d, depth, panel, width,
+                  work, SUMS, width, more, work)
+            for row in range(ROWS):
+                stream(work[SUMS + row * width:SUMS + (row + 1) * width], c, c0 + (i - rows[0] + row) * c_at[0])
+        else:
+            _sums(a, a_at, i, ROWS, a0 + (i - rows[0]) * a_at[0], some, d, depth, panel, width,
+                  c, c0 + (i - rows[0]) * c_at[0], c_at[0], more, work)
 
 
 @jit
-def _sums(a, a_at, i, rows, d, depth, panel, width, c, c0, c_row, more, work):
-    """c = the sums, or grows by them, wherever it is."""
+def _sums(a, a_at, i, rows, at, count, d, depth, panel, width, c, c0, c_row, more, work):
+    """c = the sums, or grows by them, wherever it is; a's first numbers are `count` from place `at` on."""
     done = 0
-    while done < depth:
-        at, count = run(a_at, i, d + done, d + depth)
-        b0, more = panel + done * width, more or done > 0
+    while True:
         if rows == ROWS:
-            multiply_tile(a, at, 1, a_at[0], work, b0, width, c, c0, c_row, count, more)
+            multiply_tile(a, at, 1, a_at[0], work, panel, width, c, c0, c_row, count, more)
         else:
             for k in range(rows):
-                multiply_row(a, at + k * a_at[0], 1, 0, work, b0, width, c, c0 + k * c_row, 0, count, more)
+                multiply_row(a, at + k * a_at[0], 1, 0, work, panel, width, c, c0 + k * c_row, 0, count, more)
         done += count
+        if done == depth:
+            break
+        panel, more = panel + count * width, True
+        at, count = run(a_at, i, d + done, d + depth)
 
 
 @jit
