@@ -7,7 +7,7 @@ arrays, run on it as they are. Those that fill memory of their own stand below, 
 MetaArrays also count the bytes that they would take, so that a run on shapes says how much memory a run on numbers
 will need. So what the kernels of a CPU do in one go stands below, too: the reference makes more arrays on the way.
 """
-from math import prod
+import math
 
 import numpy as np
 
@@ -40,7 +40,7 @@ class MetaArray(np.lib.mixins.NDArrayOperatorsMixin):
         return MetaArray, (self.shape, self.dtype)
 
     ndim = property(lambda self: len(self.shape))
-    size = property(lambda self: prod(self.shape))
+    size = property(lambda self: math.prod(self.shape))
     itemsize = property(lambda self: self.dtype.itemsize)
     nbytes = property(lambda self: self.size * self.itemsize)
     flags = property(lambda self: skeleton(self).flags)
