@@ -6,7 +6,7 @@ has to be known about a network: its exponents come from its shapes.
 from dataclasses import dataclass, field
 
 from minidl.bench.cases import MINIDL, PYTORCH, Case
-from minidl.bench.networks import fault, how
+from minidl.bench.networks import fault
 from minidl.bench.processes import ask
 from minidl.bench.report import median, mib, ms, number, slope
 
@@ -161,16 +161,13 @@ def sentences(result):
     name, lines = result.curve.name, []
     if result.wrong:
         return [f"{name}: WRONG, and not timed: {fault(result.agreement)}"]
-    for what, costs, work, unit in (("time", "steps", "MACs", result.macs),
-                                    ("memory", "memory", "arrays, with what the smallest takes beside its own", None)):
+    for what, word, source in (("steps", "time", "MACs"), ("memory", "memory", "arrays and what a process takes")):
         for engine in result.engines:
-            if not result.of(engine, costs):
-                continue
-            expected = unit or result.expected(engine, costs)
-            line = (f"{name}: {engine}'s {what} grows as {name}^{result.exponent(result.of(engine, costs)):.2f}, the {work} "
-                    f"as {name}^{result.exponent(expected):.2f}")
-            lines.append("; ".join([line, *[f"from {a:g} to {b:g} {grew:.2f} times, where {should:.2f} was to be expected"
-                                            for a, b, grew, should in result.departures(engine, costs)]]))
+            if costs := result.of(engine, what):
+                line = (f"{name}: {engine}'s {word} grows as {name}^{result.exponent(costs):.2f}, the {source} as "
+                        f"{name}^{result.exponent(result.expected(engine, what)):.2f}")
+                lines.append("; ".join([line, *[f"from {a:g} to {b:g} it grows {grew:.2f} times, where {should:.2f} was "
+                                                "expected" for a, b, grew, should in result.departures(engine, what)]]))
     return lines
 
 
