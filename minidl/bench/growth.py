@@ -176,8 +176,10 @@ def panels(result):
     sizes, times = result.curve.sizes, [(engine, result.of(engine)) for engine in result.engines]
     end = times[0][1][-1] / result.macs[-1]                  # the largest is the purest: little of it is overhead
     memory = [(engine, [size / 2 ** 20 for size in result.of(engine, "memory")]) for engine in result.engines]
+    title = lambda word, what: f"{result.curve.name}: {word}" + (
+        f", minidl's as {result.curve.name}^{result.exponent(costs):.2f}" if (costs := result.of("minidl", what)) else "")
     return [
-        (f"{result.curve.name}: time", "ms", [*[(engine, sizes, [1e3 * x for x in costs]) for engine, costs in times],
+        (title("time", "steps"), "ms", [*[(engine, sizes, [1e3 * x for x in costs]) for engine, costs in times],
                                               ("as the MACs", sizes, [1e3 * end * x for x in result.macs])]),
-        (f"{result.curve.name}: memory", "MiB", [*[(engine, sizes, costs) for engine, costs in memory if costs],
+        (title("memory", "memory"), "MiB", [*[(engine, sizes, costs) for engine, costs in memory if costs],
                                                  ("arrays, foreseen", sizes, [x / 2 ** 20 for x in result.foreseen])])]

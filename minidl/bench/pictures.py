@@ -84,6 +84,7 @@ def curves(columns):
               dotted
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator
     figure = Figure((1 + 3.3 * len(columns), 6.4), layout="constrained")
     colours = {"minidl": BLUE, "PyTorch": GREY}
     handles = {}
@@ -98,7 +99,10 @@ def curves(columns):
             axes.set_yscale("log")
             axes.set_xticks(lines[0][1], [f"{x:g}" for x in lines[0][1]])
             axes.set_xticks([], minor=True)
+            axes.set_yticks([], minor=True)
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter("{x:g}")
             axes.spines[["top", "right"]].set_visible(False)
             axes.grid(True, linewidth=0.3)
-    figure.legend(handles=list(handles.values()), frameon=False, loc="outside lower center", ncols=len(handles))
+    figure.legend(handles=list(handles.values()), frameon=False, loc="outside lower center", ncols=2 * len(columns))
     return figure
