@@ -173,13 +173,13 @@ def sentences(result):
 
 def panels(result):
     """For pictures.curves: two panels (title, unit, [(name, sizes, costs)]), the last curve of each being the expected."""
-    sizes, times = result.curve.sizes, [(engine, result.of(engine)) for engine in result.engines]
-    end = times[0][1][-1] / result.macs[-1]                  # the largest is the purest: little of it is overhead
-    memory = [(engine, [size / 2 ** 20 for size in result.of(engine, "memory")]) for engine in result.engines]
-    title = lambda word, what: f"{result.curve.name}: {word}" + (
-        f", minidl's as {result.curve.name}^{result.exponent(costs):.2f}" if (costs := result.of("minidl", what)) else "")
-    return [
-        (title("time", "steps"), "ms", [*[(engine, sizes, [1e3 * x for x in costs]) for engine, costs in times],
-                                              ("as the MACs", sizes, [1e3 * end * x for x in result.macs])]),
-        (title("memory", "memory"), "MiB", [*[(engine, sizes, costs) for engine, costs in memory if costs],
-                                                 ("arrays, foreseen", sizes, [x / 2 ** 20 for x in result.foreseen])])]
+    name, sizes, panels = result.curve.name, result.curve.sizes, []
+    largest = result.of("minidl")[-1] / result.macs[-1]      # the purest: little of it is overhead
+    for what, word, unit, factor, expected in (
+            ("steps", "time", "ms", 1e3, ("as the MACs", sizes, [1e3 * largest * n for n in result.macs])),
+            ("memory", "memory", "MiB", 2 ** -20, ("arrays, foreseen", sizes, [n / 2 ** 20 for n in result.foreseen]))):
+        found = [(engine, sizes, [factor * x for x in costs]) for engine in result.engines
+                 if (costs := result.of(engine, what))]
+        exponent = f" ~ {name}^{result.exponent(found[0][2]):.2f}" if found else f" by {name}"
+        panels.append((f"minidl's {word}{exponent}", unit, [*found, expected]))
+    return panels

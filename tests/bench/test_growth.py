@@ -115,7 +115,7 @@ def test_curves_are_drawn_with_what_was_expected_of_them(tmp_path):
     figure = pictures.curves([growth.panels(one) for one in (result(), result(theirs=(2.0, 4.0, 8.0)))])
     assert len(figure.axes) == 4 and all(axes.get_xscale() == axes.get_yscale() == "log" for axes in figure.axes)
     lines = {(axes.get_title(), *[line.get_label() for line in axes.lines]) for axes in figure.axes}
-    time, memory = "batch: time, minidl's as batch^1.00", "batch: memory, minidl's as batch^0.79"
+    time, memory = "minidl's time ~ batch^1.00", "minidl's memory ~ batch^0.79"
     assert lines == {(time, "minidl", "as the MACs"), (time, "minidl", "PyTorch", "as the MACs"),
                      (memory, "minidl", "arrays, foreseen"), (memory, "minidl", "PyTorch", "arrays, foreseen")}
     pictures.save(figure, tmp_path / "growth.png")
