@@ -38,7 +38,7 @@ def test_multiplications_are_linear_in_batch_and_quadratic_in_the_images_edge():
 @pytest.mark.parametrize("name, macs, arrays", [
     ("batch", (1, 1), (0.9, 1)),                     # but for the parameters
     ("depth", (1, 1.1), (0.9, 1.1)),                 # two of the layers do little
-    ("width", (1.8, 2), (1, 2)),                     # 1x1 filters and their weights: 2; 3x3, channel by channel, and images: 1
+    ("width", (1.8, 2), (1, 2)),                     # 1x1 filters and their weights: 2; images: 1
     ("image", (1.99, 2), (1.7, 2))])
 def test_the_exponents_of_the_curves_are_those_of_their_shapes(name, macs, arrays):
     [curve] = growth.curves([name])
