@@ -4,6 +4,7 @@ from dataclasses import field as attribute
 from math import ceil, prod
 
 from minidl.dtypes import get_default_dtype
+from minidl.footprint import Footprint, footprint, without_numbers
 from minidl.kernels.cpu.convolution import Convolution, algorithm
 from minidl.kernels.meta import MetaArray
 from minidl.mode import mode
@@ -44,11 +45,15 @@ class Row:
 
 @dataclass
 class Summary:
-    """The rows in the order of the forward pass, and what the whole network comes to, for one image."""
+    """The rows in the order of the forward pass, and what the whole network comes to, for one image.
+
+    training : the Footprint of a training step with a whole batch; None where such a batch cannot be trained on
+    """
     rows: list
     parameters: int
     trainable: int
     input_shape: tuple
+    training: Footprint | None = None
 
     macs = property(lambda self: sum(row.macs for row in self.rows))
     activations = property(lambda self: sum(row.activations for row in self.rows))
@@ -68,20 +73,29 @@ class Summary:
                 f"{self.macs:,} MACs, {size(self.activations)} of activations, "
                 f"{size(self.columns) or 'nothing'} for the largest im2col")
 
+    def memory(self):
+        """The memory of a training step, in a sentence."""
+        if self.training is None:
+            return "a batch of this size cannot be trained on"
+        step = self.training
+        return (f"a training step with {step.batch_size} image{'s' * (step.batch_size > 1)} (SGD with momentum) takes "
+                f"{size(step.peak)} of arrays at the most, {size(step.parameters)} of them parameters and buffers and "
+                f"{size(step.momentum) or 'nothing'} momentum; and the process some 100 MiB for code and workspaces")
+
     def __str__(self):
         lines = self.table()
         widths = [max(map(len, column)) for column in zip(*lines)]
         ragged = [[cell.ljust(n) if i < 3 else cell.rjust(n) for i, (cell, n) in enumerate(zip(line, widths))]
                   for line in lines]
-        return "\n".join([*map("  ".join, ragged), self.totals()])
+        return "\n".join([*map("  ".join, ragged), self.totals(), self.memory()])
 
 
 def summary(model, input_shape, batch_size=1):
     """What each layer of `model` makes of an image of `input_shape` (C, H, W), and what that costs: print it.
 
-    The numbers are for one image; which algorithm computes a convolution may depend on batch_size. The model is run
-    once, in eval mode, on arrays that have a shape and no numbers; it takes no time and no memory, and changes
-    nothing.
+    The numbers are for one image; the algorithm that computes a convolution, and the memory of a training step, are for
+    batch_size of them. The model is run in eval mode, and then forward and backward in training mode, on arrays that
+    have a shape and no numbers; it takes no time and no memory, and changes nothing.
     """
     image = MetaArray((1, *input_shape), get_default_dtype())
     watcher = Watcher(image, batch_size)
@@ -91,29 +105,12 @@ def summary(model, input_shape, batch_size=1):
         if hasattr(row.module, "macs"):
             row.macs = row.module.macs(row.shape)
     parameters = list(model.parameters())
+    try:
+        training = footprint(model, input_shape, batch_size)
+    except ValueError:                                   # such as batch norm's, of one number for each channel
+        training = None
     return Summary(watcher.rows, sum(x.numel() for x in parameters),
-                   sum(x.numel() for x in parameters if x.requires_grad), tuple(input_shape))
-
-
-class without_numbers:
-    """For the length of a with-block a model is in eval mode and its numbers are only shapes."""
-
-    def __init__(self, model):
-        self.tensors = {id(x): x for x in [*model.parameters(), *model.buffers()]}.values()
-        self.modes = [(module, module.training) for module in model.modules()]
-
-    def __enter__(self):
-        self.arrays = [x.array for x in self.tensors]
-        for x in self.tensors:
-            x.array = MetaArray(x.shape, x.dtype)
-        for module, _ in self.modes:
-            module.training = False
-
-    def __exit__(self, *_):
-        for x, array in zip(self.tensors, self.arrays):
-            x.array = array
-        for module, training in self.modes:
-            module.training = training
+                   sum(x.numel() for x in parameters if x.requires_grad), tuple(input_shape), training)
 
 
 class Watcher:

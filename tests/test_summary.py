@@ -135,3 +135,17 @@ def test_fixed_parameters_and_totals_are_printed():
     model[0].requires_grad_(False)
     text = str(summary(model, (10,)))
     assert "132 parameters, 110 of them fixed" in text and "120 MACs" in text
+
+
+def test_the_memory_of_a_training_step_is_for_the_whole_batch():
+    model = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU())
+    small, large = (summary(model, (3, 32, 32), n) for n in (1, 16))
+    images, results = 4 * 3 * 32 * 32, 4 * 8 * 32 * 32          # in bytes; relu's gradient reads its result
+    assert large.training.peak - small.training.peak == 15 * (images + 3 * results)          # y of relu, its gy, its gx
+    assert "with 16 images (SGD with momentum) takes 1.7 MiB of arrays at the most" in str(large)
+    assert small.macs == large.macs and "with 1 image (" in small.memory()
+
+
+def test_a_batch_that_cannot_be_trained_on_still_has_a_summary():
+    result = summary(nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)), (1, 3, 3))
+    assert result.parameters == 24 and "cannot be trained on" in str(result)

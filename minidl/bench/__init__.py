@@ -6,5 +6,6 @@
     worker.py      what such a process does
     agreement.py   both compute the same, or nothing is timed
     networks.py    rounds of measurements, and what they come to
+    growth.py      the same for batch after batch, depth after depth, ...
     report.py      medians, tables, files
 """

@@ -4,12 +4,20 @@ from dataclasses import asdict, dataclass, field
 
 @dataclass(frozen=True)
 class Case:
-    """A network of `architectures`, its options, and how many images it sees in one step."""
+    """A network of `architectures`, its options, and how many images it sees in one step.
+
+    size : height and width of the images, if not the paper's
+    """
     network: str
     batch: int
     options: dict = field(default_factory=dict)
+    size: int | None = None
 
-    name = property(lambda self: f"{self.network} b{self.batch}")
+    @property
+    def name(self):
+        more = [f"{option}={value}" for option, value in self.options.items()]
+        return " ".join([self.network, *more, *([f"{self.size}x{self.size}"] if self.size else []), f"b{self.batch}"])
+
     as_dict = asdict
 
 

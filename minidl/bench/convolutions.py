@@ -26,12 +26,12 @@ def shapes(cases):
 
 def of_network(case):
     """Counter of a network's Convolutions, in the order of its layers; nothing is computed."""
-    import architectures
     import minidl
+    from minidl.bench.step import input_shape, network
     from minidl.mode import mode
-    model, seen = architectures.find(case.network), Watcher()
+    seen = Watcher()
     with minidl.device("meta"), mode(observer=seen, recording=False):
-        model.builder(**case.options)(minidl.empty(case.batch, *model.input_shape))
+        network(case, "minidl")(minidl.empty(case.batch, *input_shape(case)))
     return seen.found
 
 

@@ -75,3 +75,34 @@ def panels(rows, title):
     figure.legend(handles=[Patch(color=colours[name], label=name) for name in ALGORITHMS if name in used], frameon=False,
                   loc="outside lower center", ncols=len(used))
     return figure
+
+
+def curves(columns):
+    """Growth on logarithmic paper, where a power is a straight line: a column for each curve, time above memory.
+
+    columns : lists of panels (title, unit, [(name, sizes, costs), ...]); the last line of a panel, what was expected, is
+              dotted
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator
+    figure = Figure((1 + 3.3 * len(columns), 6.4), layout="constrained")
+    colours = {"minidl": BLUE, "PyTorch": GREY}
+    handles = {}
+    for column, cells in zip(columns, figure.subplots(2, len(columns), squeeze=False).T):
+        for (title, unit, lines), axes in zip(column, cells):
+            for i, (name, sizes, costs) in enumerate(lines):
+                expected = i == len(lines) - 1
+                handles[name], = axes.plot(sizes, costs, ":" if expected else "o-", color=colours.get(name, ORANGE if
+                                           unit == "MiB" else "black"), markersize=4, linewidth=1.4, label=name)
+            axes.set(title=title, ylabel=unit)
+            axes.set_xscale("log")
+            axes.set_yscale("log")
+            axes.set_xticks(lines[0][1], [f"{x:g}" for x in lines[0][1]])
+            axes.set_xticks([], minor=True)
+            axes.set_yticks([], minor=True)
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.spines[["top", "right"]].set_visible(False)
+            axes.grid(True, linewidth=0.3)
+    figure.legend(handles=list(handles.values()), frameon=False, loc="outside lower center", ncols=2 * len(columns))
+    return figure

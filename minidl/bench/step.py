@@ -25,13 +25,19 @@ def network(case, engine):
     return builder(**case.options)
 
 
+def input_shape(case):
+    """(C, H, W) of a Case's images"""
+    import architectures
+    channels, *size = architectures.find(case.network).input_shape
+    return (channels, *([case.size] * len(size) if case.size else size))
+
+
 def batch(case):
     """Images (N, C, H, W), float32, and labels (N,), int64, as arrays: always the same."""
     import architectures
-    model = architectures.find(case.network)
     rng = np.random.default_rng(0)
-    classes = {**model.options, **case.options}["num_classes"]
-    images = rng.standard_normal((case.batch, *model.input_shape), np.float32)
+    classes = {**architectures.find(case.network).options, **case.options}["num_classes"]
+    images = rng.standard_normal((case.batch, *input_shape(case)), np.float32)
     return images, rng.integers(0, classes, case.batch)
 
 

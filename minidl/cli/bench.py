@@ -94,6 +94,29 @@ def ops(rounds: Rounds = 3, seconds: Seconds = 0.3, threads: Threads = 2, pytorc
     return 1 if any(result.wrong for result in (*large, *small)) else 0
 
 
+@app.command()
+def growth(
+    names: Annotated[list[str], typer.Argument(help="Only these: batch depth width image")] = None,
+    rounds: Rounds = 2, seconds: Seconds = 1.0, threads: Threads = 2, pytorch: PyTorch = True,
+    deep: Annotated[bool, typer.Option("--deep", help="Also 1202 layers, which take minutes.")] = False, out: Out = RESULTS,
+):
+    """Time and memory of a training step as batch, depth, width and images grow, and where that is not as expected."""
+    from minidl.bench import pictures, report
+    from minidl.bench.growth import curves, measure, panels, sentences, table
+    how, chosen, results = settings(rounds, seconds, threads, pytorch), curves(names, deep), []
+    machine = facts(how)
+    with working() as progress:
+        for curve in chosen:
+            results.append(measure(curve, **how, progress=progress))
+            print(*sentences(results[-1]), sep="\n", flush=True)
+            report.save(out / "growth.json", "growth", machine, how, [result.as_dict() for result in results])
+    show(*table(results), left=3)
+    if drawn := [panels(result) for result in results if not result.wrong]:
+        pictures.save(pictures.curves(drawn), out / "growth.png")
+    print(f"in {out}: growth.json{' and growth.png' if drawn else ''}")
+    return 1 if any(result.wrong for result in results) else 0
+
+
 # ---- what all of them do
 
 

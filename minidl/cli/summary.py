@@ -9,7 +9,8 @@ def summary(
     size: Annotated[int, typer.Option(min=1, help="Height and width of the image, if not the paper's.")] = None,
     algorithms: Annotated[bool, typer.Option("--algorithms", help="Also how each convolution is computed: forward/"
                                              "gradient of its input/gradient of its weights.")] = False,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images at a time, on which that may depend.")] = 32,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images at a time, on which that and the memory of a "
+                                         "training step depend.")] = 32,
 ):
     """What every layer of a network makes, costs and sees: shapes, parameters, multiplications, memory."""
     import architectures
@@ -25,3 +26,4 @@ def summary(
     print(f"{model}: {known.paper}, {known.year}")
     print_table(headings, rows, right=headings[3:8])
     print(result.totals())
+    print(result.memory())

@@ -3,8 +3,11 @@
 NumPy asks a foreign array what its functions shall mean (`__array_ufunc__`, `__array_function__`), and a
 MetaArray answers with shapes. So the reference kernels, as far as they are written in functions of whole
 arrays, run on it as they are. Those that fill memory of their own stand below, as the shape of it.
+
+MetaArrays also count the bytes that they would take, so that a run on shapes says how much memory a run on numbers
+will need. So what the kernels of a CPU do in one go stands below, too: the reference makes more arrays on the way.
 """
-from math import prod
+import math
 
 import numpy as np
 
@@ -15,13 +18,29 @@ device = "meta"
 
 
 class MetaArray(np.lib.mixins.NDArrayOperatorsMixin):
-    """A shape and a dtype, to compute with as with an array that has them."""
+    """A shape and a dtype, to compute with as with an array that has them.
 
-    def __init__(self, shape, dtype):
+    base : the array in whose memory the numbers would be; None where they would have memory of their own
+    """
+    alive = most = 0             # bytes of all the arrays that there are; the most there were since `most` was last set
+    counted = 0
+
+    def __init__(self, shape, dtype, base=None):
         self.shape, self.dtype = tuple([int(n) for n in shape]), np.dtype(dtype)
+        self.base = base if base is None or base.base is None else base.base
+        if base is None:
+            self.counted = self.nbytes
+            MetaArray.alive += self.counted
+            MetaArray.most = max(MetaArray.most, MetaArray.alive)
+
+    def __del__(self):
+        MetaArray.alive -= self.counted
+
+    def __reduce__(self):                                # a copy is one more array
+        return MetaArray, (self.shape, self.dtype)
 
     ndim = property(lambda self: len(self.shape))
-    size = property(lambda self: prod(self.shape))
+    size = property(lambda self: math.prod(self.shape))
     itemsize = property(lambda self: self.dtype.itemsize)
     nbytes = property(lambda self: self.size * self.itemsize)
     flags = property(lambda self: skeleton(self).flags)
@@ -40,7 +59,8 @@ class MetaArray(np.lib.mixins.NDArrayOperatorsMixin):
         return lambda *args, **kwargs: getattr(np, name)(self, *args, **kwargs)
 
     def __getitem__(self, index):
-        return MetaArray(skeleton(self)[as_index(index)].shape, self.dtype)
+        x = skeleton(self)
+        return like_part(x[as_index(index)], self.dtype, self, x)
 
     def __setitem__(self, index, value):
         """There is no place to write to."""
@@ -54,7 +74,7 @@ class MetaArray(np.lib.mixins.NDArrayOperatorsMixin):
         if method != "__call__":
             return NotImplemented
         shape = (matmul_shape if ufunc is np.matmul else broadcast_shape)(*inputs)
-        return MetaArray(shape, out[0].dtype if out else dtype or ufunc(*map(smallest, inputs)).dtype)
+        return out[0] if out else MetaArray(shape, dtype or ufunc(*map(smallest, inputs)).dtype)
 
     def __array_function__(self, func, types, args, kwargs):
         kwargs = {name: value for name, value in kwargs.items() if name != "out"}
@@ -103,9 +123,14 @@ def matmul_shape(a, b):
 
 def moved(func, x, *args, **kwargs):
     """A function that moves numbers about and looks at none."""
-    parts = x if isinstance(x, (tuple, list)) else [x]
-    y = func(skeleton(x), *map(as_index, args), **kwargs)
-    return MetaArray(y.shape, np.result_type(*[part.dtype for part in parts]))
+    parts, bare = x if isinstance(x, (tuple, list)) else [x], skeleton(x)
+    y = func(bare, *map(as_index, args), **kwargs)
+    return like_part(y, np.result_type(*[part.dtype for part in parts]), x, bare)
+
+
+def like_part(y, dtype, x, bare):
+    """The MetaArray of y's shape, which was taken from `bare`, the skeleton of x: in x's memory, if y is a view."""
+    return MetaArray(y.shape, dtype, base=x if y is bare or y.base is bare else None)
 
 
 def elementwise(func, *xs, **kwargs):
@@ -184,7 +209,7 @@ def conv2d_gradient_w(gy, x, size, stride, padding, dilation, groups):
 def max_pool(x, size, stride, padding, dilation, ceil_mode):
     axes = zip(x.shape[2:], size, stride, padding, dilation, strict=True)
     y = MetaArray((*x.shape[:2], *[pool_size(*axis, ceil_mode) for axis in axes]), x.dtype)
-    return y, MetaArray(y.shape, np.int64)
+    return y, MetaArray(y.shape, np.int32)
 
 
 def avg_pool(x, size, stride, padding, ceil_mode, count_include_pad, divisor_override=None):
@@ -212,3 +237,23 @@ def max_pool_gradient(gy, index, shape, *_):
 
 
 scatter_add = max_pool_gradient
+
+
+# ---- kernels that a CPU does in one go: what they leave behind
+
+
+def relu(x): return MetaArray(x.shape, x.dtype)
+def relu_gradient(gy, y): return MetaArray(y.shape, y.dtype)
+def standardize(x, eps): return MetaArray(x.shape, x.dtype), MetaArray((len(x), 1), x.dtype)
+def standardize_gradient(gy, y, inv_std): return MetaArray(y.shape, y.dtype)
+def local_response_norm(x, *_): return MetaArray(x.shape, x.dtype), MetaArray(x.shape, x.dtype)
+def local_response_norm_gradient(gy, x, *_): return MetaArray(x.shape, x.dtype)
+
+
+def batch_norm(x, w, b, eps):
+    return MetaArray(x.shape, x.dtype), *[MetaArray(x.shape[1:2], x.dtype) for _ in range(3)]
+
+
+def batch_norm_gradient(gy, x, w, mean, inv_std):
+    gx, gw, gb = batch_norm(x, w, w, 0)[:3]
+    return (gx, None, None) if w is None else (gx, gw, gb)

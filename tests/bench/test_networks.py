@@ -51,7 +51,7 @@ def test_the_table_has_a_cell_for_every_heading_and_a_wrong_network_has_no_times
 def test_the_file_holds_what_was_measured(tmp_path):
     report.save(tmp_path / "x.json", "networks", {}, {}, [result().as_dict()])
     [one] = report.load(tmp_path / "x.json")["results"]
-    assert one["case"] == {"network": "lenet5", "batch": 64, "options": {}}
+    assert one["case"] == {"network": "lenet5", "batch": 64, "options": {}, "size": None}
     assert one["ratio"] == 0.5 and one["medians"]["minidl"] == 3.0 and one["runs"]["minidl"][1]["steps"] == [36.0, 4.0, 4.0]
 
 
