@@ -4,7 +4,6 @@ from math import factorial, log
 import numpy as np
 
 from minidl.kernels.cpu.jit import jit
-from minidl.kernels.cpu.moves import copy
 from minidl.kernels.cpu.simd import LANES, vectorized
 
 # For float32 and float64: bits of the mantissa; the exponents that are added to its own; where e^x is 0, and where inf;
@@ -23,6 +22,18 @@ def exp(x, i, y, j):
 @vectorized(exp)
 def exp(code, x, i, y, j):
     y.store(j, exponential(code, x.load(i), x.itemsize))
+
+
+@jit
+def exp_some(x, i, y, j, count):
+    """The same for the first `count`; the others are of no use."""
+    for n in range(count):
+        y[j + n] = np.exp(x[i + n])
+
+
+@vectorized(exp_some)
+def exp_some(code, x, i, y, j, count):
+    y.store(j, exponential(code, x.load_some(i, count), x.itemsize))
 
 
 def exponential(code, x, itemsize):
@@ -47,11 +58,10 @@ def exponential(code, x, itemsize):
 
 
 @jit
-def exp_of_run(x, y):
-    """y[:len(x)] = e^x; y has room for whole vectors."""
-    whole = len(x) // LANES * LANES
+def exp_of_run(x, i, y, j, count):
+    """y[j : j + count] = e^x[i : i + count]; y has room for whole vectors."""
+    whole = count // LANES * LANES
     for n in range(0, whole, LANES):
-        exp(x, n, y, n)
-    if whole < len(x):
-        copy(x, whole, y, whole, len(x) - whole)
-        exp(y, whole, y, whole)
+        exp(x, i + n, y, j + n)
+    if whole < count:
+        exp_some(x, i + whole, y, j + whole, count - whole)
