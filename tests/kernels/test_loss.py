@@ -71,7 +71,8 @@ def test_rows_of_any_length_are_as_in_the_reference(N, C, D, dtype, rtol, atol, 
     x, labels, g = 3 * rng.standard_normal((N, C, D)), rng.integers(0, C, (N, D)), rng.standard_normal((N, D))
     weight = rng.random(C)
     weight[rng.random(C) < 0.2] = 0
-    for w, ignored, smoothing in (None, -100, 0.0), (weight, C // 2, 0.0), (None, 0, 0.1), (weight, -100, 0.3), (weight, 0, 1):
+    for w, ignored, smoothing in ((None, -100, 0.0), (weight, C // 2, 0.0), (None, 0, 0.1), (weight, -100, 0.3),
+                                  (weight, 0, 1)):
         agree(x.astype(dtype), g.astype(dtype), labels, w, ignored, smoothing, rtol=rtol, atol=atol)
 
 
@@ -87,6 +88,14 @@ def test_scores_that_are_large_or_no_numbers_are_as_in_the_reference(smoothing, 
     for w, ignored in (None, -100), (weight, -100), (weight, 3):
         agree(x, g, np.full((9, 1), 3), w, ignored, smoothing)
         agree(x.astype("f"), g.astype("f"), np.full((9, 1), 3), w, ignored, smoothing, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_largest_score_is_found_wherever_it_is(dtype):
+    x = 1e4 * np.eye(131, dtype=dtype)[:, :, None]       # less any other, its e^x is no number
+    loss, logp = cpu.cross_entropy(x, np.arange(131)[:, None], None, -100, 0.0)
+    assert not loss.any()
+    np.testing.assert_array_equal(logp, x - dtype(1e4))
 
 
 def test_labels_of_other_types_and_arrays_in_other_orders_are_as_in_the_reference(rng):
