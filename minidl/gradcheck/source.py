@@ -78,7 +78,7 @@ EQUIVALENT = [  # (function, statement) -> why changing it changes no gradient; 
     ("cpu/loss.py: cross_entropy_gradient", "if logp.dtype", ONLY_SPEED),
     ("cpu/loss.py: cross_entropy_gradient", "logp.shape.1. . LANES|1 -> 2", ONLY_ROOM),
     ("cpu/loss.py: _cross_entropy_gradient", "len.g. . np.int64.t. -> np.int64.t.", ONLY_SPEED),
-    ("cpu/loss.py: _gradient_of_rows", "0 . share -> |at_label = .*0 -> 1", "a label that counts is a class's: its op looks"),
+    ("cpu/loss.py: _gradient_of_rows", "0 . share -> |at_label = .*0 -> 1", "labels that count are a class's: the op looks"),
     ("cpu/normalization.py: _channel_gradient", "k = min.* -> max", "blocks overlap, and the memory for one has room"),
     ("cpu/normalization.py: _gradient_of_short_runs", "for first in range", ONLY_SPEED),
     ("cpu/normalization.py: _(channel|group)_gradient", "max.1, N . P.* 1 -> 2", A_GUARD),
