@@ -6,5 +6,6 @@
     worker.py      what such a process does
     agreement.py   both compute the same, or nothing is timed
     networks.py    rounds of measurements, and what they come to
+    curves.py      do networks learn alike with every algorithm?
     report.py      medians, tables, files
 """
