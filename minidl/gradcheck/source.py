@@ -26,6 +26,7 @@ from minidl.kernels.cpu import (
     activation,
     columns,
     depthwise,
+    direct,
     elementwise,
     loss,
     memory,
@@ -207,7 +208,7 @@ def small_blocks():
           replaced(moves, "LARGE", 200), replaced(activation, "BLOCK", 16), replaced(elementwise, "BLOCK", 16),
           replaced(elementwise, "LARGE", 0), replaced(normalization, "BLOCK", 16),
           replaced(panels, "multiply", multiply), replaced(columns, "multiply", multiply), contextlib.ExitStack() as stack):
-        for module in (activation, depthwise, elementwise, loss, normalization, pointwise, pooling):
+        for module in (activation, columns, depthwise, direct, elementwise, loss, normalization, pointwise, pooling):
             stack.enter_context(replaced(module, "empty", nothing))
         yield
 
@@ -222,7 +223,7 @@ def nothing(shape, dtype):
 def multiply(a, a_at, b, b_at, turned, c, c_at, rows, columns, K, more, work):
     """kernels.cpu.panels.multiply by definition: NumPy's, as its own loops take their time in plain Python."""
     def places(at, i, j):
-        return i[:, None] * at[0] + j // at[1] * at[2] + j % at[1] * at[3]
+        return i[:, None] * at[0] + j // at[1] * at[2] + j % at[1]
     i, j, k = np.arange(*rows), np.arange(*columns), np.arange(K)
     y = a[places(a_at, i, k)] @ (b[places(b_at, j, k)].T if turned else b[places(b_at, k, j)])
     c[places(c_at, i, j)] = y + c[places(c_at, i, j)] if more else y

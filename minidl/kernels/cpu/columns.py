@@ -13,8 +13,9 @@ by row, without the useless columns, takes longer than multiplying them.
 import numpy as np
 
 from minidl.kernels.cpu.jit import jit, prange
+from minidl.kernels.cpu.memory import empty
 from minidl.kernels.cpu.moves import add
-from minidl.kernels.cpu.panels import ROOM, multiply
+from minidl.kernels.cpu.panels import ROOM, multiply, transposed
 from minidl.kernels.cpu.threads import workspace
 from minidl.kernels.reference.convolution import out_size
 
@@ -30,7 +31,7 @@ def suits(x_shape, w_shape, stride, padding, dilation, groups, dtype):
 def im2col(x, size, stride, padding, dilation, fill=0.0):
     where = settings(x.shape, size, stride, padding, dilation)
     N, C, OH, OW = *x.shape[:2], *where[-2:]
-    cols = np.empty((N, C, *size, OH, OW), x.dtype)
+    cols = empty((N, C, *size, OH, OW), x.dtype)
     _im2col(np.ascontiguousarray(x), cols, x.dtype.type(fill), where, workspace(image_size(x.shape, where, OH), x.dtype))
     return cols
 
@@ -44,7 +45,7 @@ def col2im(cols, shape, stride, padding, dilation):
 
 def conv2d(x, w, b, stride, padding, dilation, groups):
     N, F, where = len(x), len(w), settings(x.shape, w.shape[2:], stride, padding, dilation)
-    y, b = np.empty((N, F, *where[-2:]), x.dtype), np.zeros(F, x.dtype) if b is None else np.ascontiguousarray(b)
+    y, b = empty((N, F, *where[-2:]), x.dtype), np.zeros(F, x.dtype) if b is None else np.ascontiguousarray(b)
     plan, work = blocks(x.shape, w.shape, where, groups, N * y.shape[2], x.dtype)
     _conv2d(np.ascontiguousarray(x), np.ascontiguousarray(w), b, y, where, groups, plan, work)
     return y
@@ -54,7 +55,8 @@ def conv2d_gradient_x(gy, w, shape, stride, padding, dilation, groups):
     where = (*settings(shape, w.shape[2:], stride, padding, dilation)[:-2], *gy.shape[2:])
     gx = np.zeros(shape, gy.dtype)
     plan, work = blocks(shape, w.shape, where, groups, gy.shape[2], gy.dtype)       # of one image, as patches overlap
-    _conv2d_gradient_x(np.ascontiguousarray(gy), np.ascontiguousarray(w), gx, where, groups, plan, work)
+    w = transposed(w.reshape(groups, len(w) // groups, -1))                         # (groups, C KH KW, F)
+    _conv2d_gradient_x(np.ascontiguousarray(gy), w, gx, where, plan, work)
     return gx
 
 
@@ -125,29 +127,29 @@ def _conv2d_block(x, w, b, y, where, groups, plan, work, first, last):
     F, K, P = len(w) // groups, w.size // len(w), (last - first) * plan[1]
     _fill(x, where, is_wide(where), x.dtype.type(0), image, cols, first, last)
     for g in range(groups):
-        multiply(w.reshape(-1)[g * F * K:], (K, K, 0, 1), cols[g * K * P:], (P, P, 0, 1), False,
-                 block[g * F * P:], (P, P, 0, 1), (0, F), (0, P), K, False, more)
+        multiply(w.reshape(-1)[g * F * K:], (K, K, 0), cols[g * K * P:], (P, P, 0), False,
+                 block[g * F * P:], (P, P, 0), (0, F), (0, P), K, False, more)
     _put(block, b, y, first, last, plan[1])
 
 
 @jit(parallel=True)
-def _conv2d_gradient_x(gy, w, gx, where, groups, plan, work):
+def _conv2d_gradient_x(gy, w, gx, where, plan, work):
     for t in prange(len(work)):
         for n in range(np.int64(t), len(gx), len(work)):
             for first in range(0, where[8], plan[0]):
                 last = min(first + plan[0], where[8])
-                _conv2d_gradient_x_block(gy[n:], w, gx[n], where, groups, plan, work[t], first, last)
+                _conv2d_gradient_x_block(gy[n:], w, gx[n], where, plan, work[t], first, last)
 
 
 @jit
-def _conv2d_gradient_x_block(gy, w, gx, where, groups, plan, work, first, last):
+def _conv2d_gradient_x_block(gy, w, gx, where, plan, work, first, last):
     """For one image, the gradient of a block's columns, w^T times that of y; and they go back to where they came from."""
-    image, cols, block, more = parts(work, len(w), w.size // len(w) * groups, plan)
-    F, K, P = len(w) // groups, w.size // len(w), (last - first) * plan[1]
+    (groups, K, F), P = w.shape, (last - first) * plan[1]
+    image, cols, block, more = parts(work, groups * F, groups * K, plan)
     _take(gy, block, first, last, plan[1])
     for g in range(groups):
-        multiply(w.reshape(-1)[g * F * K:], (1, F, 0, K), block[g * F * P:], (P, P, 0, 1), False,
-                 cols[g * K * P:], (P, P, 0, 1), (0, K), (0, P), F, False, more)
+        multiply(w[g].reshape(-1), (F, F, 0), block[g * F * P:], (P, P, 0), False,
+                 cols[g * K * P:], (P, P, 0), (0, K), (0, P), F, False, more)
     _spill(cols, where, is_wide(where), image, gx, first, last)
 
 
@@ -167,8 +169,8 @@ def _conv2d_gradient_w_block(gy, x, gw, where, groups, plan, work, first, last):
     _fill(x, where, is_wide(where), x.dtype.type(0), image, cols, first, last)
     _take(gy, block, first, last, plan[1])
     for g in range(groups):
-        multiply(block[g * F * P:], (P, P, 0, 1), cols[g * K * P:], (P, P, 0, 1), True,
-                 gw.reshape(-1)[g * F * K:], (K, K, 0, 1), (0, F), (0, K), P, True, more)
+        multiply(block[g * F * P:], (P, P, 0), cols[g * K * P:], (P, P, 0), True,
+                 gw.reshape(-1)[g * F * K:], (K, K, 0), (0, F), (0, K), P, True, more)
 
 
 @jit

@@ -105,9 +105,11 @@ def timed(step, how, args):
 
 def rule(step, how):
     """The algorithm that was the fastest for such shapes when it was measured."""
-    for name in ("linear", "gemm", "depthwise", "winograd"):
+    for name in ("linear", "gemm", "depthwise"):
         if ALGORITHMS[name].suits(*how):
             return name
+    if winograd.F4.suits(*how):
+        return min(("winograd", "winograd2"), key=lambda name: ALGORITHMS[name].products(how.x_shape, how.padding))
     if how.dtype != np.float32 or not direct.suits(*how):
         return "im2col"
     if how.w_shape[1] <= 4 and how.stride == (1, 1):                    # direct has channels in the lanes of its vectors

@@ -26,6 +26,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minidl.kernels.cpu.jit import jit, prange
+from minidl.kernels.cpu.memory import empty
 from minidl.kernels.cpu.moves import clear, copy, turn_some_in, turn_some_out
 from minidl.kernels.cpu.simd import LANES, REGISTERS
 from minidl.kernels.cpu.threads import thread_count, workspace
@@ -51,14 +52,14 @@ def suits(x_shape, w_shape, stride, padding, dilation, groups, dtype):
 def conv2d(x, w, b, stride, padding, dilation, groups):
     F, OH, OW = len(w), *(out_size(*axis) for axis in zip(x.shape[2:], w.shape[2:], stride, padding, dilation, strict=True))
     plan = plan_y(x.shape, w.shape, (OH, OW), stride, padding, dilation, groups, thread_count())
-    y, start = np.empty((len(x), F, OH, OW), x.dtype), np.zeros(F, x.dtype) if b is None else b
+    y, start = empty((len(x), F, OH, OW), x.dtype), np.zeros(F, x.dtype) if b is None else b
     correlate(np.ascontiguousarray(x), laid_out(w, plan, 0, groups), np.ascontiguousarray(start), y, plan, groups)
     return y
 
 
 def conv2d_gradient_x(gy, w, shape, stride, padding, dilation, groups):
     plan = plan_gx(shape, w.shape, gy.shape[2:], stride, padding, dilation, groups, thread_count())
-    gx, start = np.empty(shape, gy.dtype), np.zeros(shape[1], gy.dtype)
+    gx, start = empty(shape, gy.dtype), np.zeros(shape[1], gy.dtype)
     correlate(np.ascontiguousarray(gy), laid_out(w, plan, 1, groups), start, gx, plan, groups)
     return gx
 
@@ -176,15 +177,10 @@ def laid_out(w, plan, kind, groups):
     (F, C), taps = w.shape[:2], w.shape[2] * w.shape[3]
     F //= groups
     lanes, runs = ((C, taps), (F, C * taps)) if kind else ((F, C * taps), (1, 0))    # how many, and how far apart
-    packed = aligned(groups * -(-lanes[0] // LANES) * LANES * (w[0].size if not kind else F * taps), w.dtype)
+    packed = empty((groups * -(-lanes[0] // LANES) * LANES * (w[0].size if not kind else F * taps),), w.dtype)
     work = workspace(2 * LANES * LANES, w.dtype)
     _laid_out(np.ascontiguousarray(w).reshape(-1), packed, plan.order, lanes, runs, groups, F * C * taps, work)
     return packed
-
-
-def aligned(size, dtype):
-    memory = np.empty(size * dtype.itemsize + 64, np.uint8)
-    return memory[-memory.ctypes.data % 64:][:size * dtype.itemsize].view(dtype)
 
 
 @jit(parallel=True)
@@ -343,7 +339,7 @@ def add_up(gy, x, gw, plan, groups):
     room = 2 * LANES * LANES + lanes * images * steps * OW + LANES * WIDTH
     work = workspace(room + plan.channels * images * plan.padded[0] * plan.padded[1], x.dtype)
     each = blocks > 1 and size * len(work) <= WEIGHTS_IN_MEMORY
-    sums = aligned(size * (len(work) if each else 1), x.dtype).reshape(-1, size)
+    sums = empty((len(work) if each else 1, size), x.dtype)
     _add_up(gy, x, gw, plan.for_threads(), groups, sums, work, blocks, chunks)
     _sum_up(sums, gw, groups, plan.channels, rows)
 

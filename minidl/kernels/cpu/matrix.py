@@ -1,8 +1,8 @@
 """Matrix products, on the kernels' own threads."""
 import numpy as np
 
-from minidl.kernels.cpu.memory import flat
-from minidl.kernels.cpu.panels import Layout, product
+from minidl.kernels.cpu.memory import empty
+from minidl.kernels.cpu.panels import Layout, product, transposed
 
 FEW = 2 ** 15                # multiplications that a BLAS has done before a kernel of ours is called
 
@@ -14,7 +14,7 @@ def matmul(a, b):
     if M * K * N < FEW:
         return np.matmul(a, b)
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    y = np.empty((*batch, M, N), a.dtype)
+    y = empty((*batch, M, N), a.dtype)
     a, b = np.broadcast_to(a, (*batch, M, K)), np.broadcast_to(b, (*batch, K, N))
     for i in np.ndindex(batch):
         multiply(a[i], b[i], y[i])
@@ -25,6 +25,11 @@ def multiply(a, b, y):
     """y (M, N) = a (M, K) b (K, N)"""
     (M, K), N = a.shape, b.shape[1]
     turned = b.T.flags.c_contiguous                      # as the weights of a linear layer are
+    a = transposed(a.T[None])[0] if a.T.flags.c_contiguous else np.ascontiguousarray(a)
     b = np.ascontiguousarray(b.T if turned else b)
-    product(flat(a), Layout(K, K, 0), flat(b), Layout(b.shape[1], b.shape[1], 0), flat(y), Layout(N, N, 0), (M, K, N),
-            turned=turned)
+    (a, a_at), (b, b_at), (y, y_at) = map(laid_out, (a, b, y))
+    product(a, a_at, b, b_at, y, y_at, (M, K, N), turned=turned)
+
+
+def laid_out(x):
+    return x.reshape(-1), Layout(x.shape[1], x.shape[1], 0)

@@ -1,8 +1,9 @@
 """Normalization: channel by channel, row by row or image by image.
 
 All are bound by memory: a channel, or a row, comes from memory once and stays in a core's second-level cache while
-its mean and variance are taken and its result is written. Numbers are summed up in vectors, in their own precision,
-and the sums of many runs of numbers in float64.
+its mean and variance are taken and its result is written. As many channels are taken together as stay there: in an
+image they lie side by side, and the processor, which looks ahead in long runs, has the next one when it is its turn.
+Numbers are summed up in vectors, in their own precision, and the sums of many runs of numbers in float64.
 """
 import math
 
@@ -32,40 +33,48 @@ def batch_norm(x, w, b, eps):
         group = group_size(N, C, P, x.itemsize)
         _batch_norm_of_short_runs(*arrays, group, workspace(4 * group * P, x.dtype))
     else:
-        _batch_norm(*arrays, P % LANES == 0 and worth_streaming(y), workspace(BLOCK, x.dtype))
+        _batch_norm(*arrays, P % LANES == 0 and worth_streaming(y), group_size(N, C, P, x.itemsize),
+                    workspace(BLOCK, x.dtype))
     return y, mean, var, inv_std
 
 
 @jit(parallel=True)
-def _batch_norm(x, N, P, w, b, eps, y, mean, var, inv_std, streaming, rooms):
+def _batch_norm(x, N, P, w, b, eps, y, mean, var, inv_std, streaming, group, rooms):
     for t in prange(len(rooms)):
-        for c in range(np.int64(t), len(w), len(rooms)):
-            _batch_norm_channel(x, N, P, w, b, eps, y, mean, var, inv_std, streaming, rooms[t], c)
+        for first in range(np.int64(t) * group, len(w), len(rooms) * group):
+            _batch_norm_channels(x, N, P, w, b, eps, y, mean, var, inv_std, streaming, first, min(first + group, len(w)),
+                                 rooms[t])
 
 
 @jit
-def _batch_norm_channel(x, N, P, w, b, eps, y, mean, var, inv_std, streaming, room, c):
+def _batch_norm_channels(x, N, P, w, b, eps, y, mean, var, inv_std, streaming, first, last, room):
     """One pass gives mean and variance: Var x = E (x - m)^2 - (E x - m)^2 for every m. That loses digits where m is
     far from E x, measured in standard deviations; the mean of the first of N runs is at most sqrt(N) away."""
-    count, total, squares, starts = max(1, N * P), 0.0, 0.0, range(c * P, N * len(w) * P, len(w) * P)
-    near = x.dtype.type(0)
-    if N > 0:
-        near = x.dtype.type(_sums(x[c * P:c * P + P], near)[0] / P)
-    for i in starts:
-        run, run_of_squares = _sums(x[i:i + P], near)
-        total += run
-        squares += run_of_squares
-    mean[c] = near + total / count
-    var[c] = max(0.0, squares - total / count * total) / count
-    inv_std[c] = 1 / np.sqrt(var[c] + eps)
-    for i in starts:
-        if streaming:
-            for j in range(i, i + P, BLOCK):
-                k = min(j + BLOCK, i + P)
-                _affine(x[j:k], mean[c], inv_std[c] * w[c], b[c], room)
-                stream(room[:k - j], y, j)
-        else:
-            _affine(x[i:i + P], mean[c], inv_std[c] * w[c], b[c], y[i:i + P])
+    count, C, sums = max(1, N * P), len(w), np.zeros((last - first, 2))
+    mean[first:last] = 0
+    for n in range(N):
+        for c in range(first, last):
+            run = x[(n * C + c) * P:(n * C + c + 1) * P]
+            if n == 0:
+                mean[c] = _sums(run, x.dtype.type(0))[0] / P
+            total, squares = _sums(run, mean[c])
+            sums[c - first, 0] += total
+            sums[c - first, 1] += squares
+    for c in range(first, last):
+        total, squares = sums[c - first]
+        mean[c] += total / count
+        var[c] = max(0.0, squares - total / count * total) / count
+        inv_std[c] = 1 / np.sqrt(var[c] + eps)
+    for n in range(N):
+        for c in range(first, last):
+            i = (n * C + c) * P
+            if streaming:
+                for j in range(i, i + P, BLOCK):
+                    k = min(j + BLOCK, i + P)
+                    _affine(x[j:k], mean[c], inv_std[c] * w[c], b[c], room)
+                    stream(room[:k - j], y, j)
+            else:
+                _affine(x[i:i + P], mean[c], inv_std[c] * w[c], b[c], y[i:i + P])
 
 
 @jit(fastmath=SUMS)
@@ -94,35 +103,40 @@ def batch_norm_gradient(gy, x, w, mean, inv_std):
         group = group_size(N, C, P, 2 * x.itemsize)
         _gradient_of_short_runs(*arrays, group, workspace(4 * group * P, x.dtype))
     else:
-        _batch_norm_gradient(*arrays, P % LANES == 0 and worth_streaming(gx), workspace(BLOCK, x.dtype))
+        _batch_norm_gradient(*arrays, P % LANES == 0 and worth_streaming(gx), group_size(N, C, P, 2 * x.itemsize),
+                             workspace(BLOCK, x.dtype))
     return (gx, None, None) if w is None else (gx, gw, gb)
 
 
 @jit(parallel=True)
-def _batch_norm_gradient(gy, x, N, P, mean, inv_std, scale, gx, gw, gb, streaming, rooms):
+def _batch_norm_gradient(gy, x, N, P, mean, inv_std, scale, gx, gw, gb, streaming, group, rooms):
     for t in prange(len(rooms)):
-        for c in range(np.int64(t), len(scale), len(rooms)):
-            _channel_gradient(gy, x, N, P, mean, inv_std, scale, gx, gw, gb, streaming, rooms[t], c)
+        for first in range(np.int64(t) * group, len(scale), len(rooms) * group):
+            _channels_gradient(gy, x, N, P, mean, inv_std, scale, gx, gw, gb, streaming, first,
+                               min(first + group, len(scale)), rooms[t])
 
 
 @jit
-def _channel_gradient(gy, x, N, P, mean, inv_std, scale, gx, gw, gb, streaming, room, c):
-    sum_g, sum_gx, starts = 0.0, 0.0, range(c * P, N * len(scale) * P, len(scale) * P)
-    for i in starts:
-        run, run_along = _sums_gradient(gy[i:i + P], x[i:i + P], mean[c])
-        sum_g += run
-        sum_gx += run_along
-    count = x.dtype.type(max(1, N * P))
-    gb[c], gw[c] = sum_g, sum_gx * inv_std[c]
-    mean_g, slope = gb[c] / count, gw[c] / count * inv_std[c]
-    for i in starts:
-        if streaming:
-            for j in range(i, i + P, BLOCK):
-                k = min(j + BLOCK, i + P)
-                _affine_gradient(gy[j:k], x[j:k], mean[c], mean_g, slope, scale[c], room)
-                stream(room[:k - j], gx, j)
-        else:
-            _affine_gradient(gy[i:i + P], x[i:i + P], mean[c], mean_g, slope, scale[c], gx[i:i + P])
+def _channels_gradient(gy, x, N, P, mean, inv_std, scale, gx, gw, gb, streaming, first, last, room):
+    count, C, sums = x.dtype.type(max(1, N * P)), len(scale), np.zeros((last - first, 2))
+    for n in range(N):
+        for c in range(first, last):
+            i = (n * C + c) * P
+            total, along = _sums_gradient(gy[i:i + P], x[i:i + P], mean[c])
+            sums[c - first, 0] += total
+            sums[c - first, 1] += along
+    for c in range(first, last):
+        gb[c], gw[c] = sums[c - first, 0], sums[c - first, 1] * inv_std[c]
+    for n in range(N):
+        for c in range(first, last):
+            i, mean_g, slope = (n * C + c) * P, gb[c] / count, gw[c] / count * inv_std[c]
+            if streaming:
+                for j in range(i, i + P, BLOCK):
+                    k = min(j + BLOCK, i + P)
+                    _affine_gradient(gy[j:k], x[j:k], mean[c], mean_g, slope, scale[c], room)
+                    stream(room[:k - j], gx, j)
+            else:
+                _affine_gradient(gy[i:i + P], x[i:i + P], mean[c], mean_g, slope, scale[c], gx[i:i + P])
 
 
 @jit(fastmath=SUMS)

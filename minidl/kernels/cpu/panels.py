@@ -3,9 +3,10 @@
 After Goto & van de Geijn 2008, section 4, whose question is for every loop: from which cache does the tile read?
 
     for COLUMNS of b, and of these DEPTH rows at a time:     "packed", laid out as panels: the second-level cache
-        for each panel, as wide as a tile:                   the first-level cache, while all rows of a pass
-            for ROWS of a:                                   the second-level cache, one number after the other
-                a tile of c += these rows times the panel    registers
+        for BLOCK rows of a:                                 the second-level cache, too
+            for each panel, as wide as a tile:               the first-level cache, while all these rows pass
+                for ROWS of a:                               one number after the other
+                    a tile of c += these rows times the panel    registers
 
 A panel has its numbers in the order in which the tile reads them, whatever their order in b, so b may be any of these:
 a matrix (K, N); or, with `turned`, one (N, K), of which the product with the transpose is wanted; or a batch of images.
@@ -13,7 +14,10 @@ a matrix (K, N); or, with `turned`, one (N, K), of which the product with the tr
 An image (C, H, W) is a matrix with a row of H W pixels per channel, and a batch of images (N, C, H, W) is one with N H W
 columns, which come in runs, an image each. So a Layout says where a matrix is in a flat array: the number [i, j] at
 
-    i row + (j // run) jump + (j % run) column
+    i row + (j // run) jump + j % run
+
+As a's numbers are read along its rows, a transpose is first laid out anew: each step down a column is a step to another
+page, of which a core remembers few.
 """
 import functools
 from math import ceil
@@ -22,13 +26,15 @@ from typing import NamedTuple
 import numpy as np
 
 from minidl.kernels.cpu.jit import jit, prange
+from minidl.kernels.cpu.memory import empty
 from minidl.kernels.cpu.moves import copy, fetch, turn_some_in
 from minidl.kernels.cpu.simd import LANES, vectorized
 from minidl.kernels.cpu.threads import thread_count, workspace
 from minidl.kernels.cpu.tiles import ROWS, VECTORS, WIDTH, tile, width_of
 
 DEPTH = 256                      # rows and
-COLUMNS = 512                    # columns of b that are packed at a time: the second-level cache holds them twice
+COLUMNS = 512                    # columns of b that are packed at a time: the second-level cache holds them twice,
+BLOCK = 30 * ROWS                # and so many rows of a
 
 # The memory of a thread: panels, which turn_in may overrun by LANES rows, a tile that has no place in c, and a square.
 SUMS = (DEPTH + LANES) * COLUMNS
@@ -41,8 +47,7 @@ multiply_tile, multiply_row = tile(ROWS, VECTORS), tile(1, VECTORS)
 class Layout(NamedTuple):
     row: int                     # how far it is from a row to the next,
     run: int                     # how many columns lie side by side,
-    jump: int                    # how far it is from a run to the next,
-    column: int = 1              # and from a column to the next, which is 1 for b and c
+    jump: int                    # and how far it is from a run to the next
 
 
 def product(a, a_at, b, b_at, c, c_at, size, start=None, turned=False):
@@ -55,6 +60,32 @@ def product(a, a_at, b, b_at, c, c_at, size, start=None, turned=False):
     blocks = shares(ceil(M / ROWS), ceil(N / width), COLUMNS // width, thread_count())
     _product(a, tuple(a_at), b, tuple(b_at), turned, c, tuple(c_at), size, c[:0] if start is None else start, blocks,
              workspace(ROOM, c.dtype))
+
+
+def transposed(x):
+    """Of each of the matrices x (B, M, N) the transpose, in memory of its own: (B, N, M)."""
+    x = np.ascontiguousarray(x)
+    y = empty((len(x), *x.shape[:0:-1]), x.dtype)
+    _transpose(x, y, workspace(2 * LANES * LANES, x.dtype))
+    return y
+
+
+@jit(parallel=True)
+def _transpose(x, y, work):
+    for t in prange(len(work)):
+        for b in range(len(x)):
+            for j in range(np.int64(t) * LANES, x.shape[2], len(work) * LANES):
+                _transpose_some(x[b].reshape(-1), x.shape[1:], j, y[b].reshape(-1), work[t])
+
+
+@jit
+def _transpose_some(x, shape, j, y, work):
+    """Up to LANES columns of x, from j on, become rows of y."""
+    M, N = shape
+    for i in range(0, M, LANES):
+        turn_some_in(x, i * N + j, N, M - i, work, 0, LANES, N - j, LANES * LANES)
+        for row in range(min(LANES, N - j)):
+            copy(work, row * LANES, y, (j + row) * M + i, min(LANES, M - i))
 
 
 @functools.lru_cache(1024)
@@ -102,7 +133,7 @@ def _set_row(value, c, c_at, i, columns):
 @jit
 def run(where, i, j, last):
     """The place of number [i, j], and how many lie there side by side, up to column `last`."""
-    return i * where[0] + j // where[1] * where[2] + j % where[1] * where[3], min(where[1] - j % where[1], last - j)
+    return i * where[0] + j // where[1] * where[2] + j % where[1], min(where[1] - j % where[1], last - j)
 
 
 @jit
@@ -117,9 +148,11 @@ def multiply(a, a_at, b, b_at, turned, c, c_at, rows, columns, K, more, work):
                 _pack_turned(b, b_at, first, last, d, depth, width, work)
             else:
                 _pack(b, b_at, first, last, d, depth, width, work)
-            for j in range(first, last, width):
-                _panel(a, a_at, c, c_at, rows, j, min(width, last - j), d, depth, (j - first) * depth, width,
-                       more or d > 0, work)
+            for i in range(rows[0], rows[1], BLOCK):
+                block = i, min(i + BLOCK, rows[1])
+                for j in range(first, last, width):
+                    _panel(a, a_at, c, c_at, block, j, min(width, last - j), d, depth, (j - first) * depth, width,
+                           more or d > 0, work)
 
 
 @jit
@@ -193,10 +226,10 @@ def _sums(a, a_at, i, rows, d, depth, panel, width, c, c0, c_row, more, work):
         at, count = run(a_at, i, d + done, d + depth)
         b0, more = panel + done * width, more or done > 0
         if rows == ROWS:
-            multiply_tile(a, at, a_at[3], a_at[0], work, b0, width, c, c0, c_row, count, more)
+            multiply_tile(a, at, 1, a_at[0], work, b0, width, c, c0, c_row, count, more)
         else:
             for k in range(rows):
-                multiply_row(a, at + k * a_at[0], a_at[3], 0, work, b0, width, c, c0 + k * c_row, 0, count, more)
+                multiply_row(a, at + k * a_at[0], 1, 0, work, b0, width, c, c0 + k * c_row, 0, count, more)
         done += count
 
 

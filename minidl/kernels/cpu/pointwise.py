@@ -7,9 +7,9 @@ from math import prod
 import numpy as np
 
 from minidl.kernels.cpu.jit import jit, prange
-from minidl.kernels.cpu.memory import empty, planes
+from minidl.kernels.cpu.memory import empty, flat, planes
 from minidl.kernels.cpu.moves import copy, every_second, interleave
-from minidl.kernels.cpu.panels import Layout, product
+from minidl.kernels.cpu.panels import Layout, product, transposed
 
 
 def suits(x_shape, w_shape, stride, padding, dilation, groups, dtype):
@@ -24,7 +24,7 @@ def conv2d(x, w, b, stride, padding, dilation, groups):
 
 def conv2d_gradient_x(gy, w, shape, stride, padding, dilation, groups):
     """gx (C, pixels) = w^T (C, F) gy (F, pixels)"""
-    gx = mixed(w.reshape(groups, -1, w.shape[1]).swapaxes(1, 2), gy, None)
+    gx = mixed(transposed(w.reshape(groups, -1, w.shape[1])), gy, None)
     return gx if gx.shape == tuple(shape) else spread(gx, shape, stride)
 
 
@@ -40,12 +40,10 @@ def conv2d_gradient_w(gy, x, size, stride, padding, dilation, groups):
 def mixed(w, x, b):
     """The channels of x (N, G C, H, W), mixed by w (G, F, C), + b -> y (N, G F, H, W)"""
     groups, F, C = w.shape
-    y = np.empty((len(x), groups * F, *x.shape[2:]), x.dtype)
+    y = empty((len(x), groups * F, *x.shape[2:]), x.dtype)
     b = [None] * groups if b is None else np.ascontiguousarray(b).reshape(groups, F)
-    at = Layout(C, C, 0) if w.flags.c_contiguous else Layout(1, C, 0, F)
-    w = (w if w.flags.c_contiguous else w.swapaxes(1, 2)).reshape(groups, -1)
     for w_part, x_part, b_part, y_part in zip(w, channels(x, groups), b, channels(y, groups)):
-        product(w_part, at, x_part, images(x), y_part, images(y), (F, C, pixels(x)), b_part)
+        product(flat(w_part), Layout(C, C, 0), x_part, images(x), y_part, images(y), (F, C, pixels(x)), b_part)
     return y
 
 

@@ -21,6 +21,8 @@ Inside, the channels are the lanes of vectors, so that images of any width serve
 multiples of LANES. Float32 only: the largest error, 1e-5 to 1e-4 of the result's standard deviation (ten times that
 of the other algorithms), is harmless in training, but a gradient check would take it for a mistake.
 """
+from math import prod
+
 import numpy as np
 
 from minidl.kernels.cpu.jit import jit, prange
@@ -56,6 +58,10 @@ class Winograd:
         return (tuple(size) == (3, 3) and tuple(stride) == tuple(dilation) == (1, 1) and max(padding) <= 2
                 and C % LANES == F // groups % LANES == 0 and dtype == np.float32 and 0 not in x_shape and 0 not in w_shape
                 and all(size + 2 * p >= 3 for size, p in zip(x_shape[2:], padding)))
+
+    def products(self, x_shape, padding):
+        """How often the numbers of a filter's channel are multiplied with an image: for each place of each tile once."""
+        return (self.m + 2) ** 2 * prod(-(-(size + 2 * p - 2) // self.m) for size, p in zip(x_shape[2:], padding))
 
     def conv2d(self, x, w, b, stride, padding, dilation, groups):
         N, F, (H, W), (PH, PW) = len(x), len(w), x.shape[2:], padding
