@@ -5,8 +5,11 @@ batches, are as far apart as runs from different ones. So it is asked whether th
 every epoch, and for training loss and test accuracy, there is a pair of numbers for each seed, and the mean of their
 differences is held against what it would be by chance: Student's t-test for pairs. As many tests are made as there are
 points on the curves, so each may find something by chance in only a twentieth of one in that many cases (Bonferroni).
-An algorithm *differs* at a point where the test finds a difference which is more than a tenth of the spread, the
+Algorithms *differ* at a point where the test finds a difference which is more than a tenth of the spread, the
 standard deviation over seeds: rounding always the same way is no matter as long as nobody could see it.
+
+One time in twenty this finds something where nothing is. So a network in which algorithms differ is trained once more,
+from as many other seeds, and those points count that differ again, in the same direction.
 """
 import math
 import statistics
@@ -73,39 +76,56 @@ def watched():
 
 @dataclass
 class Result:
-    """The curves of a network: {algorithm: what `trained` found, seed by seed}."""
+    """The curves of a network: {algorithm: what `trained` found, seed by seed}, and `again`, from other seeds, or None."""
     network: str
     curves: dict
+    again: dict | None = None
 
-    def seeds(self, algorithm, measure, epoch):
-        return [curve[measure][epoch] for curve in self.curves[algorithm]]
+    def points(self, curves=None):
+        """A Point for every measure and epoch."""
+        curves = curves or self.curves
+        epochs = range(len(curves[ALGORITHMS[0]][0]["loss"]))
+        return [Point.of(measure, epoch, *(at(curves[name], measure, epoch) for name in ALGORITHMS))
+                for measure in MEASURES for epoch in epochs]
 
     @property
-    def points(self):
-        """A Point for every measure and epoch."""
-        epochs = len(self.curves[ALGORITHMS[0]][0]["loss"])
-        return [Point.of(measure, epoch, *(self.seeds(name, measure, epoch) for name in ALGORITHMS))
-                for measure in MEASURES for epoch in range(epochs)]
+    def suspected(self):
+        """The points that differ in the first curves."""
+        points = self.points()
+        return [point for point in points if point.differs(len(points))]
 
     @property
     def differing(self):
-        points = self.points
-        return [point for point in points if point.differs(len(points))]
+        """The points that differ in both: of as many as were suspected it is asked whether they do so again."""
+        if not self.suspected or not self.again:
+            return self.suspected
+        others = {(point.measure, point.epoch): point for point in self.points(self.again)}
+        pairs = [(point, others[point.measure, point.epoch]) for point in self.suspected]
+        return [point for point, other in pairs
+                if other.differs(len(pairs)) and other.difference * point.difference > 0]
 
     @property
     def verdict(self):
         """A sentence."""
         a, b = ALGORITHMS
+        points = len(self.points())
         if differing := self.differing:
             worst = min(differing, key=lambda point: point.chance)
-            return (f"{self.network}: {a} and {b} DIFFER at {len(differing)} of {len(self.points)} points, most in the "
+            return (f"{self.network}: {a} and {b} DIFFER at {len(differing)} of {points} points, most in the "
                     f"{MEASURES[worst.measure]} of epoch {worst.epoch + 1}: by {worst.difference:.2g}, where the spread "
                     f"over seeds is {worst.spread:.2g}")
-        return f"{self.network}: {a} and {b} agree within noise at all {len(self.points)} points"
+        chance = f"; what {len(self.suspected)} of them seemed to show, other seeds did not" if self.suspected else ""
+        return f"{self.network}: {a} and {b} agree within noise at all {points} points{chance}"
 
     def as_dict(self):
+        points = self.points()
         return {"network": self.network, "verdict": self.verdict, "differs": bool(self.differing), "curves": self.curves,
-                "points": [vars(point) | {"differs": point.differs(len(self.points))} for point in self.points]}
+                "again": self.again, "points": [vars(point) | {"differs": point.differs(len(points))} for point in points]}
+
+
+def at(curves, measure, epoch):
+    """A number for every seed."""
+    return [curve[measure][epoch] for curve in curves]
 
 
 @dataclass
@@ -142,21 +162,26 @@ def chance_of(differences):
 
 def measure(names, *, seeds, threads, epochs=None, progress=lambda what: None):
     """A Result for every network of `names`."""
-    for network in names:
-        curves = {algorithm: [] for algorithm in ALGORITHMS}
-        for seed in range(seeds):
+    def curves(network, seeds):
+        found = {algorithm: [] for algorithm in ALGORITHMS}
+        for seed in seeds:
             for algorithm in ALGORITHMS:
                 progress(f"{network}: seed {seed}, {algorithm}")
-                curves[algorithm].append(ask({"do": "curve", "network": network, "algorithm": algorithm, "seed": seed,
-                                              "epochs": epochs}, threads))
-        yield Result(network, curves)
+                found[algorithm].append(ask({"do": "curve", "network": network, "algorithm": algorithm, "seed": seed,
+                                             "epochs": epochs}, threads))
+        return found
+    for network in names:
+        result = Result(network, curves(network, range(seeds)))
+        if result.suspected:
+            result.again = curves(network, range(seeds, 2 * seeds))
+        yield result
 
 
 def table(results):
     """Headings, and a row of strings for the last epoch of every network and measure."""
     rows = []
     for result in results:
-        points = result.points
+        points = result.points()
         for measure, name in MEASURES.items():
             here = [point for point in points if point.measure == measure]
             last = here[-1]
@@ -185,7 +210,7 @@ def picture(results):
         for axes, (measure, name) in zip(row, MEASURES.items()):
             epochs = range(len(result.curves[ALGORITHMS[0]][0][measure]))
             for algorithm, colour, line, fill in zip(ALGORITHMS, (BLUE, ORANGE), ("-", "--"), (0.25, 0.2)):
-                numbers = [result.seeds(algorithm, measure, epoch) for epoch in epochs]
+                numbers = [at(result.curves[algorithm], measure, epoch) for epoch in epochs]
                 means, spreads = [list(map(f, numbers)) for f in (statistics.fmean, statistics.stdev)]
                 places = [epoch + 1 for epoch in epochs]
                 axes.plot(places, means, line, color=colour, label=algorithm)

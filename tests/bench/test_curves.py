@@ -7,10 +7,10 @@ from minidl.bench.curves import Point, Result, chance_of
 from minidl.cli import main
 
 
-def result(change=lambda loss, seed: loss, noise=0.01, seeds=5, epochs=12):
+def result(change=lambda loss, seed: loss, noise=0.01, seeds=5, epochs=12, rng=0):
     """Curves that fall to 0.1, differently for every seed; those of the second algorithm have a noise of their own
     and are changed besides."""
-    rng, made = np.random.default_rng(0), {name: [] for name in curves.ALGORITHMS}
+    rng, made = np.random.default_rng(rng), {name: [] for name in curves.ALGORITHMS}
     for seed in range(seeds):
         falling = (0.1 + np.exp(-np.arange(epochs))) * rng.uniform(0.8, 1.2)
         for name, f in zip(curves.ALGORITHMS, (lambda loss, seed: loss, change)):
@@ -22,7 +22,7 @@ def result(change=lambda loss, seed: loss, noise=0.01, seeds=5, epochs=12):
 @pytest.mark.parametrize("noise", [0, 1e-7, 0.01, 0.2])
 def test_curves_with_a_noise_of_their_own_agree(noise):
     one = result(noise=noise)
-    assert len(one.points) == 24 and one.differing == []
+    assert len(one.points()) == 24 and one.differing == []
     assert one.verdict == "net: auto and im2col agree within noise at all 24 points"
 
 
@@ -37,12 +37,44 @@ def test_curves_that_are_shifted_by_part_of_their_spread_differ(change):
 
 
 def test_what_is_systematic_but_cannot_be_seen_is_no_difference():
-    assert min(point.chance for point in result(lambda loss, seed: loss * (1 + 1e-6), noise=0).points) < curves.CHANCE / 24
+    assert min(point.chance for point in result(lambda loss, seed: loss * (1 + 1e-6), noise=0).points()) < curves.CHANCE / 24
     assert not result(lambda loss, seed: loss * (1 + 1e-6), noise=0).differing
 
 
 def test_a_difference_in_one_seed_alone_has_no_direction():
     assert not result(lambda loss, seed: loss * (1.5 if seed == 3 else 1)).differing
+
+
+def test_what_other_seeds_do_not_show_again_was_chance():
+    higher, lower, in_epoch_3 = (lambda loss, seed: loss * 1.1, lambda loss, seed: loss * 0.9,
+                                 lambda loss, seed: np.where(np.arange(len(loss)) == 3, loss * 1.1, loss))
+    one = result(higher)
+    suspected = len(one.suspected)
+    assert suspected > 4 and len(one.differing) == suspected
+    one.again = result(rng=1).curves
+    assert one.differing == [] and not one.as_dict()["differs"]
+    assert one.verdict.endswith(f"24 points; what {suspected} of them seemed to show, other seeds did not")
+    one.again = result(lower, rng=1).curves
+    assert one.differing == []                                       # the other way round: it has no direction
+    one.again = result(in_epoch_3, rng=1).curves
+    assert {point.epoch for point in one.differing} == {3}
+    one.again = result(higher, rng=1).curves
+    assert len(one.differing) > 4 and "DIFFER" in one.verdict
+
+
+def test_networks_that_seem_to_differ_are_trained_again_from_other_seeds(monkeypatch):
+    for change, wanted in ((lambda loss: loss, [0, 1, 2]), (lambda loss: loss - 0.2, [0, 1, 2, 3, 4, 5])):
+        asked = []
+
+        def ask(task, threads, asked=asked, change=change):
+            loss = 1 + 0.1 * task["seed"] + 1e-3 * np.random.default_rng(task["seed"]).random(2)
+            asked.append(task["seed"])
+            loss = (loss if task["algorithm"] == "auto" else change(loss)).tolist()
+            return {"loss": loss, "accuracy": loss}
+        monkeypatch.setattr(curves, "ask", ask)
+        monkeypatch.setattr(curves, "CHANCE", 0.5)
+        [one] = curves.measure(["net"], seeds=3, threads=1)
+        assert sorted(set(asked)) == wanted and bool(one.differing) == (len(wanted) == 6)
 
 
 def test_the_test_is_students_for_pairs():
