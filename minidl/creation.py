@@ -155,6 +155,14 @@ def randn(*size, generator=None, dtype=None, device=None, requires_grad=False):
     return Tensor(on_device(array, device), requires_grad)
 
 
+def drawn(what, like, first, second, generator):
+    """Numbers for the place of `like`: "normal" (mean, standard deviation) or "uniform" (from, to)."""
+    if is_meta(like.device):
+        return empty_like(like)
+    array = getattr(generator or default_generator, what)(like.shape, like.dtype, first, second)
+    return Tensor(on_device(array, like.device))
+
+
 def randint(low, high, size, *, generator=None, dtype=None, device=None):
     """Random integers from low to high - 1."""
     array = (generator or default_generator).integers(low, high, size)

@@ -175,7 +175,7 @@ def accumulate(x, gy, create_graph):
     if create_graph:
         x.grad = gy if x.grad is None else x.grad + gy
     elif x.grad is None:
-        x.grad = of(gy.copy())
+        x.grad = of(kernels_for(gy).copy(gy))
     elif x.grad.requires_grad:
         x.grad = of(x.grad.array + gy)
     else:

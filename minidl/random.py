@@ -3,6 +3,8 @@ import numpy as np
 
 from minidl import dtypes
 
+PIECE = 2 ** 15              # numbers drawn at a time
+
 
 class Generator:
     """A stream of random numbers (NumPy's PCG64) that can be seeded, saved and continued."""
@@ -27,14 +29,26 @@ class Generator:
         self._seed, self._rng.bit_generator.state = state["seed"], state["bit_generator"]
         return self
 
-    def normal(self, shape, dtype=None):
-        """Standard normal numbers."""
-        return self._rng.standard_normal(shape).astype(dtype or dtypes.get_default_dtype())
+    def normal(self, shape, dtype=None, mean=0, std=1):
+        """Normal numbers; without a mean and a standard deviation, standard normal ones."""
+        return self._drawn(self._rng.standard_normal, np.float64, shape, dtype, mean, std)
 
-    def uniform(self, shape, dtype=None):
-        """Uniform numbers in [0, 1)."""
+    def uniform(self, shape, dtype=None, low=0, high=1):
+        """Uniform numbers in [low, high)."""
         dtype = np.dtype(dtype or dtypes.get_default_dtype())
-        return self._rng.random(shape, dtype=dtype) if dtype.itemsize >= 4 else self._rng.random(shape).astype(dtype)
+        return self._drawn(self._rng.random, dtype if dtype.itemsize >= 4 else np.float64, shape, dtype, low, high - low)
+
+    def _drawn(self, draw, drawn_as, shape, dtype, start, scale):
+        """start + scale * what `draw` gives: computed in pieces that stay in a cache, so that memory is written once."""
+        x = np.empty(shape, dtype or dtypes.get_default_dtype())
+        flat, piece = x.reshape(-1), np.empty(min(PIECE, x.size), drawn_as)
+        for i in range(0, x.size, PIECE):
+            part = flat[i:i + PIECE]
+            part[...] = draw(out=piece[:len(part)], dtype=drawn_as)
+            if (start, scale) != (0, 1):
+                part *= scale
+                part += start
+        return x
 
     def integers(self, low, high, shape=()):
         """Integers from low to high - 1."""

@@ -272,12 +272,10 @@ class Tensor:
                                                           dtype=x.dtype, device=x.device))
 
     def normal_(self, mean=0, std=1, *, generator=None):
-        return self._write("normal_", lambda x: mean + std * minidl.randn(
-            x.shape, dtype=x.dtype, generator=generator, device=x.device))
+        return self._write("normal_", lambda x: minidl.creation.drawn("normal", x, mean, std, generator))
 
     def uniform_(self, from_=0, to=1, *, generator=None):
-        return self._write("uniform_", lambda x: from_ + (to - from_) * minidl.rand(
-            x.shape, dtype=x.dtype, generator=generator, device=x.device))
+        return self._write("uniform_", lambda x: minidl.creation.drawn("uniform", x, from_, to, generator))
 
     __iadd__, __isub__, __imul__, __itruediv__ = add_, sub_, mul_, div_
 

@@ -126,3 +126,17 @@ def test_running_statistics_move_once_per_forward_whatever_runs(elementary, crea
     close(layer.running_mean, 0.25 * a.mean((0, 2, 3)))
     close(layer.running_var, 0.75 + 0.25 * a.var((0, 2, 3), ddof=1))
     assert layer.num_batches_tracked.item() == 1
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_what_is_drawn_in_pieces_is_what_numpy_draws_at_once(dtype):
+    n, rng = 2 * minidl.random.PIECE + 77, np.random.default_rng(4)
+    single = np.float32 if dtype == np.float32 else np.float64
+    wanted = [rng.random(n, single).astype(dtype), rng.standard_normal(n).astype(dtype),
+              rng.random(n, single).astype(dtype) * dtype(0.75) + dtype(-0.5),
+              rng.standard_normal(n).astype(dtype) * dtype(0.25) + dtype(3)]
+    minidl.manual_seed(4)
+    x = minidl.empty(n, dtype=dtype)
+    drawn = [minidl.rand(n, dtype=dtype), minidl.randn(n, dtype=dtype), x.uniform_(-0.5, 0.25).clone(), x.normal_(3, 0.25)]
+    for found, expected in zip(drawn, wanted):
+        np.testing.assert_array_equal(found.numpy(), expected)

@@ -7,5 +7,6 @@
     agreement.py   both compute the same, or nothing is timed
     networks.py    rounds of measurements, and what they come to
     growth.py      the same for batch after batch, depth after depth, ...
+    curves.py      do networks learn alike with every algorithm?
     report.py      medians, tables, files
 """

@@ -79,6 +79,8 @@ LARGE = (
     pooling("avg_pool2d 2x2/2", lambda lib, x: lib.nn.functional.avg_pool2d(x, 2)),
     pooling("adaptive_avg_pool2d 1", lambda lib, x: lib.nn.functional.adaptive_avg_pool2d(x, 1)),
     cross_entropy((8, 1000)),
+    cross_entropy((32, 1000)),
+    cross_entropy((128, 10)),
     cross_entropy(ROWS),
     loss("mse_loss"),
     loss("l1_loss"),

@@ -90,13 +90,19 @@ def agreement(case, threads):
     return compare(Case(**case))
 
 
+def curve(network, algorithm, seed, epochs, threads):
+    """A network trained on the digits, epoch by epoch."""
+    from minidl.bench.curves import trained
+    return trained(network, algorithm, seed, epochs)
+
+
 def machine(threads):
     from minidl.bench.machine import facts
     return facts(threads)
 
 
 TASKS = {function.__name__: function for function in (
-    step, convolutions, convolution_errors, operations, operation_errors, agreement, machine)}
+    step, convolutions, convolution_errors, operations, operation_errors, agreement, curve, machine)}
 
 
 def main():

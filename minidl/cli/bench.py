@@ -1,4 +1,4 @@
-"""minidl bench networks | conv | ops | growth"""
+"""minidl bench networks | conv | ops | growth | curves"""
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -115,6 +115,30 @@ def growth(
         pictures.save(pictures.curves(drawn), out / "growth.png")
     print(f"in {out}: growth.json{' and growth.png' if drawn else ''}")
     return 1 if any(result.wrong for result in results) else 0
+
+
+@app.command()
+def curves(
+    names: Annotated[list[str], typer.Argument(help="Only these of lenet5 and resnet20.")] = None,
+    seeds: Annotated[int, typer.Option(min=2, help="How often each is trained, from other weights.")] = 5,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the images; by default the recipe's.")] = None,
+    threads: Threads = 2, out: Out = RESULTS,
+):
+    """Training on the digits with the algorithms that auto chooses, and with im2col: do networks learn alike?"""
+    from minidl.bench import pictures, report
+    from minidl.bench.curves import measure, names_of, picture, table
+    how, chosen, results = settings(1, 0, threads, pytorch=False), names_of(names), []
+    how = {"seeds": seeds, "epochs": epochs, "threads": how["threads"]}
+    machine = facts(how)
+    with working() as progress:
+        for result in measure(chosen, **how, progress=progress):
+            results.append(result)
+            print(result.verdict, flush=True)
+            report.save(out / "curves.json", "curves", machine, how, [result.as_dict() for result in results])
+    show(*table(results), left=2)
+    pictures.save(picture(results), out / "curves.png")
+    print(f"in {out}: curves.json and curves.png")
+    return 1 if any(result.differing for result in results) else 0
 
 
 # ---- what all of them do

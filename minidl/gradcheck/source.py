@@ -28,6 +28,7 @@ from minidl.kernels.cpu import (
     depthwise,
     direct,
     elementwise,
+    loss,
     memory,
     moves,
     normalization,
@@ -75,6 +76,10 @@ EQUIVALENT = [  # (function, statement) -> why changing it changes no gradient; 
     ("cpu/convolution.py", "w_shape = |how = ", ONLY_SPEED),
     ("cpu/depthwise.py: _conv2d_gradient", "first, end = .*\\* np.int64.t. -> np.int64.t.", ONLY_SPEED),
     ("cpu/indexing.py: getitem_gradient", "if ", ONLY_SPEED),
+    ("cpu/loss.py: cross_entropy_gradient", "if logp.dtype", ONLY_SPEED),
+    ("cpu/loss.py: cross_entropy_gradient", "logp.shape.1. . LANES|1 -> 2", ONLY_ROOM),
+    ("cpu/loss.py: _cross_entropy_gradient", "len.g. . np.int64.t. -> np.int64.t.", ONLY_SPEED),
+    ("cpu/loss.py: _gradient_of_rows", "0 . share -> |at_label = .*0 -> 1", "labels that count are a class's: the op looks"),
     ("cpu/normalization.py: _channel_gradient", "k = min.* -> max", "blocks overlap, and the memory for one has room"),
     ("cpu/normalization.py: _gradient_of_short_runs", "for first in range", ONLY_SPEED),
     ("cpu/normalization.py: _(channel|group)_gradient", "max.1, N . P.* 1 -> 2", A_GUARD),
@@ -203,7 +208,7 @@ def small_blocks():
           replaced(moves, "LARGE", 200), replaced(activation, "BLOCK", 16), replaced(elementwise, "BLOCK", 16),
           replaced(elementwise, "LARGE", 0), replaced(normalization, "BLOCK", 16),
           replaced(panels, "multiply", multiply), replaced(columns, "multiply", multiply), contextlib.ExitStack() as stack):
-        for module in (activation, columns, depthwise, direct, elementwise, normalization, pointwise, pooling):
+        for module in (activation, columns, depthwise, direct, elementwise, loss, normalization, pointwise, pooling):
             stack.enter_context(replaced(module, "empty", nothing))
         yield
 

@@ -1,6 +1,7 @@
 """Dropout and its relatives: a random mask, drawn once, is an input of the op."""
 from minidl.kernels import kernels_for
 from minidl.op import Elementwise
+from minidl.ops.arithmetic import mul
 from minidl.random import default_generator
 
 __all__ = ["drop_path", "dropout", "dropout1d", "dropout2d"]
@@ -11,10 +12,10 @@ class Dropout(Elementwise):
     reads = "mask, mask"
 
     def forward(self, k, x, mask):
-        return x * mask
+        return k.multiply(x, mask)
 
     def backward(self, gy, y, x, mask):
-        return gy * mask, None
+        return mul(gy, mask), None
 
 
 def dropout(input, p=0.5, training=True, inplace=False, *, generator=None):

@@ -26,7 +26,7 @@ class Sum(Op):
     keepdim: bool = False
 
     def forward(self, k, x):
-        return x.sum(self.dims, keepdims=self.keepdim)
+        return k.sum(x, self.dims, keepdims=self.keepdim)
 
     def backward(self, gy, y, x):
         gy = gy if gy.ndim == 0 else reshape(gy, kept(x.shape, self.dims))       # one number fits everywhere

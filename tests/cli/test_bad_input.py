@@ -61,6 +61,7 @@ def trained(tmp_path_factory, capsys):
     (["bench", "networks", "lenet5:0"], "the batch is no number of at least 1"),
     (["bench", "networks", "--threads", "100000"], "more than the"),
     (["bench", "conv", "--rounds", "0"], "--rounds"),
+    (["bench", "curves", "vgg16"], "no curves for vgg16, only for lenet5, resnet20"),
     (["bench", "conv", "--seconds", "nan"], "--seconds"),
     (["summary", "resnot"], "there is no network 'resnot'"),
     (["gradcheck", "lenet"], "did you mean lenet5"),

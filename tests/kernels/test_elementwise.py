@@ -43,6 +43,10 @@ def test_operations_on_large_arrays_are_numpys(name, streaming, on_all_threads, 
             z, wanted = getattr(cpu, name)(*args), getattr(np, name)(*args)
             assert z.dtype == wanted.dtype
             assert_array_equal(z, wanted)
+        for part in x, x.T, x[:, 1:], np.broadcast_to(x[0, 0, 0], x.shape):
+            copy = cpu.copy(part)
+            assert copy.flags.c_contiguous and copy.dtype == dtype and not np.shares_memory(copy, part)
+            assert_array_equal(copy, part)
     out = np.zeros_like(a)
     assert cpu.add(a, b, out=out) is out
     assert_array_equal(out, a + b)

@@ -3,8 +3,9 @@ from minidl.kernels.reference import *                  # everything, then the f
 from minidl.kernels.cpu.activation import relu, relu_gradient
 from minidl.kernels.cpu.convolution import (
     col2im, conv2d, conv2d_gradient_w, conv2d_gradient_x, im2col)
-from minidl.kernels.cpu.elementwise import add, divide, multiply, subtract
+from minidl.kernels.cpu.elementwise import add, copy, divide, multiply, subtract
 from minidl.kernels.cpu.indexing import getitem_gradient
+from minidl.kernels.cpu.loss import cross_entropy, cross_entropy_gradient
 from minidl.kernels.cpu.matrix import matmul
 from minidl.kernels.cpu.normalization import (
     batch_norm, batch_norm_gradient, local_response_norm, local_response_norm_gradient, standardize,

@@ -11,7 +11,7 @@ from minidl.kernels.cpu.moves import BLOCK, stream, worth_streaming
 from minidl.kernels.cpu.threads import workspace
 
 LARGE = 2 ** 17              # numbers; below, NumPy is done before our threads are awake
-ADD, SUBTRACT, MULTIPLY, DIVIDE, WHERE_POSITIVE = range(5)
+ADD, SUBTRACT, MULTIPLY, DIVIDE, WHERE_POSITIVE, FIRST = range(6)
 
 
 def add(a, b, out=None):
@@ -28,6 +28,11 @@ def multiply(a, b):
 
 def divide(a, b):
     return combined(DIVIDE, a, b) if large(a, b) else np.divide(a, b)
+
+
+def copy(a):
+    """a, contiguous, in memory of its own."""
+    return combined(FIRST, a, a) if large(a, a) and a.flags.c_contiguous else a.copy()
 
 
 def large(a, b):
@@ -71,3 +76,6 @@ def _combine_block(operation, a, b, y):
     elif operation == WHERE_POSITIVE:
         for n in range(len(a)):
             y[n] = a[n] if b[n] > 0 else 0
+    elif operation == FIRST:
+        for n in range(len(a)):
+            y[n] = a[n]

@@ -15,7 +15,8 @@ def matmul(a, b):
         return np.matmul(a, b)
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     y = empty((*batch, M, N), a.dtype)
-    a, b = np.broadcast_to(a, (*batch, M, K)), np.broadcast_to(b, (*batch, K, N))
+    if batch:                                            # broadcast arrays are read-only: kernels are compiled for them anew
+        a, b = np.broadcast_to(a, (*batch, M, K)), np.broadcast_to(b, (*batch, K, N))
     for i in np.ndindex(batch):
         multiply(a[i], b[i], y[i])
     return y

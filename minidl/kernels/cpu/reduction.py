@@ -1,17 +1,42 @@
-"""Sums over all pixels of many images, for each channel: the gradients of biases."""
+"""Sums of many numbers: over all of an array, or for each channel over all pixels, as the gradients of biases are."""
 import numpy as np
 
 from minidl.kernels.cpu.elementwise import LARGE
 from minidl.kernels.cpu.jit import SUMS, jit, prange
+from minidl.kernels.cpu.moves import BLOCK
 
 
-def sum(x, axis=None, **options):
-    """NumPy's; over the axes 0, 2, 3 of large x (N, C, H, W), on all threads."""
-    if axis != (0, 2, 3) or options or x.size < LARGE or not x.flags.c_contiguous or x.dtype not in (np.float32, np.float64):
-        return np.sum(x, axis, **options)
+def sum(x, axis=None, keepdims=False, **options):
+    """NumPy's; over all axes of large x, or the axes 0, 2, 3 of x (N, C, H, W), on all threads."""
+    everything = axis is None or axis == tuple(range(x.ndim))
+    if (options or x.size < LARGE or not (everything or axis == (0, 2, 3)) or not x.flags.c_contiguous
+            or x.dtype not in (np.float32, np.float64)):
+        return np.sum(x, axis, keepdims=keepdims, **options)
+    if everything:
+        sums = np.empty(-(-x.size // SHARE))
+        _sums_of_shares(x.reshape(-1), SHARE, sums)
+        y = np.array(sums.sum(), x.dtype)
+        return y.reshape((1,) * x.ndim) if keepdims else y
     y = np.empty(x.shape[1], x.dtype)
     _sum_of_channels(x.reshape(*x.shape[:2], x.shape[2] * x.shape[3]), y)
-    return y
+    return y.reshape(1, -1, 1, 1) if keepdims else y
+
+
+SHARE = 16 * BLOCK           # numbers that a thread adds up at a time, whatever the number of threads
+
+
+@jit(parallel=True)
+def _sums_of_shares(x, share, sums):
+    for s in prange(len(sums)):
+        sums[s] = _sum_of_blocks(x[np.int64(s) * share:(np.int64(s) + 1) * share])
+
+
+@jit
+def _sum_of_blocks(x):
+    total = 0.0
+    for i in range(0, len(x), BLOCK):
+        total += sum_of_run(x[i:i + BLOCK])
+    return total
 
 
 @jit(parallel=True)

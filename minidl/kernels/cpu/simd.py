@@ -293,7 +293,7 @@ class Vector(Value):
         flags = ("contract", "nsz")
         return Vector(self.code, getattr(self.code.builder, instruction)(self.value, other.value, flags=flags))
 
-
+    def bits(self): return Bits.of(self)
     def __gt__(self, other): return self._compared("fcmp_ordered", ">", other)
     def is_nan(self): return self._compared("fcmp_unordered", "uno", self)
     def is_negative(self): return self._compared("icmp_signed", "<", self._zero())
@@ -301,6 +301,29 @@ class Vector(Value):
 
     def _compared(self, instruction, how, other):
         return Condition(self.code, getattr(self.code.builder, instruction)(how, self.value, other.value))
+
+
+class Bits(Value):
+    """The bits of LANES numbers, as whole numbers of as many bits."""
+
+    @classmethod
+    def of(cls, vector):
+        size = 64 if isinstance(vector.value.type.element, vector.code.ir.DoubleType) else 32
+        kind = vector.code.ir.VectorType(vector.code.ir.IntType(size), LANES)
+        return cls(vector.code, vector.code.builder.bitcast(vector.value, kind))
+
+    def number(self):
+        """The numbers that have these bits."""
+        return Vector(self.code, self.code.builder.bitcast(self.value, self.code.vector))
+
+    def __add__(self, other): return self._with("add", other)
+    def __sub__(self, other): return self._with("sub", other)
+    def __lshift__(self, other): return self._with("shl", other)
+    def __rshift__(self, other): return self._with("ashr", other)
+
+    def _with(self, instruction, other):
+        other = other.value if isinstance(other, Bits) else self.code.ir.Constant(self.value.type, [other] * LANES)
+        return Bits(self.code, getattr(self.code.builder, instruction)(self.value, other))
 
 
 class Condition(Value):

@@ -1,0 +1,188 @@
+"""Cross-entropy, row by row: the scores of one example stay in the first-level cache until they are done with."""
+import numpy as np
+
+from minidl.kernels.cpu.exponential import exp_of_run, exponential
+from minidl.kernels.cpu.jit import SUMS, jit, prange
+from minidl.kernels.cpu.memory import empty
+from minidl.kernels.cpu.simd import LANES, vectorized
+from minidl.kernels.cpu.threads import workspace
+from minidl.kernels.reference import loss as reference
+
+
+def cross_entropy(x, labels, weight, ignore_index, label_smoothing):
+    if x.dtype not in (np.float32, np.float64) or x.size == 0:
+        return reference.cross_entropy(x, labels, weight, ignore_index, label_smoothing)
+    loss, logp = np.empty(labels.size, x.dtype), empty((x.size,), x.dtype)
+    _cross_entropy(rows(x), flat(labels, np.int64), weights(weight, x), ignore_index, *shares(x, label_smoothing),
+                   loss, logp, workspace(LANES, x.dtype))
+    return loss.reshape(labels.shape), images(logp, x.shape)
+
+
+@jit(parallel=True)
+def _cross_entropy(x, labels, weight, ignore_index, share, smoothing, loss, logp, work):
+    for t in prange(len(work)):
+        first, end = len(loss) * np.int64(t) // len(work), len(loss) * (np.int64(t) + 1) // len(work)
+        _rows(x, labels, weight, ignore_index, share, smoothing, loss, logp, work[t], first, end)
+
+
+@jit
+def _rows(x, labels, weight, ignore_index, share, smoothing, loss, logp, room, first, end):
+    C = len(weight)
+    for r in range(first, end):
+        _log_softmax(x, r * C, C, logp, room)
+        loss[r] = 0 if labels[r] == ignore_index else -_sum_of_targets(logp, r * C, labels[r], weight, share, smoothing)
+
+
+@jit
+def _log_softmax(x, i, C, y, room):
+    """y[i : i + C] = log softmax(x[i : i + C])"""
+    for n in range(LANES):
+        room[n] = -np.inf
+    _largest(x, i, C, room)
+    top = room[0]
+    for n in range(1, LANES):
+        top = room[n] if room[n] > top else top          # NaN does not count here; it will in the sum
+    for n in range(LANES):
+        room[n] = top
+    _subtract_and_sum_exp(x, i, C, y, room)
+    total = room[0]
+    for n in range(1, LANES):
+        total += room[n]
+    _subtract(np.log(total), y, i, C)
+
+
+@jit
+def _largest(x, i, count, y):
+    """y[n % LANES] becomes x[i + n], wherever that is larger."""
+    for n in range(count):
+        y[n % LANES] = x[i + n] if x[i + n] > y[n % LANES] else y[n % LANES]
+
+
+@vectorized(_largest)
+def _largest(code, x, i, count, y):
+    def larger(a, b):
+        return code.where(a > b, a, b)
+    whole, top = count // (4 * LANES), code.variable(y.load(0))
+    with code.loop(whole) as n:                          # four at a time, as each waits for the result of the one before
+        a, b, c, d = (x.load(i + (n * 4 + k) * LANES) for k in range(4))
+        top.set(larger(larger(larger(a, b), larger(c, d)), top.get()))
+    for k in range(4):
+        at = whole * (4 * LANES) + k * LANES
+        some = x.load_some(i + at, count - at)
+        top.set(code.where(code.first(count - at) & (some > top.get()), some, top.get()))
+    y.store(0, top.get())
+
+
+@jit
+def _subtract_and_sum_exp(x, i, count, y, room):
+    """y[i : i + count] = x[i : i + count] less the number that is in all lanes of room, which then hold sums of e^y."""
+    number = room[0]
+    for n in range(LANES):
+        room[n] = 0
+    for n in range(count):
+        y[i + n] = x[i + n] - number
+        room[n % LANES] += np.exp(y[i + n])
+
+
+@vectorized(_subtract_and_sum_exp)
+def _subtract_and_sum_exp(code, x, i, count, y, room):
+    number, total, whole = room.load(0), code.variable(code.zero()), count // LANES
+    with code.loop(whole) as n:
+        less = x.load(i + n * LANES) - number
+        y.store(i + n * LANES, less)
+        total.set(total.get() + exponential(code, less, x.itemsize))
+    at = whole * LANES
+    less = x.load_some(i + at, count - at) - number
+    y.store_some(i + at, less, count - at)
+    some = code.where(code.first(count - at), exponential(code, less, x.itemsize), code.zero())
+    room.store(0, total.get() + some)
+
+
+@jit
+def _subtract(number, x, i, count):
+    i = np.uint64(i)
+    for n in range(np.uint64(count)):
+        x[i + n] -= number
+
+
+@jit
+def _sum_of_targets(logp, i, label, weight, share, smoothing):
+    """The sum of t[c] logp[i + c], without those whose t[c] is 0: 0 log 0 is 0."""
+    total = logp.dtype.type(0)
+    if smoothing != 0:
+        total = smoothing * _sum_of_products(weight, logp, i)
+    if 0 <= label < len(weight) and share * weight[label] != 0:
+        total += share * weight[label] * logp[i + label]
+    return total
+
+
+@jit(fastmath=SUMS)
+def _sum_of_products(weight, x, i):
+    total, i = x.dtype.type(0), np.uint64(i)
+    for c in range(np.uint64(len(weight))):
+        total += weight[c] * x[i + c] if weight[c] != 0 else x.dtype.type(0)
+    return total
+
+
+def cross_entropy_gradient(g, logp, labels, weight, ignore_index, label_smoothing):
+    if logp.dtype not in (np.float32, np.float64) or logp.size == 0:
+        return reference.cross_entropy_gradient(g, logp, labels, weight, ignore_index, label_smoothing)
+    gx, w = empty((logp.size,), logp.dtype), weights(weight, logp)
+    _cross_entropy_gradient(flat(g, logp.dtype), rows(logp), flat(labels, np.int64), w, w.sum(), ignore_index,
+                            *shares(logp, label_smoothing), gx, workspace(logp.shape[1] + LANES, logp.dtype))
+    return images(gx, logp.shape)
+
+
+@jit(parallel=True)
+def _cross_entropy_gradient(g, logp, labels, weight, total, ignore_index, share, smoothing, gx, work):
+    for t in prange(len(work)):
+        first, end = len(g) * np.int64(t) // len(work), len(g) * (np.int64(t) + 1) // len(work)
+        _gradient_of_rows(g, logp, labels, weight, total, ignore_index, share, smoothing, gx, work[t], first, end)
+
+
+@jit
+def _gradient_of_rows(g, logp, labels, weight, total, ignore_index, share, smoothing, gx, room, first, end):
+    C = len(weight)
+    for r in range(first, end):
+        i, label = r * C, labels[r]
+        counts = 0 if label == ignore_index else g[r]
+        at_label = share * weight[label] if 0 <= label < C else 0 * share
+        exp_of_run(logp, i, room, 0, C)
+        _combine(counts * (smoothing * total + at_label), room, counts * smoothing, weight, gx, i)
+        if 0 <= label < C:
+            gx[i + label] -= counts * at_label
+
+
+@jit
+def _combine(a, x, b, y, z, i):
+    """z[i : i + len(y)] = a x - b y"""
+    i = np.uint64(i)
+    for c in range(np.uint64(len(y))):
+        z[i + c] = a * x[c] - b * y[c]
+
+
+# ---- arrays as the kernels want them
+
+
+def rows(x):
+    """The scores of x (N, C, D), those of one example together."""
+    return flat(x if x.shape[2] == 1 else x.swapaxes(1, 2), x.dtype)
+
+
+def images(rows, shape):
+    """What was in `rows`, as x (N, C, D)."""
+    N, C, D = shape
+    return rows.reshape(shape) if D == 1 else np.ascontiguousarray(rows.reshape(N, D, C).swapaxes(1, 2))
+
+
+def flat(x, dtype):
+    return np.ascontiguousarray(x, dtype).reshape(-1)
+
+
+def weights(weight, x):
+    return np.ones(x.shape[1], x.dtype) if weight is None else np.ascontiguousarray(weight, x.dtype)
+
+
+def shares(x, label_smoothing):
+    """What of a target is the label's alone, and what every class has of it."""
+    return x.dtype.type(1 - label_smoothing), x.dtype.type(label_smoothing / x.shape[1])
