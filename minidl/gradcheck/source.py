@@ -72,6 +72,7 @@ EQUIVALENT = [  # (function, statement) -> why changing it changes no gradient; 
     ("cpu/columns.py: conv2d_gradient|col2im", "plan, work = |image_size", ONLY_ROOM),
     ("cpu/columns.py", "image, cols, block, more = .* // -> \\*|image, cols, block, more = .*len", ONLY_ROOM),
     ("cpu/columns.py|cpu/pointwise.py", "(multiply|product).* 0 -> 1", "one run has no next one to jump to"),
+    ("cpu/columns.py", "multiply.* False -> True", ONLY_SPEED),                    # the last of two: past the caches
     ("cpu/columns.py: _spill", "add.cols, at, 1, image, start, 1", "what is added too far on are zeros from between rows"),
     ("cpu/convolution.py", "w_shape = |how = ", ONLY_SPEED),
     ("cpu/depthwise.py: _conv2d_gradient", "first, end = .*\\* np.int64.t. -> np.int64.t.", ONLY_SPEED),
@@ -80,12 +81,14 @@ EQUIVALENT = [  # (function, statement) -> why changing it changes no gradient; 
     ("cpu/loss.py: cross_entropy_gradient", "logp.shape.1. . LANES|1 -> 2", ONLY_ROOM),
     ("cpu/loss.py: _cross_entropy_gradient", "len.g. . np.int64.t. -> np.int64.t.", ONLY_SPEED),
     ("cpu/loss.py: _gradient_of_rows", "0 . share -> |at_label = .*0 -> 1", "labels that count are a class's: the op looks"),
-    ("cpu/normalization.py: _channel_gradient", "k = min.* -> max", "blocks overlap, and the memory for one has room"),
-    ("cpu/normalization.py: _gradient_of_short_runs", "for first in range", ONLY_SPEED),
-    ("cpu/normalization.py: _(channel|group)_gradient", "max.1, N . P.* 1 -> 2", A_GUARD),
+    ("cpu/normalization.py: _channels_gradient", "k = min.* -> max", "blocks overlap, and the memory for one has room"),
+    ("cpu/normalization.py: _channels_gradient", "sums = .*(last - first|2) -> ", ONLY_ROOM),
+    ("cpu/normalization.py: _channels_gradient", "if streaming", ONLY_SPEED),
+    ("cpu/normalization.py: (_batch_norm_gradient|_gradient_of_short_runs)", "for first in range|min.first", ONLY_SPEED),
+    ("cpu/normalization.py: _(channels|group)_gradient", "max.1, N . P.* 1 -> 2", A_GUARD),
     ("cpu/pooling.py: adaptive_avg_pool_gradient", "if gy.shape", ONLY_SPEED),
     ("cpu/pooling.py: adaptive_avg_pool_gradient", "max.* -> ", A_GUARD),
-    ("cpu/normalization.py: batch_norm_gradient", "SHORT|streaming =|workspace", ONLY_SPEED),
+    ("cpu/normalization.py: batch_norm_gradient", "SHORT|streaming =|workspace|group_size", ONLY_SPEED),
 ]
 
 
