@@ -72,7 +72,6 @@ EQUIVALENT = [  # (function, statement) -> why changing it changes no gradient; 
     ("cpu/columns.py: conv2d_gradient|col2im", "plan, work = |image_size", ONLY_ROOM),
     ("cpu/columns.py", "image, cols, block, more = .* // -> \\*|image, cols, block, more = .*len", ONLY_ROOM),
     ("cpu/columns.py|cpu/pointwise.py", "(multiply|product).* 0 -> 1", "one run has no next one to jump to"),
-    ("cpu/columns.py", "multiply.* False -> True", ONLY_SPEED),                    # the last of two: past the caches
     ("cpu/columns.py: _spill", "add.cols, at, 1, image, start, 1", "what is added too far on are zeros from between rows"),
     ("cpu/convolution.py", "w_shape = |how = ", ONLY_SPEED),
     ("cpu/depthwise.py: _conv2d_gradient", "first, end = .*\\* np.int64.t. -> np.int64.t.", ONLY_SPEED),

@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -22,9 +26,10 @@ def test_a_product_is_numpys_whatever_the_shapes(k, few, dtype, a, b, rng, monke
         assert_allclose(k.matmul(a, b), np.matmul(a, b), 1e-5)
 
 
-# Fewer rows than a tile, more; columns that fill no panel, several; a depth of several blocks; several blocks of columns.
+# Fewer rows than a tile, more, blocks of them; columns that fill no panel, several, blocks of these; depths of blocks.
 @pytest.mark.parametrize("dtype, tolerance", [(np.float32, 1e-4), (np.float64, 1e-12)])
-@pytest.mark.parametrize("M, K, N", [(1, 300, 150), (5, 600, 40), (13, 70, 1100), (100, 17, 33), (64, 300, 64)])
+@pytest.mark.parametrize("M, K, N", [(1, 300, 150), (5, 600, 40), (13, 70, 1100), (100, 17, 33), (64, 300, 64),
+                                     (601, 20, 70)])
 @pytest.mark.parametrize("parallel", [False, True])
 def test_blocks_of_a_large_product_fit_together_in_any_layout(M, K, N, dtype, tolerance, parallel, rng, monkeypatch):
     monkeypatch.setattr(jit, "WORTH_A_THREAD", 0 if parallel else 10 ** 9)
@@ -44,6 +49,15 @@ def test_a_product_of_few_columns_goes_past_the_caches(N, dtype, tolerance, rng,
     assert_allclose(cpu.matmul(a, b), a.astype(np.float64) @ b.astype(np.float64), tolerance, 20 * tolerance)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 20, 601), (2, 601, 20), (5, 16, 32), (1, 33, 48), (4, 7, 300), (0, 3, 4)])
+def test_a_transpose_is_numpys(shape, dtype, rng, monkeypatch):
+    monkeypatch.setattr(jit, "WORTH_A_THREAD", 0)
+    x = rng.standard_normal(shape).astype(dtype)
+    for _ in range(3):
+        np.testing.assert_array_equal(panels.transposed(x), x.swapaxes(1, 2))
+
+
 def test_many_threads_share_the_tiles_of_a_product_evenly():
     for rows, count, threads in [(1, 1, 16), (1, 500, 7), (64, 98, 16), (512, 1, 16), (3, 5, 2)]:
         across, along = panels.shares(rows, count, 16, threads)
@@ -56,3 +70,9 @@ def test_many_threads_share_the_tiles_of_a_product_evenly():
 def test_a_product_that_does_not_fit_is_refused(k):
     with pytest.raises(ValueError, match="mismatch in its core dimension"):
         k.matmul(np.zeros((2, 3)), np.zeros((4, 5)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("setting", [{"MINIDL_SIMD": "avx2"}, {"MINIDL_SIMD": "sse"}, {"NUMBA_BOUNDSCHECK": "1"}], ids=str)
+def test_it_is_the_same_with_other_vectors_and_with_every_place_checked(setting):
+    subprocess.run([sys.executable, "-m", "pytest", "-q", __file__, "-m", "not slow"], check=True, env=os.environ | setting)

@@ -15,7 +15,7 @@ import numpy as np
 from minidl.kernels.cpu.jit import jit, prange
 from minidl.kernels.cpu.memory import empty
 from minidl.kernels.cpu.moves import add
-from minidl.kernels.cpu.panels import ROOM, multiply, transposed
+from minidl.kernels.cpu.panels import NEAR, ROOM, multiply, transposed
 from minidl.kernels.cpu.threads import workspace
 from minidl.kernels.reference.convolution import out_size
 
@@ -128,7 +128,7 @@ def _conv2d_block(x, w, b, y, where, groups, plan, work, first, last):
     _fill(x, where, is_wide(where), x.dtype.type(0), image, cols, first, last)
     for g in range(groups):
         multiply(w.reshape(-1)[g * F * K:], (K, K, 0), cols[g * K * P:], (P, P, 0), False,
-                 block[g * F * P:], (P, P, 0), (0, F), (0, P), K, False, False, more)
+                 block[g * F * P:], (P, P, 0), (0, F), (0, P), K, False, NEAR, more)
     _put(block, b, y, first, last, plan[1])
 
 
@@ -149,7 +149,7 @@ def _conv2d_gradient_x_block(gy, w, gx, where, plan, work, first, last):
     _take(gy, block, first, last, plan[1])
     for g in range(groups):
         multiply(w[g].reshape(-1), (F, F, 0), block[g * F * P:], (P, P, 0), False,
-                 cols[g * K * P:], (P, P, 0), (0, K), (0, P), F, False, False, more)
+                 cols[g * K * P:], (P, P, 0), (0, K), (0, P), F, False, NEAR, more)
     _spill(cols, where, is_wide(where), image, gx, first, last)
 
 
@@ -170,7 +170,7 @@ def _conv2d_gradient_w_block(gy, x, gw, where, groups, plan, work, first, last):
     _take(gy, block, first, last, plan[1])
     for g in range(groups):
         multiply(block[g * F * P:], (P, P, 0), cols[g * K * P:], (P, P, 0), True,
-                 gw.reshape(-1)[g * F * K:], (K, K, 0), (0, F), (0, K), P, True, False, more)
+                 gw.reshape(-1)[g * F * K:], (K, K, 0), (0, F), (0, K), P, True, NEAR, more)
 
 
 @jit

@@ -35,7 +35,8 @@ from minidl.kernels.cpu.tiles import ROWS, VECTORS, WIDTH, tile, width_of
 DEPTH = 256                      # rows and
 COLUMNS = 512                    # columns of b that are packed at a time: the second-level cache holds them twice,
 BLOCK = 30 * ROWS                # and so many rows of a
-SHALLOW = 32                     # columns of a, so few that it is c that takes the time, if that is far from any cache
+SHALLOW = 32                     # columns of a, so few that it is c that takes the time, if that is in no cache
+NEAR = False                     # c is in a cache: what `multiply` is told instead of `streaming`
 
 # The memory of a thread: panels, which turn_in may overrun by LANES rows, a tile that has no place in c, and a square.
 SUMS = (DEPTH + LANES) * COLUMNS
@@ -85,7 +86,7 @@ def _transpose_some(x, shape, j, y, work):
     """Up to LANES columns of x, from j on, become rows of y."""
     M, N = shape
     for i in range(0, M, LANES):
-        turn_some_in(x, i * N + j, N, M - i, work, 0, LANES, N - j, LANES * LANES)
+        turn_some_in(x, i * N + j, N, M - i, work, 0, LANES, min(LANES, N - j), LANES * LANES)
         for row in range(min(LANES, N - j)):
             copy(work, row * LANES, y, (j + row) * M + i, min(LANES, M - i))
 
