@@ -25,13 +25,18 @@ def shapes(cases):
 
 
 def of_network(case):
-    """Counter of a network's Convolutions, in the order of its layers; nothing is computed."""
-    import minidl
+    """Counter of a Case's Convolutions, in the order of its layers; nothing is computed."""
     from minidl.bench.step import input_shape, network
+    return of_model(lambda: network(case, "minidl"), (case.batch, *input_shape(case)))
+
+
+def of_model(build, shape):
+    """Counter of the Convolutions of the model that `build` makes, on images of `shape` (N, C, H, W)."""
+    import minidl
     from minidl.mode import mode
     seen = Watcher()
     with minidl.device("meta"), mode(observer=seen, recording=False):
-        network(case, "minidl")(minidl.empty(case.batch, *input_shape(case)))
+        build()(minidl.empty(*shape))
     return seen.found
 
 

@@ -13,7 +13,6 @@ from as many other seeds, and those points count that differ again, in the same 
 """
 import math
 import statistics
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from minidl.bench.processes import ask
@@ -34,9 +33,12 @@ def recipes():
 
 def trained(network, algorithm, seed, epochs=None):
     """{"loss": of the training images, "accuracy": on the test images}: lists, with a number for every epoch; and
-    "algorithms", which computed the convolutions."""
+    "algorithms", which compute the convolutions of a training step."""
     import architectures
     import minidl
+    from minidl.bench.convolutions import of_model
+    from minidl.kernels.cpu.convolution import PASSES
+    from minidl.kernels.cpu.convolution import algorithm as chosen
     from minidl.train import evaluate, train
     from minidl.utils.data import DataLoader, datasets
     recipe = recipes()[network]
@@ -44,9 +46,13 @@ def trained(network, algorithm, seed, epochs=None):
     images, test_images = (datasets.load("digits", train=is_train, transform=transform) for is_train, transform in (
         (True, recipe.train_transform), (False, recipe.test_transform)))
     found = {"loss": [], "accuracy": []}
-    with minidl.conv_algorithm(algorithm), watched() as used:
+    def build():
+        return architectures.build(recipe.model, **recipe.options)
+    with minidl.conv_algorithm(algorithm):
+        convolutions = of_model(build, (recipe.batch_size, *images[0][0].shape))
+        found["algorithms"] = sorted({chosen(step, how) for how in convolutions for step in PASSES})
         minidl.manual_seed(seed)
-        model = architectures.build(recipe.model, **recipe.options)
+        model = build()
         loader, optimizer = DataLoader(images, recipe.batch_size, shuffle=True), recipe.optimizer_for(model)
         test_loader, losses = DataLoader(test_images, 450), []
         for step in train(model, loader, optimizer, recipe.epochs, scheduler=recipe.scheduler_for(optimizer, len(loader))):
@@ -55,23 +61,7 @@ def trained(network, algorithm, seed, epochs=None):
                 found["loss"].append(sum(loss * n for loss, n in losses) / sum(n for _, n in losses))
                 found["accuracy"].append(evaluate(model, test_loader).top1)
                 losses = []
-    return found | {"algorithms": sorted(used)}
-
-
-@contextmanager
-def watched():
-    """The block gets a set, of the names of the algorithms that its convolutions are computed with."""
-    from minidl.kernels.cpu import convolution
-    used, rule = set(), convolution.algorithm
-
-    def algorithm(step, how):
-        used.add(name := rule(step, how))
-        return name
-    convolution.algorithm = algorithm
-    try:
-        yield used
-    finally:
-        convolution.algorithm = rule
+    return found
 
 
 @dataclass

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from minidl.kernels.reference import *  # noqa: F403
+from minidl.kernels.reference import *  # noqa: F403, all that runs on shapes as it is
 from minidl.kernels.reference import out_size, pool_size
 
 device = "meta"

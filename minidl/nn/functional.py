@@ -1,5 +1,5 @@
 """The functions that layers are made of, under the names of PyTorch's torch.nn.functional."""
-from minidl.ops import (                                 # noqa: F401, I001
+from minidl.ops import (                                 # noqa: F401, I001, topic by topic for the user
     linear, embedding, one_hot, normalize, pad,
     conv1d, conv2d, conv_transpose1d, conv_transpose2d, fold, unfold,
     max_pool1d, max_pool2d, avg_pool1d, avg_pool2d,

@@ -6,7 +6,7 @@ import numpy as np
 
 from minidl.kernels import naive
 from minidl.kernels.cpu import columns, depthwise, direct, fft, pointwise, sliding, whole, winograd
-from minidl.kernels.cpu.columns import col2im, im2col                # noqa: F401
+from minidl.kernels.cpu.columns import col2im, im2col                # noqa: F401, kernels of this set, too
 
 ALGORITHMS = {"naive": naive, "im2col": columns, "direct": direct, "sliding": sliding, "winograd": winograd.F4,
               "winograd2": winograd.F2, "gemm": pointwise, "linear": whole, "depthwise": depthwise, "fft": fft}

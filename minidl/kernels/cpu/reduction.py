@@ -5,6 +5,8 @@ from minidl.kernels.cpu.elementwise import LARGE
 from minidl.kernels.cpu.jit import SUMS, jit, prange
 from minidl.kernels.cpu.moves import BLOCK
 
+SHARE = 16 * BLOCK           # numbers that a thread adds up at a time, whatever the number of threads
+
 
 def sum(x, axis=None, keepdims=False, **options):
     """NumPy's; over all axes of large x, or the axes 0, 2, 3 of x (N, C, H, W), on all threads."""
@@ -20,9 +22,6 @@ def sum(x, axis=None, keepdims=False, **options):
     y = np.empty(x.shape[1], x.dtype)
     _sum_of_channels(x.reshape(*x.shape[:2], x.shape[2] * x.shape[3]), y)
     return y.reshape(1, -1, 1, 1) if keepdims else y
-
-
-SHARE = 16 * BLOCK           # numbers that a thread adds up at a time, whatever the number of threads
 
 
 @jit(parallel=True)

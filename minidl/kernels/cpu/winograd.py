@@ -60,7 +60,8 @@ class Winograd:
                 and all(size + 2 * p >= 3 for size, p in zip(x_shape[2:], padding)))
 
     def products(self, x_shape, padding):
-        """How often the numbers of a filter's channel are multiplied with an image: for each place of each tile once."""
+        """Multiplications for an image, a channel and a filter: one for each place of each tile. Fewer with m = 4, but on
+        images of 2x2, which a tile of 4x4 outputs covers four times over."""
         return (self.m + 2) ** 2 * prod(-(-(size + 2 * p - 2) // self.m) for size, p in zip(x_shape[2:], padding))
 
     def conv2d(self, x, w, b, stride, padding, dilation, groups):

@@ -1,5 +1,5 @@
 """Array functions that act number by number, most of them NumPy's own; float32 stays float32."""
-from numpy import (                                      # noqa: F401
+from numpy import (                                      # noqa: F401, for the kernel set
     abs, add, all, amax, amin, any, arange, arccos, arcsin, arctan, argmax, argmin, argpartition, argsort,
     array, array_equal, asarray, ascontiguousarray, bitwise_and, bitwise_not, bitwise_or, bitwise_xor, bool_,
     broadcast_shapes, broadcast_to, ceil, clip, concatenate, copy, copyto, cos, cosh, count_nonzero, cumprod,
