@@ -8,7 +8,7 @@ import typer
 def demo(
     out: Annotated[Path, typer.Option(help="Where the page and the trained network are put.")] = Path("demo"),
 ):
-    """Train LeNet-5 on handwritten digits, check its gradient, and draw what it learned: a minute or two."""
+    """Train LeNet-5 on handwritten digits, check its gradient, and draw what it learned."""
     from minidl.cli.page import write_page
     from minidl.cli.tables import print_table
     from minidl.cli.train import follow, show
