@@ -14,11 +14,13 @@ class Result:
     agreement : what agreement.verdict said; None without PyTorch
     runs      : a setting's name -> what the worker answered, round by round
     cold      : seconds of the first step where no kernel was compiled before, if that was asked for
+    limits    : where minidl's time goes, see limits.py
     """
     case: Case
     agreement: dict | None = None
     runs: dict = field(default_factory=dict)
     cold: float | None = None
+    limits: dict | None = None
 
     wrong = property(lambda self: self.agreement is not None and not self.agreement["agrees"])
 
@@ -43,7 +45,7 @@ class Result:
                 "runs": self.runs, "medians": {name: self.of(name) for name in self.runs},
                 "memory": {name: self.of(name, "memory") for name in self.runs},
                 "first step": {name: self.of(name, "first") for name in self.runs}, "first step, cold": self.cold,
-                "opponent": self.opponent, "ratio": self.ratio}
+                "opponent": self.opponent, "ratio": self.ratio, "limits": self.limits}
 
 
 def measure(case, *, rounds, seconds, threads, pytorch=True, cold=False, progress=lambda what: None):
@@ -65,6 +67,8 @@ def measure(case, *, rounds, seconds, threads, pytorch=True, cold=False, progres
             progress(f"{case.name}: round {i + 1} of {rounds}, {setting.name}")
             answer = ask(task | {"setting": setting.as_dict()}, threads, setting.keep_pages)
             result.runs.setdefault(setting.name, []).append(answer)
+    progress(f"{case.name}: where the time goes")
+    result.limits = ask({"do": "limits", "case": case.as_dict()}, threads)
     return result
 
 

@@ -96,13 +96,18 @@ def curve(network, algorithm, seed, epochs, threads):
     return trained(network, algorithm, seed, epochs)
 
 
+def limits(case, threads):
+    from minidl.bench.limits import profiled
+    return profiled(Case(**case))
+
+
 def machine(threads):
     from minidl.bench.machine import facts
     return facts(threads)
 
 
 TASKS = {function.__name__: function for function in (
-    step, convolutions, convolution_errors, operations, operation_errors, agreement, curve, machine)}
+    step, convolutions, convolution_errors, operations, operation_errors, agreement, curve, limits, machine)}
 
 
 def main():

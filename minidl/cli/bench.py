@@ -26,6 +26,7 @@ def networks(
 ):
     """Training steps of networks: forward, loss, backward, update."""
     from minidl.bench import pictures, report
+    from minidl.bench.limits import table as table_of_limits
     from minidl.bench.networks import cases, last_line, line, measure, table
     how, chosen, results = settings(rounds, seconds, threads, pytorch), cases(names), []
     machine = facts(how)
@@ -35,6 +36,7 @@ def networks(
             print(line(results[-1]), flush=True)
             report.save(out / "networks.json", "networks", machine, how, [result.as_dict() for result in results])
     show(*table(results), left=1)
+    show(*table_of_limits([(result.case, result.limits) for result in results if result.limits], machine), left=1)
     if compared := [(result.case.name, result.of("minidl"), result.of(result.opponent)) for result in results
                     if result.ratio]:
         picture = pictures.bars(compared, "One training step: forward, loss, backward, update")

@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from minidl.bench import agreement, networks, processes, report
+from minidl.bench import agreement, limits, networks, processes, report
 from minidl.bench.cases import NETWORKS, PYTORCH, Case
 from minidl.cli import main
 
@@ -53,6 +53,21 @@ def test_the_file_holds_what_was_measured(tmp_path):
     [one] = report.load(tmp_path / "x.json")["results"]
     assert one["case"] == {"network": "lenet5", "batch": 64, "options": {}, "size": None}
     assert one["ratio"] == 0.5 and one["medians"]["minidl"] == 3.0 and one["runs"]["minidl"][1]["steps"] == [36.0, 4.0, 4.0]
+
+
+def test_the_time_of_a_step_is_shared_out_and_its_products_are_counted():
+    found = limits.profiled(Case("lenet5", 2), steps=1)
+    c1, c3, c5, f6, output = 6 * 28 * 28 * 25, 16 * 10 * 10 * 6 * 25, 120 * 16 * 25, 84 * 120, 10 * 84
+    assert found["operations"] == 2 * 2 * (3 * (c1 + c3 + c5 + f6 + output) - c1)
+    assert list(found["seconds"]) == ["products", "norms", "pooling", "number by number"]
+    assert found["seconds"]["norms"] == 0 and 0 < sum(found["seconds"].values()) < found["step"]
+
+
+def test_the_table_of_limits_holds_products_against_the_machine():
+    found = {"step": 2.0, "seconds": {"products": 1.0, "norms": 0.5, "pooling": 0.0, "number by number": 0.25},
+             "operations": 300e9}
+    headings, [row] = limits.table([(Case("lenet5", 64), found)], {"GFLOP/s": 400.0})
+    assert row == ["lenet5", "64", "300", "75%", "50%", "25%", "0%", "12%", "12%"] and len(headings) == len(row)
 
 
 # ---- what is right
