@@ -6,6 +6,7 @@ that is dropped, a statement that is left out. Kernels written for Numba run as 
 import ast
 import contextlib
 import copy
+import functools
 import inspect
 import pkgutil
 import re
@@ -36,7 +37,7 @@ from minidl.kernels.cpu import (
     pointwise,
     pooling,
 )
-from minidl.kernels.cpu.jit import plain
+from minidl.kernels.cpu.jit import ParallelKernel, plain
 from minidl.kernels.reference import convolution as reference_convolution
 
 MUTATED = re.compile("backward|gradient|definition|col2im|scatter|spill|window|outside")
@@ -74,12 +75,10 @@ EQUIVALENT = [  # (function, statement) -> why changing it changes no gradient; 
     ("cpu/columns.py|cpu/pointwise.py", "(multiply|product).* 0 -> 1", "one run has no next one to jump to"),
     ("cpu/columns.py: _spill", "add.cols, at, 1, image, start, 1", "what is added too far on are zeros from between rows"),
     ("cpu/convolution.py", "w_shape = |how = ", ONLY_SPEED),
-    ("cpu/depthwise.py: _conv2d_gradient", "first, end = .*\\* np.int64.t. -> np.int64.t.", ONLY_SPEED),
     ("cpu/indexing.py: getitem_gradient", "if ", ONLY_SPEED),
     ("cpu/loss.py: cross_entropy_gradient", "if logp.dtype", ONLY_SPEED),
     ("cpu/loss.py: cross_entropy_gradient", "logp.shape.1. . LANES|1 -> 2", ONLY_ROOM),
-    ("cpu/loss.py: _cross_entropy_gradient", "len.g. . np.int64.t. -> np.int64.t.", ONLY_SPEED),
-    ("cpu/loss.py: _gradient_of_rows", "0 . share -> |at_label = .*0 -> 1", "labels that count are a class's: the op looks"),
+    ("cpu/loss.py: _cross_entropy_gradient", "0 . share -> |at_label = .*0 -> 1", "the op looks at the labels before"),
     ("cpu/normalization.py: _channels_gradient", "k = min.* -> max", "blocks overlap, and the memory for one has room"),
     ("cpu/normalization.py: _channels_gradient", "sums = .*(last - first|2) -> ", ONLY_ROOM),
     ("cpu/normalization.py: _channels_gradient", "if streaming", ONLY_SPEED),
@@ -190,9 +189,9 @@ def interpreted():
     for info in pkgutil.iter_modules(import_module("minidl.kernels.cpu").__path__):
         names = vars(import_module(f"minidl.kernels.cpu.{info.name}"))
         for name, f in list(names.items()):
-            if plain(f) is not f or name == "prange":
+            if plain(f) is not f:
                 before.append((names, name, f))
-                names[name] = range if name == "prange" else plain(f)
+                names[name] = functools.partial(f.one_by_one, plain(f)) if isinstance(f, ParallelKernel) else plain(f)
     try:
         yield
     finally:

@@ -2,7 +2,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,15 +12,14 @@ from numpy.testing import assert_array_equal
 
 from minidl.kernels.cpu import jit as compiler
 from minidl.kernels.cpu import simd, threads
-from minidl.kernels.cpu.jit import Kernel, jit, prange
+from minidl.kernels.cpu.jit import ParallelKernel, jit
 from minidl.kernels.cpu.simd import LANES, vectorized
 from minidl.kernels.cpu.tiles import tile
 
 
-@jit(parallel=True)
-def squares(x, y):
-    for i in prange(len(x)):
-        y[i] = square(x[i])
+@jit(each="x")
+def squares(i, x, y):
+    y[i] = square(x[i])
 
 
 @jit
@@ -50,7 +51,66 @@ def test_a_kernel_computes_the_same_alone_and_on_all_threads(size, rng, monkeypa
     y[:] = 0
     squares(x, y)
     assert_array_equal(y, x * x)
-    assert isinstance(globals()["squares"], Kernel)           # stays, as it chooses between the two
+    assert isinstance(globals()["squares"], ParallelKernel)   # stays, as it chooses between the two
+
+
+@jit(each="parts")
+def written(part, x, where, number, spare, names, parts):
+    """In its part of `where`: what a kernel was given."""
+    where[part, 0] = x[part] if x.ndim == 1 else x[part, 0]
+    where[part, 1] = number
+    where[part, 2] = 0 if spare is None else spare[part]
+    where[part, 3] = names[0] + 10 * names[1]
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_every_part_gets_all_arguments_of_whatever_types(together, monkeypatch):
+    monkeypatch.setattr(compiler, "WORTH_A_THREAD", 0 if together else 10 ** 9)
+    for dtype in np.float32, np.float64, np.int64:
+        for x in np.arange(5).astype(dtype), np.arange(10).astype(dtype).reshape(5, 2), np.arange(10).astype(dtype)[::2]:
+            for number in 7, np.float32(0.5), True, 1.25:
+                for spare in None, np.full(5, 3.0):
+                    for names in (1, 2), (1, 2.5):
+                        where = np.full((5, 4), -1.0)
+                        written(x, where, number, spare, names, 4)
+                        first = x if x.ndim == 1 else x[:, 0]
+                        wanted = [[first[i], number, 0 if spare is None else 3, 1 + 10 * names[1]] for i in range(4)]
+                        assert_array_equal(where, [*wanted, [-1.0] * 4])
+
+
+def test_arrays_that_may_not_be_written_to_are_of_another_kind():
+    x = np.zeros(3)
+    x.flags.writeable = False
+    y = np.ones(3)
+    squares(x, y)
+    squares(np.full(3, 2.0), y)
+    assert_array_equal(y, [4, 4, 4])
+    with pytest.raises(Exception, match="[Rr]ead.?only|mutable|Cannot modify"):
+        squares(y, x)
+
+
+def test_where_places_are_checked_an_error_in_any_part_is_raised():
+    program = """
+import numpy as np
+from tests_kernel import beyond
+try:
+    beyond(np.zeros(100_000))
+except IndexError:
+    print("raised")
+"""
+    kernel = """
+from minidl.kernels.cpu.jit import jit
+
+@jit(each="x")
+def beyond(i, x):
+    x[i + 1] = 0
+"""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "tests_kernel.py").write_text(kernel)
+        path = os.pathsep.join([folder, *sys.path])
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True,
+                              env=os.environ | {"NUMBA_BOUNDSCHECK": "1", "XDG_CACHE_HOME": folder, "PYTHONPATH": path})
+    assert done.stdout == "raised\n"
 
 
 @pytest.mark.parametrize("count", [0, 1, LANES - 1, LANES])
@@ -112,14 +172,13 @@ WHO = """
 import numpy as np
 from numba import get_thread_id
 from minidl.kernels.cpu import threads
-from minidl.kernels.cpu.jit import jit, prange
+from minidl.kernels.cpu.jit import jit
 
 threads.layer()          # get_thread_id wants the threads to be there
 
-@jit(parallel=True)
-def who(ran_on):
-    for i in prange(len(ran_on)):
-        ran_on[i] = get_thread_id()
+@jit(each="ran_on")
+def who(i, ran_on):
+    ran_on[i] = get_thread_id()
 
 for size in 10, 100_000:
     ran_on = np.full(size, -1)
@@ -129,7 +188,7 @@ for size in 10, 100_000:
 
 
 @pytest.mark.skipif(threads.thread_count() == 1, reason="there is only one thread")
-def test_what_is_compiled_for_one_thread_is_not_taken_from_the_cache_for_all(tmp_path):
+def test_little_is_done_on_one_thread_and_much_on_all_also_by_what_was_in_the_cache(tmp_path):
     (tmp_path / "program.py").write_text(WHO)                # twice: compiled, and from the cache
     for _ in range(2):
         done = subprocess.run([sys.executable, tmp_path / "program.py"], capture_output=True, text=True, check=True,

@@ -1,8 +1,6 @@
 """Activations in one pass over memory."""
-import numpy as np
-
 from minidl.kernels.cpu.elementwise import WHERE_POSITIVE, combined
-from minidl.kernels.cpu.jit import jit, prange
+from minidl.kernels.cpu.jit import jit
 from minidl.kernels.cpu.memory import empty, flat
 from minidl.kernels.cpu.moves import BLOCK, stream, worth_streaming
 from minidl.kernels.cpu.threads import workspace
@@ -14,16 +12,15 @@ def relu(x):
     return y
 
 
-@jit(parallel=True)
-def _relu(x, y, streaming, work):
-    for t in prange(len(work)):
-        for i in range(np.int64(t) * BLOCK, len(x), len(work) * BLOCK):
-            j = min(i + BLOCK, len(x))
-            if streaming:
-                _positive(x[i:j], work[t])
-                stream(work[t, :j - i], y, i)
-            else:
-                _positive(x[i:j], y[i:j])
+@jit(each="work")
+def _relu(t, x, y, streaming, work):
+    for i in range(t * BLOCK, len(x), len(work) * BLOCK):
+        j = min(i + BLOCK, len(x))
+        if streaming:
+            _positive(x[i:j], work[t])
+            stream(work[t, :j - i], y, i)
+        else:
+            _positive(x[i:j], y[i:j])
 
 
 @jit

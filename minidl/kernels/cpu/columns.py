@@ -12,7 +12,7 @@ by row, without the useless columns, takes longer than multiplying them.
 """
 import numpy as np
 
-from minidl.kernels.cpu.jit import jit, prange
+from minidl.kernels.cpu.jit import jit
 from minidl.kernels.cpu.memory import empty
 from minidl.kernels.cpu.moves import add
 from minidl.kernels.cpu.panels import NEAR, ROOM, multiply, transposed
@@ -98,29 +98,26 @@ def is_wide(where):
     return where[2] == where[3] == 1
 
 
-@jit(parallel=True)
-def _im2col(x, cols, fill, where, work):
-    for t in prange(len(work)):
-        for n in range(np.int64(t), len(x), len(work)):
-            _fill(x, where, False, fill, work[t], cols[n].reshape(-1), n * where[8], (n + 1) * where[8])
+@jit(each="work")
+def _im2col(t, x, cols, fill, where, work):
+    for n in range(t, len(x), len(work)):
+        _fill(x, where, False, fill, work[t], cols[n].reshape(-1), n * where[8], (n + 1) * where[8])
 
 
-@jit(parallel=True)
-def _col2im(cols, x, where, work):
-    for t in prange(len(work)):
-        for n in range(np.int64(t), len(x), len(work)):
-            _spill(cols[n].reshape(-1), where, False, work[t], x[n], 0, where[8])
+@jit(each="work")
+def _col2im(t, cols, x, where, work):
+    for n in range(t, len(x), len(work)):
+        _spill(cols[n].reshape(-1), where, False, work[t], x[n], 0, where[8])
 
 
-@jit(parallel=True)
-def _conv2d(x, w, b, y, where, groups, plan, work):
+@jit(each="work")
+def _conv2d(t, x, w, b, y, where, groups, plan, work):
     rows = len(x) * where[8]
-    for t in prange(len(work)):
-        for first in range(np.int64(t) * plan[0], rows, len(work) * plan[0]):
-            _conv2d_block(x, w, b, y, where, groups, plan, work[t], first, min(first + plan[0], rows))
+    for first in range(t * plan[0], rows, len(work) * plan[0]):
+        _conv2d_block(x, w, b, y, where, groups, plan, work[t], first, min(first + plan[0], rows))
 
 
-@jit
+@jit(inline=True)
 def _conv2d_block(x, w, b, y, where, groups, plan, work, first, last):
     """y's rows `first` to `last`: the columns (C KH KW, P), and for each group w (F, C KH KW) times its part of them."""
     image, cols, block, more = parts(work, len(w), w.size // len(w) * groups, plan)
@@ -132,16 +129,15 @@ def _conv2d_block(x, w, b, y, where, groups, plan, work, first, last):
     _put(block, b, y, first, last, plan[1])
 
 
-@jit(parallel=True)
-def _conv2d_gradient_x(gy, w, gx, where, plan, work):
-    for t in prange(len(work)):
-        for n in range(np.int64(t), len(gx), len(work)):
-            for first in range(0, where[8], plan[0]):
-                last = min(first + plan[0], where[8])
-                _conv2d_gradient_x_block(gy[n:], w, gx[n], where, plan, work[t], first, last)
+@jit(each="work")
+def _conv2d_gradient_x(t, gy, w, gx, where, plan, work):
+    for n in range(t, len(gx), len(work)):
+        for first in range(0, where[8], plan[0]):
+            last = min(first + plan[0], where[8])
+            _conv2d_gradient_x_block(gy[n:], w, gx[n], where, plan, work[t], first, last)
 
 
-@jit
+@jit(inline=True)
 def _conv2d_gradient_x_block(gy, w, gx, where, plan, work, first, last):
     """For one image, the gradient of a block's columns, w^T times that of y; and they go back to where they came from."""
     (groups, K, F), P = w.shape, (last - first) * plan[1]
@@ -153,15 +149,14 @@ def _conv2d_gradient_x_block(gy, w, gx, where, plan, work, first, last):
     _spill(cols, where, is_wide(where), image, gx, first, last)
 
 
-@jit(parallel=True)
-def _conv2d_gradient_w(gy, x, gw, where, groups, plan, work):
+@jit(each="work")
+def _conv2d_gradient_w(t, gy, x, gw, where, groups, plan, work):
     rows = len(x) * where[8]
-    for t in prange(len(work)):
-        for first in range(np.int64(t) * plan[0], rows, len(work) * plan[0]):
-            _conv2d_gradient_w_block(gy, x, gw[t], where, groups, plan, work[t], first, min(first + plan[0], rows))
+    for first in range(t * plan[0], rows, len(work) * plan[0]):
+        _conv2d_gradient_w_block(gy, x, gw[t], where, groups, plan, work[t], first, min(first + plan[0], rows))
 
 
-@jit
+@jit(inline=True)
 def _conv2d_gradient_w_block(gy, x, gw, where, groups, plan, work, first, last):
     """gw (F, C KH KW) grows by gy (F, P) times the columns' transpose."""
     image, cols, block, more = parts(work, len(gw), gw.size // len(gw) * groups, plan)
@@ -232,7 +227,7 @@ def _spill(cols, where, wide, image, x, first, last):
     _unpad(image, x, first * SH - PH, height, PW)
 
 
-@jit
+@jit(inline=True)
 def _pad(x, fill, image, top, height, PW):
     """image (C, height, W + 2 PW) = the rows of x (C, H, W) from `top` on, and `fill` where x has none."""
     C, H, W = x.shape
@@ -248,7 +243,7 @@ def _pad(x, fill, image, top, height, PW):
             at += W + 2 * PW
 
 
-@jit
+@jit(inline=True)
 def _unpad(image, x, top, height, PW):
     """The transpose of _pad: x's own cells are added to x, the padding's are dropped."""
     C, H, W = x.shape
@@ -260,7 +255,7 @@ def _unpad(image, x, top, height, PW):
             at += W + 2 * PW
 
 
-@jit
+@jit(inline=True)
 def _put(block, b, y, first, last, width):
     """y's rows `first` to `last` = block (F, P), flat, + b (F,), without the columns between one row and the next."""
     F, OH, OW = y.shape[1:]
@@ -309,7 +304,7 @@ def _copy(source, start, step, target, at, count):
             target[at + i] = source[start + i * step]
 
 
-@jit
+@jit(inline=True)
 def _copy_plus(source, start, target, at, count, value):
     start, at = np.uint64(start), np.uint64(at)
     for i in range(np.uint64(count)):

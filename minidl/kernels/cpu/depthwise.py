@@ -10,7 +10,7 @@ A channel may be read by several filters (F = M C): filter f reads channel f // 
 """
 import numpy as np
 
-from minidl.kernels.cpu.jit import jit, prange
+from minidl.kernels.cpu.jit import jit, portion
 from minidl.kernels.cpu.memory import empty, flat
 from minidl.kernels.cpu.threads import thread_count
 from minidl.kernels.cpu.windows import comparing, correlating, spreading
@@ -58,18 +58,11 @@ def parts(size, stride, dilation):
 # ---- y
 
 
-@jit(parallel=True)
-def _conv2d(x, x_shape, w, start, y, y_shape, parts, padding, threads):
-    F = y_shape[1]
-    for t in prange(threads):
-        first, end = F * np.int64(t) // threads, F * (np.int64(t) + 1) // threads
-        _channels_of_y(x, x_shape, w, start, y, y_shape, parts, padding, first, end)
-
-
-@jit
-def _channels_of_y(x, x_shape, w, start, y, y_shape, parts, padding, first, end):
+@jit(each="threads")
+def _conv2d(t, x, x_shape, w, start, y, y_shape, parts, padding, threads):
     (N, C, H, W), (_, F, OH, OW) = x_shape, y_shape
     size, rows, columns, stride, step_y, step_x = parts
+    first, end = portion(F, t, threads)
     M, x_step, y_step = F // C, C * H * W, F * OH * OW
     for f in range(first, end):
         x0, y0 = f // M * H * W, f * OH * OW
@@ -90,18 +83,11 @@ def _channels_of_y(x, x_shape, w, start, y, y_shape, parts, padding, first, end)
 # ---- gx
 
 
-@jit(parallel=True)
-def _conv2d_gradient_x(gy, gy_shape, w, gx, gx_shape, parts, padding, threads):
-    C = gx_shape[1]
-    for t in prange(threads):
-        first, end = C * np.int64(t) // threads, C * (np.int64(t) + 1) // threads
-        _channels_of_gx(gy, gy_shape, w, gx, gx_shape, parts, padding, first, end)
-
-
-@jit
-def _channels_of_gx(gy, gy_shape, w, gx, gx_shape, parts, padding, first, end):
+@jit(each="threads")
+def _conv2d_gradient_x(t, gy, gy_shape, w, gx, gx_shape, parts, padding, threads):
     (N, F, OH, OW), (_, C, H, W) = gy_shape, gx_shape
     size, rows, columns, stride, step_y, step_x = parts
+    first, end = portion(C, t, threads)
     M, x_step, y_step = F // C, C * H * W, F * OH * OW
     for f in range(first * M, end * M):
         x0, y0 = f // M * H * W, f * OH * OW
@@ -122,18 +108,11 @@ def _channels_of_gx(gy, gy_shape, w, gx, gx_shape, parts, padding, first, end):
 # ---- gw
 
 
-@jit(parallel=True)
-def _conv2d_gradient_w(gy, gy_shape, x, x_shape, gw, parts, padding, threads):
-    F = gy_shape[1]
-    for t in prange(threads):
-        first, end = F * np.int64(t) // threads, F * (np.int64(t) + 1) // threads
-        _channels_of_gw(gy, gy_shape, x, x_shape, gw, parts, padding, first, end)
-
-
-@jit
-def _channels_of_gw(gy, gy_shape, x, x_shape, gw, parts, padding, first, end):
+@jit(each="threads")
+def _conv2d_gradient_w(t, gy, gy_shape, x, x_shape, gw, parts, padding, threads):
     (N, F, OH, OW), (_, C, H, W) = gy_shape, x_shape
     size, rows, columns, stride, step_y, step_x = parts
+    first, end = portion(F, t, threads)
     M, x_step, y_step = F // C, C * H * W, F * OH * OW
     for f in range(first, end):
         x0, y0 = f // M * H * W, f * OH * OW

@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minidl.kernels.cpu.jit import jit, prange
+from minidl.kernels.cpu.jit import jit, portion
 from minidl.kernels.cpu.memory import empty
 from minidl.kernels.cpu.moves import clear, copy, turn_some_in, turn_some_out
 from minidl.kernels.cpu.simd import LANES, REGISTERS
@@ -86,10 +86,6 @@ class Plan(NamedTuple):
     goals: np.ndarray        # of each pixel, among the block's results
     ways: np.ndarray         # from a pixel to those of which it is the sum: channels by taps
     order: np.ndarray        # where a run of w comes, among the rows that the tile reads: first, and how much later the next
-
-    def for_threads(self):
-        """As compiled code takes it: Numba hands the parts of a tuple on to threads, but no tuples that are in it."""
-        return tuple([np.array(part) if isinstance(part, tuple) else part for part in self])
 
 
 @functools.lru_cache(256)
@@ -183,17 +179,16 @@ def laid_out(w, plan, kind, groups):
     return packed
 
 
-@jit(parallel=True)
-def _laid_out(w, packed, order, lanes, runs, groups, group_step, work):
+@jit(each="work")
+def _laid_out(t, w, packed, order, lanes, runs, groups, group_step, work):
     tiles = -(-lanes[0] // LANES)
-    for t in prange(len(work)):
-        first, last = tiles * np.int64(t) // len(work), tiles * (np.int64(t) + 1) // len(work)
-        for group in range(groups):
-            lay_out(w, group * group_step, packed, group * tiles * LANES * runs[0] * len(order), order, lanes, runs,
-                    first, last, work[t])
+    first, last = portion(tiles, t, len(work))
+    for group in range(groups):
+        lay_out(w, group * group_step, packed, group * tiles * LANES * runs[0] * len(order), order, lanes, runs,
+                first, last, work[t])
 
 
-@jit
+@jit(inline=True)
 def lay_out(w, i, packed, to, order, lanes, runs, first, last, square):
     """Tiles of LANES channels of the result, from the first to the last. Runs are read in the order they have in w."""
     all_lanes, count = -(-lanes[0] // LANES) * LANES, len(order)
@@ -226,26 +221,23 @@ def correlate(x, w, start, y, plan, groups):
     (images, rows), F = plan.block, -(-y.shape[1] // groups // LANES) * LANES
     pixels = images * rows * plan.rows[1] * y.shape[3] + 1
     room = LANES * LANES + F + F * pixels + LANES * WIDTH + plan.channels * images * plan.padded[0] * plan.padded[1]
-    _correlate(x, w, start, y, plan.for_threads(), groups, workspace(room, x.dtype))
+    _correlate(x, w, start, y, plan, groups, workspace(room, x.dtype))
 
 
-@jit(parallel=True)
-def _correlate(x, w, start, y, plan, groups, work):
-    images, rows = plan[0][0], plan[0][1]
-    N, OH = len(y), y.shape[2]
-    parts = -(-OH // (rows * plan[1][1]))
+@jit(each="work")
+def _correlate(t, x, w, start, y, plan, groups, work):
+    (images, rows), N, OH = plan.block, len(y), y.shape[2]
+    parts = -(-OH // (rows * plan.rows[1]))
     blocks = -(-N // images) * parts
-    for t in prange(len(work)):
-        clear(work[t], 0, work.shape[1])
-        for block in range(np.int64(t), blocks, len(work)):
-            _block(x, w, start, y, plan, groups, work[t], block // parts * images, block % parts * rows)
+    clear(work[t], 0, work.shape[1])
+    for block in range(t, blocks, len(work)):
+        _block(x, w, start, y, plan, groups, work[t], block // parts * images, block % parts * rows)
 
 
-@jit
+@jit(inline=True)
 def _block(x, w, start, y, plan, groups, work, n, step):
     """The images from n on, and their rows from `step` on."""
-    block, strides, corner, padded, channels, phases, places, goals, ways, order = plan
-    SY, PY = strides[0], strides[1]
+    block, (SY, PY), corner, padded, channels, phases, places, goals, ways, _ = plan
     N, F, OH, OW = len(y), y.shape[1] // groups, y.shape[2], y.shape[3]
     C, lanes, top = x.shape[1] // groups, -(-F // LANES) * LANES, step * PY
     images, rows = min(block[0], N - n), min(block[1] * PY, OH - top)
@@ -292,7 +284,7 @@ def products(a, places, goals, k0, count, ways, r0, b, b0, c, start, start_row, 
             gather1(a, places, goals, k, ways, r0, b, b0, width, c, start, start_row, c0, width, depth)
 
 
-@jit
+@jit(inline=True)
 def _results(work, sums, pixels, pixel, count, y, j, y_row, F):
     """y (F, count) = the sums of `count` pixels."""
     lanes = -(-F // LANES) * LANES
@@ -340,25 +332,22 @@ def add_up(gy, x, gw, plan, groups):
     work = workspace(room + plan.channels * images * plan.padded[0] * plan.padded[1], x.dtype)
     each = blocks > 1 and size * len(work) <= WEIGHTS_IN_MEMORY
     sums = empty((len(work) if each else 1, size), x.dtype)
-    _add_up(gy, x, gw, plan.for_threads(), groups, sums, work, blocks, chunks)
-    _sum_up(sums, gw, groups, plan.channels, rows)
+    _add_up(gy, x, gw, plan, groups, sums, work, blocks, chunks)
+    _sum_up(sums, gw.reshape(-1), gw.shape, groups, plan.channels, rows, groups * lanes // LANES)
 
 
-@jit(parallel=True)
-def _add_up(gy, x, gw, plan, groups, sums, work, blocks, chunks):
-    threads = len(work)
-    for t in prange(threads):
-        if len(sums) > 1:
-            _add_some(gy, x, gw.shape, plan, groups, sums[t], work[t], np.int64(t), blocks, threads, 0, chunks, 1)
-        else:
-            _add_some(gy, x, gw.shape, plan, groups, sums[0], work[t], 0, blocks, 1, np.int64(t), chunks, threads)
+@jit(each="work")
+def _add_up(t, gy, x, gw, plan, groups, sums, work, blocks, chunks):
+    threads, by_blocks = len(work), len(sums) > 1
+    block, block_step, chunk, chunk_step = (t, threads, 0, 1) if by_blocks else (0, 1, t, threads)
+    _add_some(gy, x, gw.shape, plan, groups, sums[t if by_blocks else 0], work[t], block, blocks, block_step,
+              chunk, chunks, chunk_step)
 
 
-@jit
+@jit(inline=True)
 def _add_some(gy, x, w_shape, plan, groups, sums, work, block0, blocks, block_step, chunk0, chunks, chunk_step):
     """Every block_step-th block of pixels, and every chunk_step-th chunk of channels."""
-    block, strides, corner, padded, channels, _, places, goals, ways, _ = plan
-    SY = strides[0]
+    block, (SY, _), corner, padded, channels, _, places, goals, ways, _ = plan
     (N, F, OH, OW), (_, C, KH, KW) = gy.shape, w_shape
     F, parts = F // groups, -(-OH // block[1])
     lanes, rows = -(-F // LANES) * LANES, len(places)
@@ -389,7 +378,7 @@ def _add_some(gy, x, w_shape, plan, groups, sums, work, block0, blocks, block_st
                 f += width
 
 
-@jit
+@jit(inline=True)
 def _turn(gy, shape, n, images, f0, F, pixel, count, work, turned0):
     """For each width of channels, work (pixels, width) = gy (images, F, pixels)."""
     size, lanes = shape[2] * shape[3], -(-F // LANES) * LANES
@@ -403,20 +392,12 @@ def _turn(gy, shape, n, images, f0, F, pixel, count, work, turned0):
                              min(LANES, count - k), 0)
 
 
-@jit(parallel=True)
-def _sum_up(sums, gw, groups, channels, rows):
-    F = gw.shape[0] // groups
-    tiles = -(-F // LANES)
-    for tile in prange(groups * tiles):
-        _sum_some(sums, gw.reshape(-1), gw.shape, groups, np.int64(tile) // tiles, np.int64(tile) % tiles * LANES,
-                  channels, rows)
-
-
-@jit
-def _sum_some(sums, gw, shape, groups, group, f, channels, rows):
-    """gw of LANES filters = the threads' sums."""
+@jit(each="parts")
+def _sum_up(part, sums, gw, shape, groups, channels, rows, parts):
+    """gw of LANES filters of a group = the threads' sums."""
     F, C, KH, KW = shape
     F, taps = F // groups, KH * KW
+    group, f = part * groups // parts, part % (parts // groups) * LANES
     lanes, chunks = -(-F // LANES) * LANES, -(-C // channels)
     tile, width = panel(f, lanes)
     square = np.empty(LANES * LANES, gw.dtype)

@@ -5,7 +5,7 @@ a thread's own memory, and goes from there past the caches (moves.stream).
 """
 import numpy as np
 
-from minidl.kernels.cpu.jit import jit, prange
+from minidl.kernels.cpu.jit import jit
 from minidl.kernels.cpu.memory import empty, flat
 from minidl.kernels.cpu.moves import BLOCK, stream, worth_streaming
 from minidl.kernels.cpu.threads import workspace
@@ -47,16 +47,15 @@ def combined(operation, a, b):
     return y
 
 
-@jit(parallel=True)
-def _combine(operation, a, b, y, streaming, work):
-    for t in prange(len(work)):
-        for i in range(np.int64(t) * BLOCK, len(y), len(work) * BLOCK):
-            j = min(i + BLOCK, len(y))
-            if streaming:
-                _combine_block(operation, a[i:j], b[i:j], work[t])
-                stream(work[t, :j - i], y, i)
-            else:
-                _combine_block(operation, a[i:j], b[i:j], y[i:j])
+@jit(each="work")
+def _combine(t, operation, a, b, y, streaming, work):
+    for i in range(t * BLOCK, len(y), len(work) * BLOCK):
+        j = min(i + BLOCK, len(y))
+        if streaming:
+            _combine_block(operation, a[i:j], b[i:j], work[t])
+            stream(work[t, :j - i], y, i)
+        else:
+            _combine_block(operation, a[i:j], b[i:j], y[i:j])
 
 
 @jit

@@ -57,7 +57,7 @@ def exponential(code, x, itemsize):
     return series * ((half + bias) << mantissa).number() * ((n - half + bias) << mantissa).number()
 
 
-@jit
+@jit(inline=True)
 def exp_of_run(x, i, y, j, count):
     """y[j : j + count] = e^x[i : i + count]; y has room for whole vectors."""
     whole = count // LANES * LANES

@@ -4,9 +4,17 @@ Nothing is imported or compiled before the first call, and NUMBA_DISABLE_JIT=1 l
 through. What is compiled is kept on disk, in a folder named after the contents of this one: a kernel may call
 the kernels of other files, and is compiled again when any of them changes.
 
-A parallel kernel has one `prange`, its outermost loop, over things that do not touch one another: images, channels,
-blocks of rows. What is done for one of them stands in a function of its own, because Numba takes five times as long
-to compile a line that is inside a prange. Given little to do, the same kernel runs as an ordinary loop.
+A kernel whose work falls into parts that do not touch one another, which as a rule are the threads' portions, is
+written for one of them:
+
+    @jit(each="threads")
+    def _double(t, x, y, threads):
+        first, end = portion(len(x), t, threads)
+        for i in range(first, end):
+            y[i] = 2 * x[i]
+
+and called without the number of the part: _double(x, y, thread_count()) does all, on all threads where there is enough
+to do. Parts should be few, as it takes a microsecond to call one.
 """
 import functools
 import hashlib
@@ -21,20 +29,25 @@ from minidl.kernels.cpu import threads
 
 SUMS = {"reassoc", "contract"}           # fastmath for sums: faster, more accurate, and NaN stays NaN
 WORTH_A_THREAD = 2 ** 15                 # numbers to handle; below, waking a thread takes longer than the work
-prange = range                           # until a kernel is compiled; then it is Numba's
 
 
-def jit(function=None, *, parallel=False, fastmath=False):
-    """Compile a function of arrays and numbers when it is first called, for the types it is called with."""
-    kind = ParallelKernel if parallel else Kernel
-    return kind(function, fastmath) if function else lambda function: kind(function, fastmath)
+def jit(function=None, *, each=None, fastmath=False, inline=False):
+    """Compile a function of arrays and numbers when it is first called, for the types it is called with.
+
+    each   : the argument that says how many parts the work has, an array, which has one for each of its rows, or a number
+    inline : make it a part of the functions that call it, before these are compiled; where there is only one, that saves
+             to compile it by itself
+    """
+    if function is None:
+        return lambda function: jit(function, each=each, fastmath=fastmath, inline=inline)
+    return ParallelKernel(function, fastmath, each) if each else Kernel(function, fastmath, inline)
 
 
 class Kernel:
     """A function that is compiled when it is first called; then the compiled one takes its place in its file."""
 
-    def __init__(self, function, fastmath):
-        self.function, self.fastmath = function, fastmath
+    def __init__(self, function, fastmath, inline=False):
+        self.function, self.fastmath, self.inline = function, fastmath, inline
         functools.update_wrapper(self, function)
 
     def __call__(self, *args):
@@ -45,49 +58,88 @@ class Kernel:
     def compiled(self):
         return self.compile()
 
-    def compile(self, **options):
+    def compile(self):
         import numba
-        # Numba's cache tells functions apart, but not what was asked of the compiler: so each way has a folder.
-        folder = cache_folder() and f"{cache_folder()}/{'parallel' if options else 'serial'}"
-        options |= {"fastmath": self.fastmath, "nogil": True, "error_model": "numpy"}
-        before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, folder
-        try:
-            return numba.njit(self.function, cache=bool(folder), **options)
-        except RuntimeError:                             # a function without a file has no place in a cache
-            return numba.njit(self.function, **options)
-        finally:
-            numba.config.CACHE_DIR = before
+        compiled = kept(numba.njit, self.function, fastmath=self.fastmath, error_model="numpy", nogil=True,
+                        inline="always" if self.inline else "never")
+
+        def for_types(args, kws):                        # Numba would compile f(x, 0) and f(x, n) one by one
+            return type(compiled).get_call_template(compiled, tuple(map(numba.types.unliteral, args)), kws)
+        compiled.get_call_template = for_types
+        return compiled
 
 
 class ParallelKernel(Kernel):
-    """Runs its `prange` on all threads where there is enough to do, and as an ordinary loop where there is not.
+    """Does all parts of its work, on all threads where there is enough to do, and one after the other where there is not.
 
-    What it has to do is told by the sizes of its arrays, but for `work`, which is memory to do it in.
+    What there is to do is told by the sizes of its arrays, but for `work`, which is memory to do it in.
     """
 
-    def __init__(self, function, fastmath):
+    def __init__(self, function, fastmath, each):
         super().__init__(function, fastmath)
-        self.given = [name != "work" for name in function.__code__.co_varnames[:function.__code__.co_argcount]]
+        _, *names = function.__code__.co_varnames[:function.__code__.co_argcount]
+        self.each, self.counts, self.addresses = names.index(each), [name != "work" for name in names], {}
 
     def __call__(self, *args):
-        numbers = 0
-        for x, given in zip(args, self.given):
-            if given and isinstance(x, np.ndarray):
-                numbers += x.size
+        kinds = kinds_of(args)
+        address = self.addresses.get(kinds) or self.address(args, kinds)
+        if address is None:                              # an error could not be raised from compiled parts
+            return self.one_by_one(self.compiled, *args)
+        numbers = sum([x.size for x, counts in zip(args, self.counts) if counts and type(x) is np.ndarray])
         if numbers < WORTH_A_THREAD or not threads.in_parallel():
-            return super().__call__(*args)
+            return caller().one_by_one(self.parts(args), address, *args)
         with threads.launch():
-            return self.in_parallel(*args)
+            caller().on_threads(self.parts(args), address, *args)
 
-    @functools.cached_property
-    def in_parallel(self):
+    def parts(self, args):
+        """How many parts the work has."""
+        many = args[self.each]
+        return len(many) if isinstance(many, np.ndarray) else many
+
+    def one_by_one(self, function, *args):
+        for part in range(self.parts(args)):
+            function(part, *args)
+
+    def address(self, args, kinds):
+        """Where the code is that does a part, for arguments of these types; None for debugging, when there is none."""
+        import numba
         link(self.function.__globals__)
-        return self.compile(parallel=True)
+        if numba.config.DISABLE_JIT or numba.config.BOUNDSCHECK:
+            return None
+        types = numba.void(numba.int64, *map(numba.typeof, args))
+        compiled = kept(functools.partial(numba.cfunc, types), self.function, fastmath=self.fastmath, error_model="numpy")
+        _linked[compiled.address] = compiled             # which keeps it alive
+        self.addresses[kinds] = compiled.address
+        return compiled.address
+
+
+def kinds_of(args):
+    """What is compiled for: arguments of one kind have one type of Numba's."""
+    return tuple([(x.dtype.char, x.ndim, x.flags.num) if type(x) is np.ndarray else
+                  (type(x), *kinds_of(x)) if isinstance(x, tuple) else type(x) for x in args])
+
+
+@functools.cache
+def caller():
+    from minidl.kernels.cpu import parts                 # which imports Numba
+    return parts
+
+
+def kept(compiler, function, **options):
+    """What a compiler of Numba's makes of a function, from our folder if it was made before."""
+    import numba
+    folder = cache_folder()
+    before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, folder
+    try:
+        return compiler(cache=bool(folder), **options)(function)
+    except RuntimeError:                                 # a function without a file has no place in a cache
+        return compiler(**options)(function)
+    finally:
+        numba.config.CACHE_DIR = before
 
 
 def link(file, done=()):
     """Let the names of kernels in a file, and in the files that they are from, stand for the compiled ones."""
-    import numba
     done = (*done, id(file))
     for name, value in list(file.items()):
         if isinstance(value, Kernel) and not isinstance(value, ParallelKernel):
@@ -95,8 +147,6 @@ def link(file, done=()):
             _linked[id(value.compiled)] = value
             if id(value.function.__globals__) not in done:
                 link(value.function.__globals__, done)
-        elif name == "prange":
-            file[name] = numba.prange
 
 
 _linked: dict = {}           # id of a compiled kernel -> the kernel, which keeps it alive
@@ -129,3 +179,9 @@ def cache_folder():
         return str(folder) if os.access(folder, os.W_OK) else ""
     except OSError:
         return ""
+
+
+@jit
+def portion(count, t, threads):
+    """Of `count` things, those that fall to thread t: the first of them, and where they end."""
+    return count * t // threads, count * (t + 1) // threads

@@ -2,7 +2,7 @@
 import numpy as np
 
 from minidl.kernels.cpu.exponential import exp_of_run, exponential
-from minidl.kernels.cpu.jit import SUMS, jit, prange
+from minidl.kernels.cpu.jit import SUMS, jit, portion
 from minidl.kernels.cpu.memory import empty
 from minidl.kernels.cpu.simd import LANES, vectorized
 from minidl.kernels.cpu.threads import workspace
@@ -18,22 +18,15 @@ def cross_entropy(x, labels, weight, ignore_index, label_smoothing):
     return loss.reshape(labels.shape), images(logp, x.shape)
 
 
-@jit(parallel=True)
-def _cross_entropy(x, labels, weight, ignore_index, share, smoothing, loss, logp, work):
-    for t in prange(len(work)):
-        first, end = len(loss) * np.int64(t) // len(work), len(loss) * (np.int64(t) + 1) // len(work)
-        _rows(x, labels, weight, ignore_index, share, smoothing, loss, logp, work[t], first, end)
-
-
-@jit
-def _rows(x, labels, weight, ignore_index, share, smoothing, loss, logp, room, first, end):
-    C = len(weight)
+@jit(each="work")
+def _cross_entropy(t, x, labels, weight, ignore_index, share, smoothing, loss, logp, work):
+    C, (first, end) = len(weight), portion(len(loss), t, len(work))
     for r in range(first, end):
-        _log_softmax(x, r * C, C, logp, room)
+        _log_softmax(x, r * C, C, logp, work[t])
         loss[r] = 0 if labels[r] == ignore_index else -_sum_of_targets(logp, r * C, labels[r], weight, share, smoothing)
 
 
-@jit
+@jit(inline=True)
 def _log_softmax(x, i, C, y, room):
     """y[i : i + C] = log softmax(x[i : i + C])"""
     for n in range(LANES):
@@ -105,7 +98,7 @@ def _subtract(number, x, i, count):
         x[i + n] -= number
 
 
-@jit
+@jit(inline=True)
 def _sum_of_targets(logp, i, label, weight, share, smoothing):
     """The sum of t[c] logp[i + c], without those whose t[c] is 0: 0 log 0 is 0."""
     total = logp.dtype.type(0)
@@ -133,16 +126,9 @@ def cross_entropy_gradient(g, logp, labels, weight, ignore_index, label_smoothin
     return images(gx, logp.shape)
 
 
-@jit(parallel=True)
-def _cross_entropy_gradient(g, logp, labels, weight, total, ignore_index, share, smoothing, gx, work):
-    for t in prange(len(work)):
-        first, end = len(g) * np.int64(t) // len(work), len(g) * (np.int64(t) + 1) // len(work)
-        _gradient_of_rows(g, logp, labels, weight, total, ignore_index, share, smoothing, gx, work[t], first, end)
-
-
-@jit
-def _gradient_of_rows(g, logp, labels, weight, total, ignore_index, share, smoothing, gx, room, first, end):
-    C = len(weight)
+@jit(each="work")
+def _cross_entropy_gradient(t, g, logp, labels, weight, total, ignore_index, share, smoothing, gx, work):
+    C, room, (first, end) = len(weight), work[t], portion(len(g), t, len(work))
     for r in range(first, end):
         i, label = r * C, labels[r]
         counts = 0 if label == ignore_index else g[r]
@@ -153,7 +139,7 @@ def _gradient_of_rows(g, logp, labels, weight, total, ignore_index, share, smoot
             gx[i + label] -= counts * at_label
 
 
-@jit
+@jit(inline=True)
 def _combine(a, x, b, y, z, i):
     """z[i : i + len(y)] = a x - b y"""
     i = np.uint64(i)

@@ -140,7 +140,7 @@ def every_second(x, i, y, j, count):
         _every_second(x, i + 2 * n, y, j + n, count - n)
 
 
-@jit
+@jit(inline=True)
 def pick(x, i, step, y, j, count):
     """y[j : j + count] = x[i : i + step count : step]"""
     if step == 1:
@@ -152,7 +152,7 @@ def pick(x, i, step, y, j, count):
             y[j + n] = x[i + n * step]
 
 
-@jit
+@jit(inline=True)
 def interleave(a, i, b, k, y, j, count):
     """y[j : j + 2 count] = a[i], b[k], a[i + 1], b[k + 1], ..."""
     for n in range(0, count, LANES):

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from minidl.kernels.cpu.jit import SUMS, jit, prange
+from minidl.kernels.cpu.jit import SUMS, jit, portion
 from minidl.kernels.cpu.memory import empty, flat
 from minidl.kernels.cpu.moves import BLOCK, stream, worth_streaming
 from minidl.kernels.cpu.simd import LANES
@@ -38,15 +38,14 @@ def batch_norm(x, w, b, eps):
     return y, mean, var, inv_std
 
 
-@jit(parallel=True)
-def _batch_norm(x, N, P, w, b, eps, y, mean, var, inv_std, streaming, group, rooms):
-    for t in prange(len(rooms)):
-        for first in range(np.int64(t) * group, len(w), len(rooms) * group):
-            _batch_norm_channels(x, N, P, w, b, eps, y, mean, var, inv_std, streaming, first, min(first + group, len(w)),
-                                 rooms[t])
+@jit(each="rooms")
+def _batch_norm(t, x, N, P, w, b, eps, y, mean, var, inv_std, streaming, group, rooms):
+    for first in range(t * group, len(w), len(rooms) * group):
+        _batch_norm_channels(x, N, P, w, b, eps, y, mean, var, inv_std, streaming, first, min(first + group, len(w)),
+                             rooms[t])
 
 
-@jit
+@jit(inline=True)
 def _batch_norm_channels(x, N, P, w, b, eps, y, mean, var, inv_std, streaming, first, last, room):
     """One pass gives mean and variance: Var x = E (x - m)^2 - (E x - m)^2 for every m. That loses digits where m is
     far from E x, measured in standard deviations; the mean of the first of N runs is at most sqrt(N) away."""
@@ -108,15 +107,14 @@ def batch_norm_gradient(gy, x, w, mean, inv_std):
     return (gx, None, None) if w is None else (gx, gw, gb)
 
 
-@jit(parallel=True)
-def _batch_norm_gradient(gy, x, N, P, mean, inv_std, scale, gx, gw, gb, streaming, group, rooms):
-    for t in prange(len(rooms)):
-        for first in range(np.int64(t) * group, len(scale), len(rooms) * group):
-            _channels_gradient(gy, x, N, P, mean, inv_std, scale, gx, gw, gb, streaming, first,
-                               min(first + group, len(scale)), rooms[t])
+@jit(each="rooms")
+def _batch_norm_gradient(t, gy, x, N, P, mean, inv_std, scale, gx, gw, gb, streaming, group, rooms):
+    for first in range(t * group, len(scale), len(rooms) * group):
+        _channels_gradient(gy, x, N, P, mean, inv_std, scale, gx, gw, gb, streaming, first,
+                           min(first + group, len(scale)), rooms[t])
 
 
-@jit
+@jit(inline=True)
 def _channels_gradient(gy, x, N, P, mean, inv_std, scale, gx, gw, gb, streaming, first, last, room):
     count, C, sums = x.dtype.type(max(1, N * P)), len(scale), np.zeros((last - first, 2))
     for n in range(N):
@@ -164,14 +162,13 @@ def group_size(N, C, P, itemsize):
     return max(1, min(CACHE // max(1, N * P * itemsize), -(-C // thread_count())))
 
 
-@jit(parallel=True)
-def _batch_norm_of_short_runs(x, N, P, w, b, eps, y, mean, var, inv_std, group, rooms):
-    for t in prange(len(rooms)):
-        for first in range(np.int64(t) * group, len(w), len(rooms) * group):
-            _batch_norm_group(x, N, P, w, b, eps, y, mean, var, inv_std, first, min(first + group, len(w)), rooms[t])
+@jit(each="rooms")
+def _batch_norm_of_short_runs(t, x, N, P, w, b, eps, y, mean, var, inv_std, group, rooms):
+    for first in range(t * group, len(w), len(rooms) * group):
+        _batch_norm_group(x, N, P, w, b, eps, y, mean, var, inv_std, first, min(first + group, len(w)), rooms[t])
 
 
-@jit
+@jit(inline=True)
 def _batch_norm_group(x, N, P, w, b, eps, y, mean, var, inv_std, first, last, room):
     width, count, starts = (last - first) * P, max(1, N * P), range(first * P, N * len(w) * P, len(w) * P)
     total, center, scale, shift = room[:width], room[width:2 * width], room[2 * width:3 * width], room[3 * width:4 * width]
@@ -195,20 +192,20 @@ def _batch_norm_group(x, N, P, w, b, eps, y, mean, var, inv_std, first, last, ro
         _affine_cells(x[i:i + width], center, scale, shift, y[i:i + width])
 
 
-@jit
+@jit(inline=True)
 def _add(x, total):
     for n in range(len(x)):
         total[n] += x[n]
 
 
-@jit
+@jit(inline=True)
 def _add_square(x, center, total):
     for n in range(len(x)):
         d = x[n] - center[n]
         total[n] += d * d
 
 
-@jit
+@jit(inline=True)
 def _affine_cells(x, center, scale, shift, y):
     for n in range(len(x)):
         y[n] = (x[n] - center[n]) * scale[n] + shift[n]
@@ -228,15 +225,14 @@ def _spread(number, x):
         x[n] = number
 
 
-@jit(parallel=True)
-def _gradient_of_short_runs(gy, x, N, P, mean, inv_std, scale, gx, gw, gb, group, rooms):
-    for t in prange(len(rooms)):
-        for first in range(np.int64(t) * group, len(scale), len(rooms) * group):
-            last = min(first + group, len(scale))
-            _group_gradient(gy, x, N, P, mean, inv_std, scale, gx, gw, gb, first, last, rooms[t])
+@jit(each="rooms")
+def _gradient_of_short_runs(t, gy, x, N, P, mean, inv_std, scale, gx, gw, gb, group, rooms):
+    for first in range(t * group, len(scale), len(rooms) * group):
+        last = min(first + group, len(scale))
+        _group_gradient(gy, x, N, P, mean, inv_std, scale, gx, gw, gb, first, last, rooms[t])
 
 
-@jit
+@jit(inline=True)
 def _group_gradient(gy, x, N, P, mean, inv_std, scale, gx, gw, gb, first, last, room):
     width, count, starts = (last - first) * P, max(1, N * P), range(first * P, N * len(scale) * P, len(scale) * P)
     center, total, along, scales = room[:width], room[width:2 * width], room[2 * width:3 * width], room[3 * width:4 * width]
@@ -257,14 +253,14 @@ def _group_gradient(gy, x, N, P, mean, inv_std, scale, gx, gw, gb, first, last, 
         _cells_gradient(gy[i:i + width], x[i:i + width], center, total, along, scales, gx[i:i + width])
 
 
-@jit
+@jit(inline=True)
 def _add_sums_gradient(gy, x, center, total, along):
     for n in range(len(x)):
         total[n] += gy[n]
         along[n] += gy[n] * (x[n] - center[n])
 
 
-@jit
+@jit(inline=True)
 def _cells_gradient(gy, x, center, mean_g, slope, scale, gx):
     for n in range(len(x)):
         gx[n] = scale[n] * (gy[n] - mean_g[n] - (x[n] - center[n]) * slope[n])
@@ -275,14 +271,14 @@ def _cells_gradient(gy, x, center, mean_g, slope, scale, gx):
 
 def standardize(x, eps):
     x, y, inv_std = np.ascontiguousarray(x), empty(x.shape, x.dtype), np.empty((len(x), 1), x.dtype)
-    _standardize(x, x.dtype.type(eps), y, inv_std)
+    _standardize(x, x.dtype.type(eps), y, inv_std, thread_count())
     return y, inv_std
 
 
-@jit(parallel=True)
-def _standardize(x, eps, y, inv_std):
-    D = x.shape[1]
-    for r in prange(len(x)):
+@jit(each="threads")
+def _standardize(t, x, eps, y, inv_std, threads):
+    D, (first, end) = x.shape[1], portion(len(x), t, threads)
+    for r in range(first, end):
         mean = x.dtype.type(_sums(x[r], x.dtype.type(0))[0] / D)
         total, squares = _sums(x[r], mean)
         inv_std[r, 0] = 1 / np.sqrt((squares - total * total / D) / D + eps)
@@ -291,15 +287,14 @@ def _standardize(x, eps, y, inv_std):
 
 def standardize_gradient(gy, y, inv_std):
     gx, gy, y = empty(y.shape, y.dtype), np.ascontiguousarray(gy), np.ascontiguousarray(y)
-    _standardize_gradient(gy, y, inv_std, gx)
+    _standardize_gradient(gy, y, inv_std, gx, thread_count())
     return gx
 
 
-@jit(parallel=True)
-def _standardize_gradient(gy, y, inv_std, gx):
-    D = y.shape[1]
-    for r in prange(len(y)):
-        zero = y.dtype.type(0)                           # y's mean
+@jit(each="threads")
+def _standardize_gradient(t, gy, y, inv_std, gx, threads):
+    D, (first, end), zero = y.shape[1], portion(len(y), t, threads), y.dtype.type(0)         # y's mean
+    for r in range(first, end):
         total, along = _sums_gradient(gy[r], y[r], zero)
         _affine_gradient(gy[r], y[r], zero, y.dtype.type(total / D), y.dtype.type(along / D), inv_std[r, 0], gx[r])
 
@@ -313,15 +308,9 @@ def local_response_norm(x, size, alpha, beta, k):
     return y, scale
 
 
-@jit(parallel=True)
-def _local_response_norm(x, size, alpha, beta, k, y, scale):
-    for n in prange(len(x)):
-        _local_response_norm_image(x[n], size, alpha, beta, k, y[n], scale[n])
-
-
-@jit
-def _local_response_norm_image(x, size, alpha, beta, k, y, scale):
-    C = len(x)
+@jit(each="x")
+def _local_response_norm(n, x, size, alpha, beta, k, y, scale):
+    x, y, scale, C = x[n], y[n], scale[n], x.shape[1]
     for c in range(C):
         scale[c] = k
         for d in range(max(0, c - size // 2), min(C, c + (size - 1) // 2 + 1)):
@@ -329,7 +318,7 @@ def _local_response_norm_image(x, size, alpha, beta, k, y, scale):
         _times_power(x[c], scale[c], -beta, y[c])
 
 
-@jit
+@jit(inline=True)
 def _add_squares(alpha, x, y):
     for p in range(len(x)):
         y[p] += alpha * x[p] * x[p]
@@ -355,16 +344,15 @@ def local_response_norm_gradient(gy, x, scale, size, alpha, beta):
     return gx
 
 
-@jit(parallel=True)
-def _local_response_norm_gradient(gy, x, scale, size, factor, beta, gx, rooms):
+@jit(each="rooms")
+def _local_response_norm_gradient(t, gy, x, scale, size, factor, beta, gx, rooms):
     N, C, P = x.shape
-    for t in prange(len(rooms)):
-        ratio = rooms[t, :C * P].reshape(C, P)
-        for n in range(np.int64(t), N, len(rooms)):
-            _image_gradient(gy[n], x[n], scale[n], size, factor, beta, gx[n], ratio)
+    ratio = rooms[t, :C * P].reshape(C, P)
+    for n in range(t, N, len(rooms)):
+        _image_gradient(gy[n], x[n], scale[n], size, factor, beta, gx[n], ratio)
 
 
-@jit
+@jit(inline=True)
 def _image_gradient(gy, x, scale, size, factor, beta, gx, ratio):
     C = len(x)
     for c in range(C):
@@ -375,13 +363,13 @@ def _image_gradient(gy, x, scale, size, factor, beta, gx, ratio):
             _add_gradient(-factor, x[c], ratio[d], gx[c])
 
 
-@jit
+@jit(inline=True)
 def _ratio_gradient(g, x, scale, ratio):
     for p in range(len(x)):
         ratio[p] = g[p] * x[p] / scale[p]
 
 
-@jit
+@jit(inline=True)
 def _add_gradient(factor, x, ratio, gx):
     for p in range(len(x)):
         gx[p] += factor * x[p] * ratio[p]

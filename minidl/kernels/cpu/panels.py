@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minidl.kernels.cpu.jit import jit, prange
+from minidl.kernels.cpu.jit import jit
 from minidl.kernels.cpu.memory import empty
 from minidl.kernels.cpu.moves import copy, fetch, stream, turn_some_in, worth_streaming
 from minidl.kernels.cpu.simd import LANES, vectorized
@@ -73,15 +73,14 @@ def transposed(x):
     return y
 
 
-@jit(parallel=True)
-def _transpose(x, y, work):
-    for t in prange(len(work)):
-        for b in range(len(x)):
-            for j in range(np.int64(t) * LANES, x.shape[2], len(work) * LANES):
-                _transpose_some(x[b].reshape(-1), x.shape[1:], j, y[b].reshape(-1), work[t])
+@jit(each="work")
+def _transpose(t, x, y, work):
+    for b in range(len(x)):
+        for j in range(t * LANES, x.shape[2], len(work) * LANES):
+            _transpose_some(x[b].reshape(-1), x.shape[1:], j, y[b].reshape(-1), work[t])
 
 
-@jit
+@jit(inline=True)
 def _transpose_some(x, shape, j, y, work):
     """Up to LANES columns of x, from j on, become rows of y."""
     M, N = shape
@@ -104,14 +103,13 @@ def shares(rows, panels, most, threads):
                key=time)
 
 
-@jit(parallel=True)
-def _product(a, a_at, b, b_at, turned, c, c_at, size, start, blocks, streaming, work):
-    for t in prange(len(work)):
-        for block in range(np.int64(t), blocks[0] * blocks[1], len(work)):
-            _block(a, a_at, b, b_at, turned, c, c_at, size, start, blocks, block, streaming, work[t])
+@jit(each="work")
+def _product(t, a, a_at, b, b_at, turned, c, c_at, size, start, blocks, streaming, work):
+    for block in range(t, blocks[0] * blocks[1], len(work)):
+        _block(a, a_at, b, b_at, turned, c, c_at, size, start, blocks, block, streaming, work[t])
 
 
-@jit
+@jit(inline=True)
 def _block(a, a_at, b, b_at, turned, c, c_at, size, start, blocks, block, streaming, work):
     M, K, N = size
     rows, columns = -(-M // ROWS), -(-N // width_of(c))
@@ -121,10 +119,10 @@ def _block(a, a_at, b, b_at, turned, c, c_at, size, start, blocks, block, stream
     if len(start):
         for row in range(rows[0], rows[1]):
             _set_row(start[row], c, c_at, row, columns)
-    multiply(a, a_at, b, b_at, turned, c, c_at, rows, columns, K, len(start), streaming, work)
+    multiply(a, a_at, b, b_at, turned, c, c_at, rows, columns, K, len(start) > 0, streaming, work)
 
 
-@jit
+@jit(inline=True)
 def _set_row(value, c, c_at, i, columns):
     j = columns[0]
     while j < columns[1]:
@@ -159,7 +157,7 @@ def multiply(a, a_at, b, b_at, turned, c, c_at, rows, columns, K, more, streamin
                            more or d > 0, streaming, work)
 
 
-@jit
+@jit(inline=True)
 def _pack(b, b_at, first, last, d, depth, width, work):
     """Rows d to d + depth of b as panels: of each, `width` numbers of a row, then those of the next row."""
     j = first
@@ -190,7 +188,7 @@ def _copy_row(code, b, i, panel, j):
         b.prefetch(i + (vectors + v) * LANES)            # for the next panel: memory answers while this one is multiplied
 
 
-@jit
+@jit(inline=True)
 def _pack_turned(b, b_at, first, last, d, depth, width, work):
     """The same of the transpose of b: LANES rows of b become columns."""
     for j in range(first, last, LANES):
@@ -206,7 +204,7 @@ def _pack_turned(b, b_at, first, last, d, depth, width, work):
             done += count
 
 
-@jit
+@jit(inline=True)
 def _panel(a, a_at, c, c_at, rows, j, columns, d, depth, panel, width, more, streaming, work):
     """What the depth d to d + depth adds to c's `rows` in one panel's columns, from j on."""
     a0, some = run(a_at, rows[0], d, d + depth)

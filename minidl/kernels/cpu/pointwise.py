@@ -6,10 +6,11 @@ from math import prod
 
 import numpy as np
 
-from minidl.kernels.cpu.jit import jit, prange
+from minidl.kernels.cpu.jit import jit, portion
 from minidl.kernels.cpu.memory import empty, flat, planes
 from minidl.kernels.cpu.moves import copy, every_second, interleave
 from minidl.kernels.cpu.panels import Layout, product, transposed
+from minidl.kernels.cpu.threads import thread_count
 
 
 def suits(x_shape, w_shape, stride, padding, dilation, groups, dtype):
@@ -55,17 +56,18 @@ def read(x, stride):
     if tuple(stride) == (1, 1):
         return x
     y = empty((*x.shape[:2], -(-x.shape[2] // stride[0]), -(-x.shape[3] // stride[1])), x.dtype)
-    _read(planes(np.ascontiguousarray(x)), *stride, planes(y))
+    _read(planes(np.ascontiguousarray(x)), *stride, planes(y), thread_count())
     return y
 
 
-@jit(parallel=True)
-def _read(x, SH, SW, y):
-    for plane in prange(len(x)):
+@jit(each="threads")
+def _read(t, x, SH, SW, y, threads):
+    first, end = portion(len(x), t, threads)
+    for plane in range(first, end):
         _read_plane(x[plane].reshape(-1), x.shape[2], SH, SW, y[plane].reshape(-1), y.shape[1], y.shape[2])
 
 
-@jit
+@jit(inline=True)
 def _read_plane(x, W, SH, SW, y, OH, OW):
     for oy in range(OH):
         if SW == 1:
@@ -80,17 +82,18 @@ def _read_plane(x, W, SH, SW, y, OH, OW):
 def spread(y, shape, stride):
     """The transpose of read: y (N, C, OH, OW), and zeros between its pixels, of `shape` (N, C, H, W)."""
     x = empty(shape, y.dtype)
-    _spread(planes(y), *stride, np.zeros(y.shape[3], y.dtype), planes(x))
+    _spread(planes(y), *stride, np.zeros(y.shape[3], y.dtype), planes(x), thread_count())
     return x
 
 
-@jit(parallel=True)
-def _spread(y, SH, SW, zeros, x):
-    for plane in prange(len(x)):
+@jit(each="threads")
+def _spread(t, y, SH, SW, zeros, x, threads):
+    first, end = portion(len(x), t, threads)
+    for plane in range(first, end):
         _spread_plane(y[plane].reshape(-1), y.shape[1], y.shape[2], SH, SW, zeros, x[plane].reshape(-1), x.shape[2])
 
 
-@jit
+@jit(inline=True)
 def _spread_plane(y, OH, OW, SH, SW, zeros, x, W):
     x[:] = 0
     for oy in range(OH):

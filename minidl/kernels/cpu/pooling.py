@@ -6,10 +6,11 @@ import functools
 
 import numpy as np
 
-from minidl.kernels.cpu.jit import jit, prange
+from minidl.kernels.cpu.jit import jit, portion
 from minidl.kernels.cpu.memory import empty, flat, planes
 from minidl.kernels.cpu.reduction import sum_of_run
 from minidl.kernels.cpu.simd import LANES, vectorized
+from minidl.kernels.cpu.threads import thread_count
 from minidl.kernels.reference import pooling as reference
 from minidl.kernels.reference.pooling import pool_sizes
 
@@ -34,18 +35,19 @@ def max_pool(x, size, stride, padding, dilation, ceil_mode):
     out = tuple(pool_sizes(x.shape, size, stride, padding, dilation, ceil_mode))
     y, index = empty((*x.shape[:2], *out), x.dtype), empty((*x.shape[:2], *out), np.int32)
     where = *cells_inside(x.shape[2:], size, stride, padding, dilation, out), stride[1], dilation
-    _max_pool(planes(np.ascontiguousarray(x)), *where, planes(y), planes(index))
+    _max_pool(planes(np.ascontiguousarray(x)), *where, planes(y), planes(index), thread_count())
     return y, index
 
 
-@jit(parallel=True)
-def _max_pool(x, rows, columns, whole, stride, dilation, y, index):
-    for plane in prange(len(x)):
+@jit(each="threads")
+def _max_pool(t, x, rows, columns, whole, stride, dilation, y, index, threads):
+    first, end = portion(len(x), t, threads)
+    for plane in range(first, end):
         _max_pool_plane(x[plane].reshape(-1), x.shape[2], rows, columns, whole, stride, dilation,
                         y[plane].reshape(-1), index[plane].reshape(-1))
 
 
-@jit
+@jit(inline=True)
 def _max_pool_plane(x, W, rows, columns, whole, stride, dilation, y, index):
     (left, right), OW = whole, len(columns)
     for oy in range(len(rows)):
@@ -112,17 +114,18 @@ largest1, largest2 = neighbours_largest(1), neighbours_largest(2)
 
 def max_pool_gradient(gy, index, shape):
     gx, gy = empty(shape, gy.dtype), np.ascontiguousarray(gy)
-    _max_pool_gradient(planes(gy), planes(np.ascontiguousarray(index)), planes(gx))
+    _max_pool_gradient(planes(gy), planes(np.ascontiguousarray(index)), planes(gx), thread_count())
     return gx
 
 
-@jit(parallel=True)
-def _max_pool_gradient(gy, index, gx):
-    for plane in prange(len(gx)):
+@jit(each="threads")
+def _max_pool_gradient(t, gy, index, gx, threads):
+    first, end = portion(len(gx), t, threads)
+    for plane in range(first, end):
         _plane_gradient(gy[plane].reshape(-1), index[plane].reshape(-1), gx[plane].reshape(-1))
 
 
-@jit
+@jit(inline=True)
 def _plane_gradient(gy, index, gx):
     gx[:] = 0
     for o in range(len(gy)):
@@ -138,7 +141,7 @@ def avg_pool(x, size, stride, padding, ceil_mode, count_include_pad, divisor_ove
     y = empty((*x.shape[:2], *out), x.dtype)
     counts = divisors(x.shape[2:], out, size, stride, padding, count_include_pad, divisor_override, x.dtype)
     where = *cells_inside(x.shape[2:], size, stride, padding, (1, 1), out), stride[1]
-    _avg_pool(planes(np.ascontiguousarray(x)), *where, counts.reshape(-1), planes(y))
+    _avg_pool(planes(np.ascontiguousarray(x)), *where, counts.reshape(-1), planes(y), thread_count())
     return y
 
 
@@ -147,13 +150,14 @@ def divisors(shape, *settings):
     return reference.divisors((1, 1, *shape), *settings)
 
 
-@jit(parallel=True)
-def _avg_pool(x, rows, columns, whole, stride, counts, y):
-    for plane in prange(len(x)):
+@jit(each="threads")
+def _avg_pool(t, x, rows, columns, whole, stride, counts, y, threads):
+    first, end = portion(len(x), t, threads)
+    for plane in range(first, end):
         _avg_pool_plane(x[plane].reshape(-1), x.shape[2], rows, columns, whole, stride, counts, y[plane].reshape(-1))
 
 
-@jit
+@jit(inline=True)
 def _avg_pool_plane(x, W, rows, columns, whole, stride, counts, y):
     (left, right), OW = whole, len(columns)
     for oy in range(len(rows)):
@@ -206,17 +210,19 @@ def avg_pool_gradient(gy, shape, size, stride, padding, ceil_mode, count_include
     gx, shape, out = empty(shape, gy.dtype), tuple(shape[2:]), gy.shape[2:]
     counts = divisors(shape, out, size, stride, padding, count_include_pad, divisor_override, gy.dtype)
     where = *cells_inside(shape, size, stride, padding, (1, 1), out), stride[1]
-    _avg_pool_gradient(planes(np.ascontiguousarray(gy)), *where, counts.reshape(-1), planes(gx))
+    _avg_pool_gradient(planes(np.ascontiguousarray(gy)), *where, counts.reshape(-1), planes(gx), thread_count())
     return gx
 
 
-@jit(parallel=True)
-def _avg_pool_gradient(gy, rows, columns, whole, stride, counts, gx):
-    for plane in prange(len(gx)):
-        _avg_plane_gradient(gy[plane].reshape(-1), rows, columns, whole, stride, counts, gx[plane].reshape(-1), gx.shape[2])
+@jit(each="threads")
+def _avg_pool_gradient(t, gy, rows, columns, whole, stride, counts, gx, threads):
+    first, end = portion(len(gx), t, threads)
+    for plane in range(first, end):
+        _avg_plane_gradient(gy[plane].reshape(-1), rows, columns, whole, stride, counts, gx[plane].reshape(-1),
+                            gx.shape[2])
 
 
-@jit
+@jit(inline=True)
 def _avg_plane_gradient(gy, rows, columns, whole, stride, counts, gx, W):
     (left, right), OW = whole, len(columns)
     gx[:] = 0
@@ -265,13 +271,14 @@ def adaptive_avg_pool(x, out):
     if tuple(out) != (1, 1):
         return reference.adaptive_avg_pool(x, out)
     y = np.empty((*x.shape[:2], 1, 1), x.dtype)
-    _mean_of_images(flat(x).reshape(y.size, x.shape[2] * x.shape[3]), y.reshape(-1))
+    _mean_of_images(flat(x).reshape(y.size, x.shape[2] * x.shape[3]), y.reshape(-1), thread_count())
     return y
 
 
-@jit(parallel=True)
-def _mean_of_images(x, y):
-    for plane in prange(len(x)):
+@jit(each="threads")
+def _mean_of_images(t, x, y, threads):
+    first, end = portion(len(x), t, threads)
+    for plane in range(first, end):
         y[plane] = sum_of_run(x[plane]) / x.shape[1]
 
 

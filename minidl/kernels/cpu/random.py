@@ -3,21 +3,23 @@ import math
 
 import numpy as np
 
-from minidl.kernels.cpu.jit import jit, prange
+from minidl.kernels.cpu.jit import jit, portion
 from minidl.kernels.cpu.memory import empty
+from minidl.kernels.cpu.threads import thread_count
 from minidl.kernels.reference.random import as_uniform, drop_below, scale_of_kept
 
 
 def philox(key, size):
     words = np.empty((-(-size // 4), 4), np.uint32)
-    _philox(np.uint64(key), words)
+    _philox(np.uint64(key), words, thread_count())
     return words.reshape(-1)[:size]
 
 
-@jit(parallel=True)
-def _philox(key, words):
-    for i in prange(len(words)):
-        words[i, 0], words[i, 1], words[i, 2], words[i, 3] = _block(np.uint64(i), key)
+@jit(each="threads")
+def _philox(t, key, words, threads):
+    first, end = portion(len(words), t, threads)
+    for i in range(np.uint64(first), np.uint64(end)):
+        words[i, 0], words[i, 1], words[i, 2], words[i, 3] = _block(i, key)
 
 
 @jit
@@ -40,18 +42,15 @@ def uniform(key, shape, dtype):
 
 def dropout_mask(key, shape, p, dtype):
     mask = empty(shape, dtype)
-    _dropout_mask(np.uint64(key), np.uint32(drop_below(p)), mask.dtype.type(scale_of_kept(p)), mask.reshape(-1))
+    _dropout_mask(np.uint64(key), np.uint32(drop_below(p)), mask.dtype.type(scale_of_kept(p)), mask.reshape(-1),
+                  thread_count())
     return mask
 
 
-@jit(parallel=True)
-def _dropout_mask(key, drop, scale, mask):
-    for i in prange((len(mask) + 3) // 4):
-        _four_of_mask(key, np.uint64(i), drop, scale, mask[4 * i:4 * i + 4])
-
-
-@jit
-def _four_of_mask(key, i, drop, scale, mask):
-    words = _block(i, key)
-    for j in range(len(mask)):
-        mask[j] = scale if words[j] >> np.uint32(8) >= drop else 0
+@jit(each="threads")
+def _dropout_mask(t, key, drop, scale, mask, threads):
+    first, end = portion((len(mask) + 3) // 4, t, threads)
+    for i in range(first, end):
+        words, four = _block(np.uint64(i), key), mask[4 * i:4 * i + 4]
+        for j in range(len(four)):
+            four[j] = scale if words[j] >> np.uint32(8) >= drop else 0

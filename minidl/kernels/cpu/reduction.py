@@ -2,8 +2,9 @@
 import numpy as np
 
 from minidl.kernels.cpu.elementwise import LARGE
-from minidl.kernels.cpu.jit import SUMS, jit, prange
+from minidl.kernels.cpu.jit import SUMS, jit, portion
 from minidl.kernels.cpu.moves import BLOCK
+from minidl.kernels.cpu.threads import thread_count
 
 SHARE = 16 * BLOCK           # numbers that a thread adds up at a time, whatever the number of threads
 
@@ -20,36 +21,26 @@ def sum(x, axis=None, keepdims=False, **options):
         y = np.array(sums.sum(), x.dtype)
         return y.reshape((1,) * x.ndim) if keepdims else y
     y = np.empty(x.shape[1], x.dtype)
-    _sum_of_channels(x.reshape(*x.shape[:2], x.shape[2] * x.shape[3]), y)
+    _sum_of_channels(x.reshape(*x.shape[:2], x.shape[2] * x.shape[3]), y, thread_count())
     return y.reshape(1, -1, 1, 1) if keepdims else y
 
 
-@jit(parallel=True)
-def _sums_of_shares(x, share, sums):
-    for s in prange(len(sums)):
-        sums[s] = _sum_of_blocks(x[np.int64(s) * share:(np.int64(s) + 1) * share])
+@jit(each="sums")
+def _sums_of_shares(s, x, share, sums):
+    end = min(len(x), (s + 1) * share)
+    sums[s] = 0
+    for i in range(s * share, end, BLOCK):
+        sums[s] += sum_of_run(x[i:min(i + BLOCK, end)])
 
 
-@jit
-def _sum_of_blocks(x):
-    total = 0.0
-    for i in range(0, len(x), BLOCK):
-        total += sum_of_run(x[i:i + BLOCK])
-    return total
-
-
-@jit(parallel=True)
-def _sum_of_channels(x, y):
-    for c in prange(len(y)):
-        y[c] = _sum_of_channel(x, c)
-
-
-@jit
-def _sum_of_channel(x, c):
-    total = 0.0
-    for n in range(len(x)):
-        total += sum_of_run(x[n, c])
-    return total
+@jit(each="threads")
+def _sum_of_channels(t, x, y, threads):
+    first, end = portion(len(y), t, threads)
+    for c in range(first, end):
+        total = 0.0
+        for n in range(len(x)):
+            total += sum_of_run(x[n, c])
+        y[c] = total
 
 
 @jit(fastmath=SUMS)

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minidl.kernels.cpu.jit import jit, prange
+from minidl.kernels.cpu.jit import jit
 from minidl.kernels.cpu.memory import empty, flat
 from minidl.kernels.cpu.moves import clear, copy, pick, stream
 from minidl.kernels.cpu.simd import LANES, REGISTERS
@@ -161,17 +161,16 @@ def correlate(x, w, b, out, stride, padding, dilation, groups):
     return y
 
 
-@jit(parallel=True)
-def _correlate(x, x_shape, w, start, y, y_shape, plan, ways, past_caches, work):
+@jit(each="work")
+def _correlate(t, x, x_shape, w, start, y, y_shape, plan, ways, past_caches, work):
     parts = -(-y_shape[2] // plan[0])
-    for t in prange(len(work)):
-        clear(work[t], 0, work.shape[1])
-        for block in range(np.int64(t), y_shape[0] * parts, len(work)):
-            _block(x, x_shape, w, start, y, y_shape, plan, ways, past_caches, work[t], block // parts,
-                   block % parts * plan[0])
+    clear(work[t], 0, work.shape[1])
+    for block in range(t, y_shape[0] * parts, len(work)):
+        _block(x, x_shape, w, start, y, y_shape, plan, ways, past_caches, work[t], block // parts,
+               block % parts * plan[0])
 
 
-@jit
+@jit(inline=True)
 def _block(x, x_shape, w, start, y, y_shape, plan, ways, past_caches, work, n, top):
     """Rows of the image n from `top` on."""
     all_rows, width, (groups, padded, depth) = plan[0], plan[2], w.shape
@@ -198,16 +197,15 @@ def _block(x, x_shape, w, start, y, y_shape, plan, ways, past_caches, work, n, t
 # ---- gw
 
 
-@jit(parallel=True)
-def _add_up(gy, gy_shape, x, x_shape, plan, ways, sums, work):
+@jit(each="work")
+def _add_up(t, gy, gy_shape, x, x_shape, plan, ways, sums, work):
     parts = -(-gy_shape[2] // plan[0])
-    for t in prange(len(work)):
-        clear(work[t], 0, work.shape[1])
-        for block in range(np.int64(t), gy_shape[0] * parts, len(work)):
-            _add_some(gy, gy_shape, x, x_shape, plan, ways, sums[t], work[t], block // parts, block % parts * plan[0])
+    clear(work[t], 0, work.shape[1])
+    for block in range(t, gy_shape[0] * parts, len(work)):
+        _add_some(gy, gy_shape, x, x_shape, plan, ways, sums[t], work[t], block // parts, block % parts * plan[0])
 
 
-@jit
+@jit(inline=True)
 def _add_some(gy, gy_shape, x, x_shape, plan, ways, sums, work, n, top):
     """sums (groups, F, C KH KW) += what rows of the image n add, from `top` on."""
     all_rows, width, (groups, padded, depth) = plan[0], plan[2], sums.shape

@@ -1,4 +1,4 @@
-"""Who runs in parallel: the threads of OpenMP, on which Numba runs the `prange` of a kernel.
+"""Who runs in parallel: the threads of OpenMP, to which Numba brings the parts of a kernel's work (parts.py).
 
 There is one pool of threads. NumPy's BLAS has a pool of its own, and on the same cores two pools keep each other
 waiting: threads that ran out of work stay awake for a while, in case that more comes. So BLAS is left with products

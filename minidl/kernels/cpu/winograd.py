@@ -25,7 +25,7 @@ from math import prod
 
 import numpy as np
 
-from minidl.kernels.cpu.jit import jit, prange
+from minidl.kernels.cpu.jit import jit
 from minidl.kernels.cpu.memory import empty
 from minidl.kernels.cpu.moves import clear, fetch, turn_in, turn_out
 from minidl.kernels.cpu.simd import LANES
@@ -127,16 +127,15 @@ def up(count, unit):
     return -(-count // unit) * unit
 
 
-@jit(parallel=True)
-def _by_tiles(m, x, U, b, y, rows, columns, step, PH, PW, width, work):
+@jit(each="work")
+def _by_tiles(thread, m, x, U, b, y, rows, columns, step, PH, PW, width, work):
     """Each thread takes `step` rows of tiles after the other from x to y."""
-    for thread in prange(len(work)):
-        for block in range(np.int64(thread), -(-rows // step), len(work)):
-            first, last = block * step, min(rows, (block + 1) * step)
-            _tiles_to_end(m, x, U, b, y, first, last, columns, step, PH, PW, width, work[thread])
+    for block in range(thread, -(-rows // step), len(work)):
+        first, last = block * step, min(rows, (block + 1) * step)
+        _tiles_to_end(m, x, U, b, y, first, last, columns, step, PH, PW, width, work[thread])
 
 
-@jit
+@jit(inline=True)
 def _tiles_to_end(m, x, U, b, y, first, last, columns, step, PH, PW, width, work):
     C, F, tiles, places = x.shape[1], y.shape[1], -(-step * columns // TILES) * TILES, (m + 2) ** 2
     V, M = 0, places * (tiles * C + PAD)
@@ -148,23 +147,21 @@ def _tiles_to_end(m, x, U, b, y, first, last, columns, step, PH, PW, width, work
     _outputs(m, work, M, tiles * F + PAD, F, b, 0, y, first, last, columns, work, strip)
 
 
-@jit(parallel=True)
-def _all_tiles(m, x, V, OH, first, last, columns, PH, PW, step, work):
+@jit(each="work")
+def _all_tiles(thread, m, x, V, OH, first, last, columns, PH, PW, step, work):
     """V of all tiles, for all threads."""
-    for thread in prange(len(work)):
-        for row in range(first + np.int64(thread), last, len(work)):
-            _tiles(m, x, OH, row, row + 1, columns, PH, PW, V, (row - first) * columns * x.shape[1], step, work[thread], 0)
+    for row in range(first + thread, last, len(work)):
+        _tiles(m, x, OH, row, row + 1, columns, PH, PW, V, (row - first) * columns * x.shape[1], step, work[thread], 0)
 
 
-@jit(parallel=True)
-def _by_filters(m, V, w, w_shape, turned, depth, b, y, first, last, columns, width, tiles, work):
+@jit(each="work")
+def _by_filters(thread, m, V, w, w_shape, turned, depth, b, y, first, last, columns, width, tiles, work):
     """Each thread takes `width` filters after the other: it makes their U, `depth` channels at a time, and their y."""
-    for thread in prange(len(work)):
-        for f in range(np.int64(thread) * width, y.shape[1], len(work) * width):
-            _filters_to_end(m, V, w, w_shape, turned, depth, b, y, f, first, last, columns, width, tiles, work[thread])
+    for f in range(thread * width, y.shape[1], len(work) * width):
+        _filters_to_end(m, V, w, w_shape, turned, depth, b, y, f, first, last, columns, width, tiles, work[thread])
 
 
-@jit
+@jit(inline=True)
 def _filters_to_end(m, V, w, w_shape, turned, depth, b, y, f, first, last, columns, width, tiles, work):
     C, places = w_shape[0] if turned else w_shape[1], (m + 2) ** 2
     U, M = 0, places * (depth * width + PAD)
@@ -229,14 +226,13 @@ def _filters(m, w, w_shape, turned, f, c, count, U, u, step, width, strip, s):
             G(m, strip, s, 3 * LANES, LANES, U, u + r * width, (m + 2) * step, step)
 
 
-@jit(parallel=True)
-def _all_filters(m, w, w_shape, turned, width, U, work):
+@jit(each="work")
+def _all_filters(thread, m, w, w_shape, turned, width, U, work):
     """U (places, F / width, C, width)"""
     F, C = (w_shape[1], w_shape[0]) if turned else w_shape[:2]
-    for thread in prange(len(work)):
-        for f in range(np.int64(thread) * LANES, F, len(work) * LANES):
-            _filters(m, w, w_shape, turned, f, 0, C, U, f // width * C * width + f % width, C * F + PAD, width,
-                     work[thread], 0)
+    for f in range(thread * LANES, F, len(work) * LANES):
+        _filters(m, w, w_shape, turned, f, 0, C, U, f // width * C * width + f % width, C * F + PAD, width,
+                 work[thread], 0)
 
 
 @jit
@@ -307,17 +303,16 @@ def gradient_of_filters(m, gy, x, padding):
     return gw
 
 
-@jit(parallel=True)
-def _gradient_by_tiles(m, x, gy, rows, columns, step, PH, PW, width, dU, work):
+@jit(each="work")
+def _gradient_by_tiles(thread, m, x, gy, rows, columns, step, PH, PW, width, dU, work):
     """Each thread takes `step` rows of tiles after the other, and adds what they give to its own dU (places, C, F)."""
-    for thread in prange(len(work)):
-        dU[thread] = 0
-        for first in range(np.int64(thread) * step, rows, len(work) * step):
-            last = min(rows, first + step)
-            _tiles_to_gradient(m, x, gy, first, last, columns, step, PH, PW, width, dU[thread], work[thread])
+    dU[thread] = 0
+    for first in range(thread * step, rows, len(work) * step):
+        last = min(rows, first + step)
+        _tiles_to_gradient(m, x, gy, first, last, columns, step, PH, PW, width, dU[thread], work[thread])
 
 
-@jit
+@jit(inline=True)
 def _tiles_to_gradient(m, x, gy, first, last, columns, step, PH, PW, width, dU, work):
     C, F, tiles, places = x.shape[1], gy.shape[1], step * columns, (m + 2) ** 2
     V, Q = 0, places * (tiles * C + PAD) + -(-C // TILES) * TILES
@@ -329,42 +324,39 @@ def _tiles_to_gradient(m, x, gy, first, last, columns, step, PH, PW, width, dU, 
                            dU, f, -(-C // TILES) * TILES * F + PAD, F, C, width, 1)
 
 
-@jit(parallel=True)
-def _all_gradients(m, dU, F, step, gw, work):
+@jit(each="work")
+def _all_gradients(thread, m, dU, F, step, gw, work):
     """gw = G^T dU G, dU being the sum of what the threads have."""
-    for thread in prange(len(work)):
-        for f in range(np.int64(thread) * LANES, F, len(work) * LANES):
-            for c in range(gw.shape[1]):
-                for e in range((m + 2) ** 2):
-                    for other in range(1, len(dU)):
-                        for lane in range(LANES):
-                            dU[0, e * step + c * F + f + lane] += dU[other, e * step + c * F + f + lane]
-            _gradients(m, dU[0], f, step, F, f, 0, gw.shape[1], gw, work[thread], 0)
+    for f in range(thread * LANES, F, len(work) * LANES):
+        for c in range(gw.shape[1]):
+            for e in range((m + 2) ** 2):
+                for other in range(1, len(dU)):
+                    for lane in range(LANES):
+                        dU[0, e * step + c * F + f + lane] += dU[other, e * step + c * F + f + lane]
+        _gradients(m, dU[0], f, step, F, f, 0, gw.shape[1], gw, work[thread], 0)
 
 
-@jit(parallel=True)
-def _all_gradient_tiles(m, gy, Q, first, last, columns, step, work):
+@jit(each="work")
+def _all_gradient_tiles(thread, m, gy, Q, first, last, columns, step, work):
     """Q of all tiles, for all threads."""
-    for thread in prange(len(work)):
-        for row in range(first + np.int64(thread), last, len(work)):
-            _gradient_tiles(m, gy, row, row + 1, columns, Q, (row - first) * columns * gy.shape[1], step, work[thread], 0)
+    for row in range(first + thread, last, len(work)):
+        _gradient_tiles(m, gy, row, row + 1, columns, Q, (row - first) * columns * gy.shape[1], step, work[thread], 0)
 
 
-@jit(parallel=True)
-def _gradient_by_filters(m, V, Q, tiles, room, more, done, depth, width, dU, gw, work):
+@jit(each="work")
+def _gradient_by_filters(thread, m, V, Q, tiles, room, more, done, depth, width, dU, gw, work):
     """Each thread takes `width` filters and `depth` of their channels after the other: a part of dU stays in its cache."""
     F, C = gw.shape[:2]
     deep = -(-C // depth)
-    for thread in prange(len(work)):
-        for part in range(np.int64(thread), deep * (F // width), len(work)):
-            f, c = part // deep * width, part % deep * depth
-            own = dU[part] if len(dU) > len(work) else dU[thread]
-            count, step = min(depth, C - c), -(-depth // TILES) * TILES * width + PAD
-            _gradient_products(m, V, c, room * C + PAD, C, Q, f, room * F + PAD, F, tiles,
-                               own, 0, step, width, count, width, more)
-            if done:
-                for lane in range(0, width, LANES):
-                    _gradients(m, own, lane, step, width, f + lane, c, count, gw, work[thread], 0)
+    for part in range(thread, deep * (F // width), len(work)):
+        f, c = part // deep * width, part % deep * depth
+        own = dU[part] if len(dU) > len(work) else dU[thread]
+        count, step = min(depth, C - c), -(-depth // TILES) * TILES * width + PAD
+        _gradient_products(m, V, c, room * C + PAD, C, Q, f, room * F + PAD, F, tiles,
+                           own, 0, step, width, count, width, more)
+        if done:
+            for lane in range(0, width, LANES):
+                _gradients(m, own, lane, step, width, f + lane, c, count, gw, work[thread], 0)
 
 
 @jit
