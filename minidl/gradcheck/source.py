@@ -206,8 +206,8 @@ def small_blocks():
         return [slice(i, min(i + 2, N)) for i in range(0, N, 2)]
     with (replaced(reference_convolution, "chunks", pairs), replaced(columns, "IN_CACHE", 440),
           replaced(columns, "PRODUCT", 1), replaced(normalization, "SHORT", 7), replaced(memory, "SMALL", 0),
-          replaced(moves, "LARGE", 200), replaced(activation, "BLOCK", 16), replaced(elementwise, "BLOCK", 16),
-          replaced(elementwise, "LARGE", 0), replaced(normalization, "BLOCK", 16),
+          replaced(moves, "LARGE", 200), replaced(activation, "BLOCK", 16), replaced(activation, "LARGE", 0),
+          replaced(elementwise, "BLOCK", 16), replaced(elementwise, "LARGE", 0), replaced(normalization, "BLOCK", 16),
           replaced(panels, "multiply", multiply), replaced(columns, "multiply", multiply), contextlib.ExitStack() as stack):
         for module in (activation, columns, depthwise, direct, elementwise, loss, normalization, pointwise, pooling):
             stack.enter_context(replaced(module, "empty", nothing))

@@ -2,11 +2,15 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from minidl.kernels.cpu import activation, elementwise
 from tests.kernels.numerical import numerical_gradient
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_relu_keeps_what_is_positive_and_nan_and_its_gradient_at_0_is_0(k, dtype):
+@pytest.mark.parametrize("large", [0, activation.LARGE])
+def test_relu_keeps_what_is_positive_and_nan_and_its_gradient_at_0_is_0(k, dtype, large, monkeypatch):
+    monkeypatch.setattr(activation, "LARGE", large)
+    monkeypatch.setattr(elementwise, "LARGE", large)
     x = np.array([[-np.inf, -2, 0, 3], [np.inf, np.nan, -0.0, 1e-30]], dtype).T          # not contiguous
     y = k.relu(x)
     gx = k.relu_gradient(np.broadcast_to(dtype(7), y.shape), y)

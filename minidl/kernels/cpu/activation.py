@@ -1,12 +1,15 @@
 """Activations in one pass over memory."""
-from minidl.kernels.cpu.elementwise import WHERE_POSITIVE, combined
+from minidl.kernels.cpu.elementwise import LARGE, WHERE_POSITIVE, combined, large
 from minidl.kernels.cpu.jit import jit
 from minidl.kernels.cpu.memory import empty, flat
 from minidl.kernels.cpu.moves import BLOCK, stream, worth_streaming
 from minidl.kernels.cpu.threads import workspace
+from minidl.kernels.reference import activation as reference
 
 
 def relu(x):
+    if x.size < LARGE:
+        return reference.relu(x)
     y = empty(x.shape, x.dtype)
     _relu(flat(x), flat(y), worth_streaming(y), workspace(BLOCK, y.dtype))
     return y
@@ -30,4 +33,4 @@ def _positive(x, y):
 
 
 def relu_gradient(gy, y):
-    return combined(WHERE_POSITIVE, gy, y)
+    return combined(WHERE_POSITIVE, gy, y) if large(gy, y) else reference.relu_gradient(gy, y)

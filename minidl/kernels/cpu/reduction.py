@@ -12,9 +12,9 @@ SHARE = 16 * BLOCK           # numbers that a thread adds up at a time, whatever
 def sum(x, axis=None, keepdims=False, **options):
     """NumPy's; over all axes of large x, or the axes 0, 2, 3 of x (N, C, H, W), on all threads."""
     everything = axis is None or axis == tuple(range(x.ndim))
-    if (options or x.size < LARGE or not (everything or axis == (0, 2, 3)) or not x.flags.c_contiguous
+    if (x.size < LARGE or options or not (everything or axis == (0, 2, 3)) or not x.flags.c_contiguous
             or x.dtype not in (np.float32, np.float64)):
-        return np.sum(x, axis, keepdims=keepdims, **options)
+        return np.add.reduce(x, axis, keepdims=keepdims, **options)          # np.sum, without its way there
     if everything:
         sums = np.empty(-(-x.size // SHARE))
         _sums_of_shares(x.reshape(-1), SHARE, sums)
