@@ -112,6 +112,7 @@ def rule(step, how):
         return min(("winograd", "winograd2"), key=lambda name: ALGORITHMS[name].products(how.x_shape, how.padding))
     if how.dtype != np.float32 or not direct.suits(*how):
         return "im2col"
-    if how.w_shape[1] <= 4 and how.stride == (1, 1):                    # direct has channels in the lanes of its vectors
+    C, to_x = how.w_shape[1], step == "conv2d_gradient_x"               # direct has channels in the lanes of its vectors
+    if how.stride == (1, 1) and C <= (8 if to_x else 4):
         return "sliding"
-    return "im2col" if how.w_shape[1] < 8 and step == "conv2d_gradient_x" else "direct"
+    return "im2col" if C < 8 and to_x else "direct"
