@@ -36,7 +36,8 @@ def networks(
             print(line(results[-1]), flush=True)
             report.save(out / "networks.json", "networks", machine, how, [result.as_dict() for result in results])
     show(*table(results), left=1)
-    show(*table_of_limits([(result.case, result.limits) for result in results if result.limits], machine), left=1)
+    if limits := [(result.case, result.limits) for result in results if result.limits]:
+        show(*table_of_limits(limits, machine), left=1)
     if compared := [(result.case.name, result.of("minidl"), result.of(result.opponent)) for result in results
                     if result.ratio]:
         picture = pictures.bars(compared, "One training step: forward, loss, backward, update")

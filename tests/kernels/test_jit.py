@@ -168,6 +168,26 @@ def test_python_threads_launch_one_kernel_at_a_time(monkeypatch):
     assert same == [True] * 80
 
 
+def test_kernels_compiled_in_several_python_threads_leave_numbas_settings_alone():
+    import numba
+    before, start = numba.config.CACHE_DIR, threading.Barrier(3)
+
+    def fresh(factor):
+        namespace = {}                                       # a function without a file: nothing is found in a cache
+        exec(f"def times(i, x, y): y[i] = {factor} * x[i]", namespace)
+        return jit(namespace["times"], each="x")
+    kernels, results = [fresh(factor) for factor in (2, 3, 4)], np.zeros((3, 5))
+
+    def call(kernel, y):
+        start.wait()
+        kernel(np.arange(5.0), y)
+    callers = [threading.Thread(target=call, args=pair) for pair in zip(kernels, results)]
+    for caller in callers: caller.start()
+    for caller in callers: caller.join()
+    assert_array_equal(results, [factor * np.arange(5.0) for factor in (2, 3, 4)])
+    assert numba.config.CACHE_DIR == before
+
+
 WHO = """
 import numpy as np
 from numba import get_thread_id

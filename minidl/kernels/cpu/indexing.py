@@ -15,7 +15,7 @@ def getitem_gradient(gy, shape, index):
     return gx
 
 
-@jit(inline=True)
+@jit
 def _add_rows(rows, index, table):
     for i in range(len(rows)):
         for j in range(rows.shape[1]):

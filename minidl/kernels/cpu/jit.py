@@ -78,18 +78,18 @@ class ParallelKernel(Kernel):
     def __init__(self, function, fastmath, each):
         super().__init__(function, fastmath)
         _, *names = function.__code__.co_varnames[:function.__code__.co_argcount]
-        self.each, self.counts, self.addresses = names.index(each), [name != "work" for name in names], {}
+        self.each, self.counts, self.codes = names.index(each), [name != "work" for name in names], {}
 
     def __call__(self, *args):
         kinds = kinds_of(args)
-        address = self.addresses.get(kinds) or self.address(args, kinds)
-        if address is None:                              # an error could not be raised from compiled parts
+        code = self.codes.get(kinds) or self.code(args, kinds)
+        if code is None:                                 # an error could not be raised from there
             return self.one_by_one(self.compiled, *args)
         numbers = sum([x.size for x, counts in zip(args, self.counts) if counts and type(x) is np.ndarray])
         if numbers < WORTH_A_THREAD or not threads.in_parallel():
-            return caller().one_by_one(self.parts(args), address, *args)
+            return caller().one_by_one(self.parts(args), code.address, *args)
         with threads.launch():
-            caller().on_threads(self.parts(args), address, *args)
+            caller().on_threads(self.parts(args), code.address, *args)
 
     def parts(self, args):
         """How many parts the work has."""
@@ -100,17 +100,16 @@ class ParallelKernel(Kernel):
         for part in range(self.parts(args)):
             function(part, *args)
 
-    def address(self, args, kinds):
-        """Where the code is that does a part, for arguments of these types; None for debugging, when there is none."""
+    def code(self, args, kinds):
+        """The function of C's that does a part, for arguments of these types; for debugging, there is none."""
         import numba
         link(self.function.__globals__)
         if numba.config.DISABLE_JIT or numba.config.BOUNDSCHECK:
             return None
         types = numba.void(numba.int64, *map(numba.typeof, args))
-        compiled = kept(functools.partial(numba.cfunc, types), self.function, fastmath=self.fastmath, error_model="numpy")
-        _linked[compiled.address] = compiled             # which keeps it alive
-        self.addresses[kinds] = compiled.address
-        return compiled.address
+        compiler = functools.partial(numba.cfunc, types)
+        self.codes[kinds] = kept(compiler, self.function, fastmath=self.fastmath, error_model="numpy")
+        return self.codes[kinds]
 
 
 def kinds_of(args):
@@ -129,13 +128,16 @@ def kept(compiler, function, **options):
     """What a compiler of Numba's makes of a function, from our folder if it was made before."""
     import numba
     folder = cache_folder()
-    before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, folder
-    try:
-        return compiler(cache=bool(folder), **options)(function)
-    except RuntimeError:                                 # a function without a file has no place in a cache
-        return compiler(**options)(function)
-    finally:
-        numba.config.CACHE_DIR = before
+    with threads.one_at_a_time():                        # the setting is all of Numba's
+        before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, folder
+        try:
+            return compiler(cache=bool(folder), **options)(function)
+        except RuntimeError as error:
+            if "cannot cache" not in str(error):
+                raise
+            return compiler(**options)(function)         # a function without a file has no place in a cache
+        finally:
+            numba.config.CACHE_DIR = before
 
 
 def link(file, done=()):

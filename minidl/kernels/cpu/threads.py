@@ -98,12 +98,17 @@ def limit(group):
 # ---- running
 
 
-_launching = threading.RLock()
+_lock = threading.RLock()
 
 
 def in_parallel():
     """May a kernel run on several threads?"""
     return thread_count() > 1 and not forked and layer() is not None
+
+
+def one_at_a_time():
+    """The lock for what only one Python thread may do at a time: to launch a kernel on all threads, or to compile one."""
+    return _lock
 
 
 @contextmanager
@@ -112,7 +117,7 @@ def launch():
 
     How many threads the caller's own Numba functions run on is not changed by it.
     """
-    with _launching:
+    with one_at_a_time():
         numba = layer()
         before, wanted = numba.get_num_threads(), min(thread_count(), numba.config.NUMBA_NUM_THREADS)
         if before != wanted:
@@ -159,8 +164,8 @@ def started():
 
 def after_fork():
     """Threads do not survive a fork, and OpenMP would wait for its own for ever."""
-    global forked, _launching
-    forked, _launching = forked or started() is not None, threading.RLock()
+    global forked, _lock
+    forked, _lock = forked or started() is not None, threading.RLock()
 
 
 forked = False                           # did this process lose its threads in a fork? Then kernels are ordinary loops
