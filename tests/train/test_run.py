@@ -1,6 +1,7 @@
 """A training that lives in a folder: it can be stopped anywhere, and goes on bit for bit."""
 import errno
 import os
+import signal
 
 import numpy as np
 import pytest
@@ -176,8 +177,15 @@ def test_a_plain_state_dict_is_no_checkpoint(tmp_path, tiny):
         run.resume()
 
 
-def test_ctrl_c_is_a_question_first_and_an_interrupt_when_it_is_repeated():
-    import signal
+@pytest.fixture
+def ctrl_c_interrupts():
+    """As in a terminal; what a script starts in the background is born with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_is_a_question_first_and_an_interrupt_when_it_is_repeated(ctrl_c_interrupts):
     with run_module.interruption() as asked:
         assert not asked()
         signal.raise_signal(signal.SIGINT)
