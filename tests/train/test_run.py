@@ -192,5 +192,6 @@ def test_ctrl_c_is_a_question_first_and_an_interrupt_when_it_is_repeated(ctrl_c_
         assert asked()
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
