@@ -5,10 +5,11 @@ import inspect
 import numpy as np
 
 import minidl
-from minidl.dtypes import category, get_default_dtype, result_type
 from minidl.kernels import is_array, kernels_for
 from minidl.mode import Mode
 from minidl.tensor import Tensor, of
+
+LARGE = 2 ** 15               # numbers; smaller arrays stay in the caches from one operation to the next
 
 
 class Op:
@@ -33,6 +34,7 @@ class Op:
     """
     reads = ""
     view = False              # may the result share x's memory?
+    number_by_number = False  # is it the same function of every number? Then arrays are gone through once (elementwise.py)
 
     edges = None              # per input: the node its gradient goes to, or None; FREED after the walk
     hooks = None              # tensor hooks on the result
@@ -62,7 +64,11 @@ class Op:
         anomaly, observer = Mode.anomaly, Mode.observer
         if anomaly or observer is not None:
             self.origin = minidl.anomaly.origin()
-        forward = self.forward if observer is None else observer.forward(self)
+        forward = self.forward
+        if self.number_by_number and tensors and (tensors[0].array.size >= LARGE or tensors[-1].array.size >= LARGE):
+            forward = self.forward_in_one_pass
+        if observer is not None:
+            forward = observer.forward(self, forward)
         try:
             result = forward(k, *arrays)
         except ValueError as error:                      # such as shapes that do not broadcast
@@ -143,7 +149,11 @@ class Op:
                 y.op, y._requires_grad = self, True
         else:
             y, xs = self.y, [x.array if isinstance(x, Tensor) else x for x in self.saved]
-        rule = self.backward if Mode.observer is None else Mode.observer.backward(self)
+        rule = self.backward
+        if self.number_by_number and not create_graph and gy.size >= LARGE:
+            rule = self.backward_in_one_pass
+        if Mode.observer is not None:
+            rule = Mode.observer.backward(self, rule)
         gxs = rule(gy, y, *xs)
         gxs = gxs if isinstance(gxs, (tuple, list)) else [gxs]
         if len(gxs) != len(xs):
@@ -188,38 +198,6 @@ class Op:
 
     def __repr__(self):
         return f"{type(self).__name__}()"
-
-
-class Elementwise(Op):
-    """An op whose inputs broadcast. Their dtypes are promoted first, by PyTorch's rules; each gradient
-    is summed back to its input's shape.
-
-    to_float : integers become the default float dtype first, as for exp or division
-    """
-    to_float = False
-
-    def prepare(self, inputs):
-        for x in inputs:
-            if isinstance(x, np.generic):
-                inputs = scalars_settled(inputs)
-                break
-        try:
-            dtypes = [x.dtype for x in inputs if type(x) not in (float, int, bool)]
-        except AttributeError:
-            kinds = ", ".join([type(x).__name__ for x in inputs])
-            raise TypeError(f"{self}: takes tensors, arrays and real numbers, not {kinds}") from None
-        if dtypes and dtypes.count(dtypes[0]) == len(dtypes) and dtypes[0].kind == "f":
-            return inputs                                # by far the most common case
-        dtype = result_type(*inputs)
-        if self.to_float and category(dtype) < 2:
-            dtype = get_default_dtype()
-        return [minidl.ops.cast(x, dtype) if hasattr(x, "dtype") and x.dtype != dtype else x for x in inputs]
-
-    def fitted(self, gx, shape):
-        lead = len(gx.shape) - len(shape)
-        if lead < 0 or any([n not in (1, m) for n, m in zip(shape, gx.shape[lead:])]):
-            return super().fitted(gx, shape)
-        return minidl.ops.sum_to(gx, shape)
 
 
 class Outline:
@@ -268,10 +246,3 @@ def reads_of(cls, wanted):
 
 def needs_grad(x):
     return isinstance(x, Tensor) and x._requires_grad
-
-
-def scalars_settled(inputs):
-    """NumPy scalars beside tensors become Python numbers, which take part in promotion without deciding
-    it; among arrays they are what NumPy made of a 0-d array, and become one again."""
-    beside_tensors = any([isinstance(x, Tensor) for x in inputs])
-    return [x if not isinstance(x, np.generic) else x.item() if beside_tensors else np.asarray(x) for x in inputs]

@@ -122,9 +122,9 @@ class Watcher:
         self.alive = [image]                     # so that no id is used twice
         self.counted = set()
 
-    def forward(self, op):
+    def forward(self, op, forward):
         def run(k, *arrays):
-            y = op.forward(k, *arrays)
+            y = forward(k, *arrays)
             self.note(op, arrays, y)
             return y
         return run

@@ -46,7 +46,7 @@ class Watcher:
     def __init__(self):
         self.found = Counter()
 
-    def forward(self, op):
+    def forward(self, op, forward):
         from minidl.ops.convolution import Conv2d
 
         def run(k, *arrays):
@@ -54,7 +54,7 @@ class Watcher:
                 x, w = arrays[:2]
                 self.found[Convolution(x.shape, w.shape, op.stride, op.padding, op.dilation, op.groups,
                                        np.dtype(np.float32))] += 1
-            return op.forward(k, *arrays)
+            return forward(k, *arrays)
         return run
 
 

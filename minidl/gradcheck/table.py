@@ -232,6 +232,11 @@ PROOFS = {
         Case("binary_cross_entropy", unit(3, 4), unit(3, 4)),
         Case("binary_cross_entropy", unit(3, 4), const(bits(3, 4))),
         Case("binary_cross_entropy", const(unit(3, 4)), unit(3, 4), const(positive(4)), reduction="none")],
+    "BinaryCrossEntropyWithLogits": [
+        Case("binary_cross_entropy_with_logits", x(3, 4), unit(3, 4)),
+        Case("binary_cross_entropy_with_logits", x(3, 4), const(bits(3, 4)), const(positive(4)), reduction="none")],
+    "SmoothL1": [Case("smooth_l1_loss", x(3, 4), x(3, 4)),
+                 Case("smooth_l1_loss", x(3, 4), x(3, 4), reduction="none", beta=0.3)],
     # ---- dropout
     "Dropout": [Case("dropout", x(4, 5), 0.4, seeded=True, torch=None),
                 Case("dropout2d", x(3, 4, 2, 2), seeded=True, torch=None),
@@ -262,9 +267,7 @@ COMPOSED = [
     Case("cross_entropy", x(4, 3), probabilities(4, 3), reduction="none", label_smoothing=0.1),
     Case("nll_loss", x(5, 4), ints(4, 5), const(positive(4)), ignore_index=2),
     Case("nll_loss", x(2, 3, 4), ints(3, 2, 4), reduction="sum"), Case("mse_loss", x(3, 4), x(3, 4)),
-    Case("l1_loss", x(3, 4), x(3, 4), reduction="sum"), Case("smooth_l1_loss", x(3, 4), x(3, 4)),
-    Case("smooth_l1_loss", x(3, 4), x(3, 4), reduction="none", beta=0.3),
-    Case("binary_cross_entropy_with_logits", x(3, 4), unit(3, 4)),
+    Case("l1_loss", x(3, 4), x(3, 4), reduction="sum"),
     Case("binary_cross_entropy_with_logits", x(3, 4), unit(3, 4), const(positive(4)), reduction="sum",
          pos_weight=const(positive(4))),
     Case("kl_div", x(4, 3), positive(4, 3), reduction="batchmean"),

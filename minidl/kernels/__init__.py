@@ -2,11 +2,13 @@
 import numpy as np
 
 from minidl.kernels import cpu, meta, reference
+from minidl.kernels.cpu import vector
 from minidl.kernels.cpu.convolution import autotune, conv_algorithm
+from minidl.kernels.cpu.simd import Condition, Vector
 
 KERNEL_SETS = {"reference": reference, "cpu": cpu}      # the sets that NumPy arrays can use, by name
 
-_set_of = {np.ndarray: cpu, meta.MetaArray: meta}       # an array type, its kernels
+_set_of = {np.ndarray: cpu, meta.MetaArray: meta, Vector: vector, Condition: vector}    # an array type, its kernels
 
 
 def kernels_for(*arrays):

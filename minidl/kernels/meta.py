@@ -242,6 +242,7 @@ scatter_add = max_pool_gradient
 # ---- kernels that a CPU does in one go: what they leave behind
 
 
+def in_one_pass(expression, arrays): return None
 def relu(x): return MetaArray(x.shape, x.dtype)
 def relu_gradient(gy, y): return MetaArray(y.shape, y.dtype)
 def standardize(x, eps): return MetaArray(x.shape, x.dtype), MetaArray((len(x), 1), x.dtype)

@@ -1,11 +1,11 @@
 """Losses: predictions and targets in, one number out (or one per example, with reduction="none")."""
 from dataclasses import dataclass
 
+from minidl.elementwise import Elementwise
 from minidl.fused import Fused
-from minidl.op import Elementwise
 from minidl.ops.activation import log_softmax, per_channel, softplus
-from minidl.ops.arithmetic import abs, cast, clamp, exp, log, log1p, square, where
-from minidl.ops.comparison import eq
+from minidl.ops.arithmetic import abs, cast, clamp, exp, log, log1p, sigmoid, square, where
+from minidl.ops.comparison import eq, sign
 from minidl.ops.indexing import gather
 from minidl.ops.reduction import mean, sum
 from minidl.ops.shape import reshape, squeeze, unsqueeze
@@ -56,6 +56,33 @@ class BinaryCrossEntropy(Elementwise):
         gx = gy * (x - t) / clamp(x * (1 - x), min=1e-12) if self.needs(0) else None
         gt = gy * (clamp(log1p(-x), min=-100) - clamp(log(x), min=-100)) if self.needs(1) else None
         return gx, gt
+
+
+class BinaryCrossEntropyWithLogits(Elementwise):
+    """-(t log s(x) + (1 - t) log(1 - s(x))) = (1 - t) x + log(1 + e^-x), s the sigmoid."""
+    reads = "x t, x"
+
+    def forward(self, k, x, t):
+        return (1 - t) * x + k.softplus(-x)
+
+    def backward(self, gy, y, x, t):
+        return gy * (sigmoid(x) - t), -gy * x
+
+
+@dataclass(eq=False)
+class SmoothL1(Elementwise):
+    """d^2 / (2 beta) where d = |a - b| < beta, else d - beta / 2. Girshick 2015, arXiv 1504.08083, equation 3."""
+    beta: float
+    reads = "a b"
+
+    def forward(self, k, a, b):
+        d = k.abs(a - b)
+        return k.where(d < self.beta, d * d * (0.5 / self.beta), d - 0.5 * self.beta)
+
+    def backward(self, gy, y, a, b):
+        d = a - b
+        ga = gy * where(abs(d) < self.beta, d / self.beta, sign(d))
+        return ga, -ga
 
 
 def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
@@ -149,10 +176,9 @@ def smooth_l1_loss(input, target, reduction="mean", beta=1.0):
     """d^2 / (2 beta) where d = |input - target| < beta, else d - beta / 2. Girshick 2015, arXiv 1504.08083."""
     if beta < 0:
         raise ValueError(f"smooth_l1_loss: beta {beta} is negative")
-    d = abs(input - alike("smooth_l1_loss", input, target))
-    if beta == 0:
-        return reduced("smooth_l1_loss", d, reduction)
-    return reduced("smooth_l1_loss", where(d < beta, square(d) * (0.5 / beta), d - 0.5 * beta), reduction)
+    target = alike("smooth_l1_loss", input, target)
+    loss = SmoothL1(beta)(input, target) if beta else abs(input - target)
+    return reduced("smooth_l1_loss", loss, reduction)
 
 
 def binary_cross_entropy(input, target, weight=None, reduction="mean"):
@@ -168,8 +194,11 @@ def binary_cross_entropy(input, target, weight=None, reduction="mean"):
 def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean", pos_weight=None):
     """`binary_cross_entropy` of sigmoid(input), without overflow; pos_weight weighs the target's ones."""
     target = alike("binary_cross_entropy_with_logits", input, target)
-    counts = 1 if pos_weight is None else 1 + (pos_weight - 1) * target
-    loss = (1 - target) * input + counts * softplus(-input, threshold=float("inf"))
+    if pos_weight is None:
+        loss = BinaryCrossEntropyWithLogits()(input, target)
+    else:
+        counts = 1 + (pos_weight - 1) * target
+        loss = (1 - target) * input + counts * softplus(-input, threshold=float("inf"))
     return reduced("binary_cross_entropy_with_logits", loss if weight is None else loss * weight, reduction)
 
 

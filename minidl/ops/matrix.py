@@ -3,8 +3,9 @@ import string
 from dataclasses import dataclass
 from math import prod
 
+from minidl.elementwise import Elementwise
 from minidl.fused import Fused
-from minidl.op import Elementwise, Outline
+from minidl.op import Outline
 from minidl.ops.shape import expand, permute, reshape, squeeze, transpose, unsqueeze
 
 __all__ = ["bmm", "dot", "einsum", "linear", "matmul", "mm", "outer"]
@@ -13,6 +14,7 @@ __all__ = ["bmm", "dot", "einsum", "linear", "matmul", "mm", "outer"]
 class MatMul(Elementwise):
     """y = a b over the last two dimensions; the dimensions before them broadcast."""
     reads = "b, a"
+    number_by_number = False
 
     def forward(self, k, a, b):
         return k.matmul(a, b)
@@ -30,6 +32,7 @@ class Einsum(Elementwise):
     letters: tuple            # per input, e.g. ("ij", "jk"); no letter twice in one
     output: str               # e.g. "ik"
     reads = "xs"
+    number_by_number = False
 
     def forward(self, k, *xs):
         return k.einsum(f"{','.join(self.letters)}->{self.output}", *xs, optimize=len(xs) > 2)

@@ -5,8 +5,9 @@ from math import prod as product
 from typing import NamedTuple
 
 from minidl.dtypes import category
+from minidl.elementwise import Elementwise
 from minidl.fused import Fused
-from minidl.op import Elementwise, Op
+from minidl.op import Op
 from minidl.ops.arithmetic import abs, cast, exp, pow, sqrt, square, where
 from minidl.ops.comparison import Untracked, isfinite, ne
 from minidl.ops.indexing import gather
@@ -62,7 +63,7 @@ class LogSumExp(Elementwise):
     """y = log sum e^x over dims,  dy/dx = e^(x - y): the softmax."""
     dims: tuple
     keepdim: bool = False
-    reads, to_float = "x y", True
+    reads, to_float, number_by_number = "x y", True, False
 
     def forward(self, k, x):
         return k.logsumexp(x, self.dims, self.keepdim)

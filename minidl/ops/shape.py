@@ -2,8 +2,9 @@
 from dataclasses import dataclass
 from math import prod
 
+from minidl.elementwise import Elementwise
 from minidl.kernels import kernels_for
-from minidl.op import Elementwise, Op
+from minidl.op import Op
 
 __all__ = [
     "alias", "cat", "chunk", "clone", "contiguous", "expand", "flatten", "flip", "narrow", "pad", "permute", "repeat",
@@ -95,6 +96,7 @@ class Pad(Op):
 class Cat(Elementwise):
     """One behind the other along `dim`; each input's gradient is its own piece of gy."""
     dim: int
+    number_by_number = False
 
     def forward(self, k, *xs):
         return k.concatenate(xs, self.dim)

@@ -2,15 +2,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from minidl.kernels.cpu import activation, elementwise
+from minidl.kernels import cpu, reference
 from tests.kernels.numerical import numerical_gradient
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("large", [0, activation.LARGE])
-def test_relu_keeps_what_is_positive_and_nan_and_its_gradient_at_0_is_0(k, dtype, large, monkeypatch):
-    monkeypatch.setattr(activation, "LARGE", large)
-    monkeypatch.setattr(elementwise, "LARGE", large)
+def test_relu_keeps_what_is_positive_and_nan_and_its_gradient_at_0_is_0(k, dtype):
     x = np.array([[-np.inf, -2, 0, 3], [np.inf, np.nan, -0.0, 1e-30]], dtype).T          # not contiguous
     y = k.relu(x)
     gx = k.relu_gradient(np.broadcast_to(dtype(7), y.shape), y)
@@ -42,3 +39,19 @@ def test_softmax_of_large_numbers_does_not_overflow(k):
     assert_allclose(k.softmax(x, 1), [[0.73105858, 0.26894142, 0]] * 2, 1e-4)                        # e / (e + 1)
     assert_allclose(k.log_softmax(x, 1), [[-0.31326169, -1.31326169, -20000.3], [-0.31326169, -1.31326169, -np.inf]],
                     1e-4)
+
+
+@pytest.mark.parametrize("dtype, error", [(np.float32, 2e-6), (np.float64, 1e-14)])
+@pytest.mark.parametrize("C", [1, 3, 16, 17, 70, 129])
+def test_rows_of_any_length_are_as_in_the_reference(C, dtype, error, rng):
+    x, gy = (rng.standard_normal((2, 7, C)) * 3).astype(dtype)
+    x[0, -1], x[1, 0], x[2, C // 2] = -np.inf, 700, np.nan
+    for name in "softmax", "log_softmax":
+        y, wanted = getattr(cpu, name)(x, 1), getattr(reference, name)(x, 1)
+        gx, wanted_gx = getattr(cpu, name + "_gradient")(gy, y, 1), getattr(reference, name + "_gradient")(gy, wanted, 1)
+        assert y.dtype == gx.dtype == dtype
+        assert_allclose(y, wanted, error, error)
+        assert_allclose(gx, wanted_gx, 10 * error, 10 * error)
+        lying = np.asfortranarray(x)
+        assert_allclose(getattr(cpu, name)(lying, -1), wanted, error, error)
+        assert_allclose(getattr(cpu, name)(x[:, :, None, None], 1)[:, :, 0, 0], wanted, error, error)

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from minidl.kernels import cpu
-from minidl.kernels.cpu import elementwise, jit, moves
+from minidl.kernels.cpu import elementwise, moves
 
 EXTREME = np.array([-np.inf, -1e4, -80, -1, -1e-9, 0, 1e-9, 1, 100, 1e4, np.inf, np.nan])
 
@@ -29,18 +29,15 @@ def test_rsqrt_is_one_over_the_root(k, rng):
     assert_allclose(k.rsqrt(x), [[1 / math.sqrt(v) for v in row] for row in x], 1e-6)
 
 
-@pytest.mark.parametrize("name", ["add", "subtract", "multiply", "divide"])
 @pytest.mark.parametrize("streaming", [False, True])
-@pytest.mark.parametrize("on_all_threads", [False, True])
-def test_operations_on_large_arrays_are_numpys(name, streaming, on_all_threads, rng, monkeypatch):
+def test_sums_and_copies_of_large_arrays_are_numpys(streaming, rng, monkeypatch):
     monkeypatch.setattr(elementwise, "LARGE", 0)
     monkeypatch.setattr(moves, "LARGE", 0 if streaming else 2 ** 40)
-    monkeypatch.setattr(jit, "WORTH_A_THREAD", 0 if on_all_threads else 2 ** 40)
-    a, b = rng.standard_normal((3, 5, 4999)), rng.uniform(1, 2, (3, 5, 4999))       # blocks, and a rest
-    for dtype in np.float32, np.float64, np.float16:
+    a, b = rng.standard_normal((2, 3, 5, 4999))
+    for dtype in np.float32, np.float64, np.float16, np.int64:
         x, y = a.astype(dtype), b.astype(dtype)
-        for args in [(x, y), (x.T, y.T), (x[:, :1], y), (x, 2.0), (x, b), (x[0, 0, 0], y[0, 0, 0])]:
-            z, wanted = getattr(cpu, name)(*args), getattr(np, name)(*args)
+        for args in [(x, y), (x.T, y.T), (x[:, :1], y), (x, 2), (x, b), (x[0, 0, 0], y[0, 0, 0])]:
+            z, wanted = cpu.add(*args), np.add(*args)
             assert z.dtype == wanted.dtype
             assert_array_equal(z, wanted)
         for part in x, x.T, x[:, 1:], np.broadcast_to(x[0, 0, 0], x.shape):

@@ -7,7 +7,9 @@ from minidl import conv_algorithm, mode, ops, topological_order, use_kernels
 from minidl.gradcheck import gradcheck
 from minidl.gradcheck.check import outputs, recorded_gradients
 from minidl.gradcheck.table import CONVENTIONS, EXEMPT, PROOFS, VALUES, all_cases, op_classes
+from minidl.kernels.cpu import one_pass
 from minidl.kernels.cpu.convolution import ALGORITHMS
+from minidl.kernels.cpu.program import there_are_vectors
 
 CASES = [case for _, case in all_cases()]
 each_case = pytest.mark.parametrize("case", CASES, ids=repr)
@@ -119,6 +121,43 @@ def test_the_kernel_sets_agree(case):
         reference = values_and_gradients(case)
     with use_kernels("cpu"):
         assert_same(values_and_gradients(case), reference, rtol=1e-10, atol=1e-12)
+
+
+# Ops that ask for functions that there are no vectors for, or that are not number by number.
+BY_NUMPY = {"Cos", "Pow", "Remainder", "Sin", "Untracked", "MatMul", "Einsum", "Cat", "LogSumExp"}
+ELEMENTWISE = {cls.__name__ for cls in op_classes(minidl.Elementwise)}
+
+
+@pytest.fixture
+def compiled(monkeypatch):
+    """Elementwise ops are compiled, however few their numbers; the names of those that were, and "forward" or "backward"."""
+    found, plan_for = set(), one_pass.plan_for
+
+    def seen(expression, *layouts):
+        plan = plan_for(expression, *layouts)
+        if plan and hasattr(expression, "kind"):
+            found.add((expression.kind.__name__, "forward" if expression.wanted is None else "backward"))
+        return plan
+    monkeypatch.setattr(one_pass, "plan_for", seen)
+    monkeypatch.setattr(one_pass, "SHORT", 2)
+    monkeypatch.setattr(minidl.op, "LARGE", 0)
+    plan_for.cache_clear()
+    yield found
+    plan_for.cache_clear()
+
+
+@pytest.mark.skipif(not there_are_vectors(), reason="kernels are plain loops")
+@pytest.mark.parametrize("name", sorted(ELEMENTWISE & set(PROOFS)))
+def test_an_elementwise_op_compiled_is_the_same(name, compiled, monkeypatch):
+    dtypes = {np.float64: 1e-12, np.float32: 3e-5}
+    for case in PROOFS[name]:
+        for dtype, error in dtypes.items():
+            with use_kernels("cpu"):
+                got = values_and_gradients(case, dtype)
+            with use_kernels("reference"):
+                assert_same(got, values_and_gradients(case, dtype), rtol=error, atol=error)
+    done = {direction for cls, direction in compiled if cls == name}
+    assert "forward" not in done if name in BY_NUMPY else done == {"forward", "backward"}
 
 
 @each_call

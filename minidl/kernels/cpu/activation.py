@@ -1,36 +1,197 @@
-"""Activations in one pass over memory."""
-from minidl.kernels.cpu.elementwise import LARGE, WHERE_POSITIVE, combined, large
-from minidl.kernels.cpu.jit import jit
+"""Softmax and its logarithm, row by row: the numbers of one row stay in the first-level cache until they are done with."""
+import math
+
+import numpy as np
+
+from minidl.kernels.cpu.exponential import exp, exp_of_run
+from minidl.kernels.cpu.jit import SUMS, jit, portion
 from minidl.kernels.cpu.memory import empty, flat
-from minidl.kernels.cpu.moves import BLOCK, stream, worth_streaming
-from minidl.kernels.cpu.threads import workspace
+from minidl.kernels.cpu.reduction import sum_of_run
+from minidl.kernels.cpu.simd import LANES, vectorized
+from minidl.kernels.cpu.threads import thread_count, workspace
 from minidl.kernels.reference import activation as reference
 
 
-def relu(x):
-    if x.size < LARGE:
-        return reference.relu(x)
+def softmax(x, axis):
+    if not in_rows(x, axis):
+        return reference.softmax(x, axis)
     y = empty(x.shape, x.dtype)
-    _relu(flat(x), flat(y), worth_streaming(y), workspace(BLOCK, y.dtype))
+    _softmax(flat(x), x.shape[axis], flat(y), workspace(LANES, x.dtype))
     return y
 
 
 @jit(each="work")
-def _relu(t, x, y, streaming, work):
-    for i in range(t * BLOCK, len(x), len(work) * BLOCK):
-        j = min(i + BLOCK, len(x))
-        if streaming:
-            _positive(x[i:j], work[t])
-            stream(work[t, :j - i], y, i)
-        else:
-            _positive(x[i:j], y[i:j])
+def _softmax(t, x, C, y, work):
+    first, end = portion(len(x) // C, t, len(work))
+    for i in range(first * C, end * C, C):
+        softmax_of_row(x, i, C, y, work[t])
+
+
+def softmax_gradient(gy, y, axis):
+    if not in_rows(y, axis):
+        return reference.softmax_gradient(gy, y, axis)
+    gx = empty(y.shape, y.dtype)
+    _softmax_gradient(flat(gy), flat(y), y.shape[axis], flat(gx), thread_count())
+    return gx
+
+
+@jit(each="threads")
+def _softmax_gradient(t, gy, y, C, gx, threads):
+    first, end = portion(len(y) // C, t, threads)
+    for i in range(first * C, end * C, C):
+        _times_less(y[i:i + C], gy[i:i + C], _product(gy[i:i + C], y[i:i + C]), gx[i:i + C])
+
+
+def log_softmax(x, axis):
+    if not in_rows(x, axis):
+        return reference.log_softmax(x, axis)
+    y = empty(x.shape, x.dtype)
+    _log_softmax(flat(x), x.shape[axis], flat(y), workspace(LANES, x.dtype))
+    return y
+
+
+@jit(each="work")
+def _log_softmax(t, x, C, y, work):
+    first, end = portion(len(x) // C, t, len(work))
+    for i in range(first * C, end * C, C):
+        log_softmax_of_row(x, i, C, y, work[t])
+
+
+def log_softmax_gradient(gy, y, axis):
+    if not in_rows(y, axis):
+        return reference.log_softmax_gradient(gy, y, axis)
+    C, gx = y.shape[axis], empty(y.shape, y.dtype)
+    _log_softmax_gradient(flat(gy), flat(y), C, flat(gx), workspace(C + LANES, y.dtype))
+    return gx
+
+
+@jit(each="work")
+def _log_softmax_gradient(t, gy, y, C, gx, work):
+    first, end = portion(len(y) // C, t, len(work))
+    for i in range(first * C, end * C, C):
+        exp_of_run(y, i, work[t], 0, C)
+        _less_times(gy[i:i + C], work[t], sum_of_run(gy[i:i + C]), gx[i:i + C])
+
+
+def in_rows(x, axis):
+    """Do the numbers along this axis lie one behind the other?"""
+    return x.dtype.char in "fd" and x.size > 0 and math.prod(x.shape[axis:]) == x.shape[axis]
+
+
+# ---- rows
+
+
+@jit(inline=True)
+def softmax_of_row(x, i, C, y, room):
+    """y[i : i + C] = softmax(x[i : i + C])"""
+    _spread_largest(x, i, C, room)
+    _exp_less(x, i, C, y, room)
+    _divide(y[i:i + C], _total(room))
+
+
+@jit(inline=True)
+def log_softmax_of_row(x, i, C, y, room):
+    """y[i : i + C] = log softmax(x[i : i + C])"""
+    _spread_largest(x, i, C, room)
+    top = room[0]
+    _exp_less(x, i, C, y, room)
+    _less_both(x[i:i + C], top, np.log(_total(room)), y[i:i + C])
+
+
+@jit(inline=True)
+def _spread_largest(x, i, count, y):
+    """y[:LANES] become the largest of x[i : i + count]; NaN does not count here, it will in the sum."""
+    for n in range(LANES):
+        y[n] = -np.inf
+    _largest(x, i, count, y)
+    top = y[0]
+    for n in range(1, LANES):
+        top = y[n] if y[n] > top else top
+    for n in range(LANES):
+        y[n] = top
 
 
 @jit
-def _positive(x, y):
+def _largest(x, i, count, y):
+    """y[n % LANES] becomes x[i + n], wherever that is larger."""
+    for n in range(count):
+        y[n % LANES] = x[i + n] if x[i + n] > y[n % LANES] else y[n % LANES]
+
+
+@vectorized(_largest)
+def _largest(code, x, i, count, y):
+    def larger(a, b):
+        return code.where(a > b, a, b)
+    whole, top = count // (4 * LANES), code.variable(y.load(0))
+    with code.loop(whole) as n:                          # four at a time, as each waits for the result of the one before
+        a, b, c, d = (x.load(i + (n * 4 + k) * LANES) for k in range(4))
+        top.set(larger(larger(larger(a, b), larger(c, d)), top.get()))
+    for k in range(4):
+        at = whole * (4 * LANES) + k * LANES
+        some = x.load_some(i + at, count - at)
+        top.set(code.where(code.first(count - at) & (some > top.get()), some, top.get()))
+    y.store(0, top.get())
+
+
+@jit
+def _exp_less(x, i, count, y, room):
+    """y[i : i + count] = e^(x[i : i + count] - the number that is in all lanes of room), which then hold sums of that."""
+    number = room[0]
+    for n in range(LANES):
+        room[n] = 0
+    for n in range(count):
+        y[i + n] = np.exp(x[i + n] - number)
+        room[n % LANES] += y[i + n]
+
+
+@vectorized(_exp_less)
+def _exp_less(code, x, i, count, y, room):
+    number, total, whole = room.load(0), code.variable(code.zero()), count // LANES
+    with code.loop(whole) as n:
+        e = exp(x.load(i + n * LANES) - number)
+        y.store(i + n * LANES, e)
+        total.set(total.get() + e)
+    at = whole * LANES
+    e = exp(x.load_some(i + at, count - at) - number)
+    y.store_some(i + at, e, count - at)
+    room.store(0, total.get() + code.where(code.first(count - at), e, code.zero()))
+
+
+@jit(inline=True)
+def _total(room):
+    total = room[0]
+    for n in range(1, LANES):
+        total += room[n]
+    return total
+
+
+@jit(inline=True)
+def _divide(x, number):
     for n in range(len(x)):
-        y[n] = 0 if x[n] < 0 else x[n]                   # NaN is not < 0, and stays
+        x[n] /= number
 
 
-def relu_gradient(gy, y):
-    return combined(WHERE_POSITIVE, gy, y) if large(gy, y) else reference.relu_gradient(gy, y)
+@jit(inline=True)
+def _less_both(x, a, b, y):
+    for n in range(len(x)):
+        y[n] = x[n] - a - b
+
+
+@jit(inline=True)
+def _times_less(y, gy, number, gx):
+    for n in range(len(y)):
+        gx[n] = y[n] * (gy[n] - number)
+
+
+@jit(inline=True)
+def _less_times(gy, softmax, number, gx):
+    for n in range(len(gy)):
+        gx[n] = gy[n] - softmax[n] * number
+
+
+@jit(fastmath=SUMS)
+def _product(x, y):
+    total = x.dtype.type(0)
+    for n in range(len(x)):
+        total += x[n] * y[n]
+    return total

@@ -1,10 +1,11 @@
 """Cross-entropy, row by row: the scores of one example stay in the first-level cache until they are done with."""
 import numpy as np
 
-from minidl.kernels.cpu.exponential import exp_of_run, exponential
+from minidl.kernels.cpu.activation import log_softmax_of_row
+from minidl.kernels.cpu.exponential import exp_of_run
 from minidl.kernels.cpu.jit import SUMS, jit, portion
 from minidl.kernels.cpu.memory import empty
-from minidl.kernels.cpu.simd import LANES, vectorized
+from minidl.kernels.cpu.simd import LANES
 from minidl.kernels.cpu.threads import workspace
 from minidl.kernels.reference import loss as reference
 
@@ -22,80 +23,8 @@ def cross_entropy(x, labels, weight, ignore_index, label_smoothing):
 def _cross_entropy(t, x, labels, weight, ignore_index, share, smoothing, loss, logp, work):
     C, (first, end) = len(weight), portion(len(loss), t, len(work))
     for r in range(first, end):
-        _log_softmax(x, r * C, C, logp, work[t])
+        log_softmax_of_row(x, r * C, C, logp, work[t])
         loss[r] = 0 if labels[r] == ignore_index else -_sum_of_targets(logp, r * C, labels[r], weight, share, smoothing)
-
-
-@jit(inline=True)
-def _log_softmax(x, i, C, y, room):
-    """y[i : i + C] = log softmax(x[i : i + C])"""
-    for n in range(LANES):
-        room[n] = -np.inf
-    _largest(x, i, C, room)
-    top = room[0]
-    for n in range(1, LANES):
-        top = room[n] if room[n] > top else top          # NaN does not count here; it will in the sum
-    for n in range(LANES):
-        room[n] = top
-    _subtract_and_sum_exp(x, i, C, y, room)
-    total = room[0]
-    for n in range(1, LANES):
-        total += room[n]
-    _subtract(np.log(total), y, i, C)
-
-
-@jit
-def _largest(x, i, count, y):
-    """y[n % LANES] becomes x[i + n], wherever that is larger."""
-    for n in range(count):
-        y[n % LANES] = x[i + n] if x[i + n] > y[n % LANES] else y[n % LANES]
-
-
-@vectorized(_largest)
-def _largest(code, x, i, count, y):
-    def larger(a, b):
-        return code.where(a > b, a, b)
-    whole, top = count // (4 * LANES), code.variable(y.load(0))
-    with code.loop(whole) as n:                          # four at a time, as each waits for the result of the one before
-        a, b, c, d = (x.load(i + (n * 4 + k) * LANES) for k in range(4))
-        top.set(larger(larger(larger(a, b), larger(c, d)), top.get()))
-    for k in range(4):
-        at = whole * (4 * LANES) + k * LANES
-        some = x.load_some(i + at, count - at)
-        top.set(code.where(code.first(count - at) & (some > top.get()), some, top.get()))
-    y.store(0, top.get())
-
-
-@jit
-def _subtract_and_sum_exp(x, i, count, y, room):
-    """y[i : i + count] = x[i : i + count] less the number that is in all lanes of room, which then hold sums of e^y."""
-    number = room[0]
-    for n in range(LANES):
-        room[n] = 0
-    for n in range(count):
-        y[i + n] = x[i + n] - number
-        room[n % LANES] += np.exp(y[i + n])
-
-
-@vectorized(_subtract_and_sum_exp)
-def _subtract_and_sum_exp(code, x, i, count, y, room):
-    number, total, whole = room.load(0), code.variable(code.zero()), count // LANES
-    with code.loop(whole) as n:
-        less = x.load(i + n * LANES) - number
-        y.store(i + n * LANES, less)
-        total.set(total.get() + exponential(code, less, x.itemsize))
-    at = whole * LANES
-    less = x.load_some(i + at, count - at) - number
-    y.store_some(i + at, less, count - at)
-    some = code.where(code.first(count - at), exponential(code, less, x.itemsize), code.zero())
-    room.store(0, total.get() + some)
-
-
-@jit
-def _subtract(number, x, i, count):
-    i = np.uint64(i)
-    for n in range(np.uint64(count)):
-        x[i + n] -= number
 
 
 @jit(inline=True)

@@ -23,6 +23,7 @@ import functools
 import inspect
 import os
 
+import numpy as np
 from numpy._core._multiarray_umath import __cpu_features__
 
 from minidl.kernels.cpu.jit import Kernel
@@ -136,7 +137,7 @@ class Code:
     def __init__(self, builder, element):
         from llvmlite import ir
         self.builder, self.ir, self.element = builder, ir, element
-        self.vector = ir.VectorType(element, LANES)
+        self.vector, self.bits = ir.VectorType(element, LANES), ir.VectorType(ir.IntType(1), LANES)
 
     def array(self, pointer, element):
         return Array(self, pointer, element)
@@ -163,6 +164,13 @@ class Code:
     def when(self, condition):
         """`with code.when(condition):` does what the block writes only where the integer `condition` is not 0."""
         return self.builder.if_then(self.builder.icmp_signed("!=", condition.value, self.constant_int(64, 0)))
+
+    def root(self, x):
+        """The square root, for which every processor has an instruction."""
+        from numba.core.cgutils import get_or_insert_function
+        kind, names = self.ir.FunctionType(x.value.type, [x.value.type]), {4: "f32", 8: "f64"}
+        root = get_or_insert_function(self.builder.module, kind, f"llvm.sqrt.v{LANES}{names[x.itemsize]}")
+        return Vector(self, self.builder.call(root, [x.value]))
 
     def first(self, count):
         """A Condition: is a lane among the first `count`?"""
@@ -221,7 +229,7 @@ class Code:
         """Call LLVM's own function of this name for vectors of these elements."""
         from numba.core.cgutils import get_or_insert_function
         kind = self.ir.FunctionType(returns, [arg.type for arg in args])
-        names = {"float": "f32", "double": "f64", "i32": "i32", "i64": "i64"}
+        names = {"float": "f32", "double": "f64", "i8": "i8", "i32": "i32", "i64": "i64"}
         function = get_or_insert_function(self.builder.module, kind, f"llvm.{name}.v{LANES}{names[str(element)]}.p0")
         return self.builder.call(function, args)
 
@@ -249,10 +257,13 @@ class Loop:
 
 
 class Value:
-    """A result of instructions."""
+    """A result of instructions, which nobody knows before they run."""
 
     def __init__(self, code, value):
         self.code, self.value = code, value
+
+    def __bool__(self):
+        raise TypeError("what will be computed cannot decide what is compiled")
 
 
 class Integer(Value):
@@ -280,27 +291,63 @@ class Integer(Value):
 
 class Vector(Value):
     """LANES numbers. A product that is added to something is rounded once, with it, where the processor can."""
+    __array_ufunc__ = None               # NumPy's functions do not take it for an array
+
+    @property
+    def itemsize(self):
+        return size_of(self.value.type.element)
+
+    @property
+    def dtype(self):
+        return np.dtype(np.float64 if self.itemsize == 8 else np.float32)
+
+    def is_floating(self):
+        return not hasattr(self.value.type.element, "width")
 
     def __neg__(self): return Vector(self.code, self.code.builder.fneg(self.value))
     def __add__(self, other): return self._with("fadd", other)
     def __sub__(self, other): return self._with("fsub", other)
     def __mul__(self, other): return self._with("fmul", other)
     def __truediv__(self, other): return self._with("fdiv", other)
-    __rmul__ = __mul__
+    __radd__, __rmul__ = __add__, __mul__
+    def __rsub__(self, other): return self.code.constant(other) - self
+    def __rtruediv__(self, other): return self.code.constant(other) / self
+
+    def __pow__(self, exponent):
+        """Products, and a root for a half; other powers are no vector's business."""
+        if not isinstance(exponent, (int, float)) or 2 * exponent != int(2 * exponent) or abs(exponent) > 64:
+            return NotImplemented
+        whole, power = int(abs(exponent)), self.code.constant(1)
+        if abs(exponent) != whole:
+            power = self.code.root(self)
+        square = self
+        while whole:
+            power, square, whole = power * square if whole % 2 else power, square * square, whole // 2
+        return 1 / power if exponent < 0 else power
 
     def _with(self, instruction, other):
-        other = other if isinstance(other, Vector) else self.code.constant(other)
+        if not isinstance(other, (Vector, int, float)):
+            return NotImplemented
         flags = ("contract", "nsz")
-        return Vector(self.code, getattr(self.code.builder, instruction)(self.value, other.value, flags=flags))
+        return Vector(self.code, getattr(self.code.builder, instruction)(self.value, self._vector(other), flags=flags))
 
-    def bits(self): return Bits.of(self)
     def __gt__(self, other): return self._compared("fcmp_ordered", ">", other)
+    def __ge__(self, other): return self._compared("fcmp_ordered", ">=", other)
+    def __lt__(self, other): return self._compared("fcmp_ordered", "<", other)
+    def __le__(self, other): return self._compared("fcmp_ordered", "<=", other)
+    def __eq__(self, other): return self._compared("fcmp_ordered", "==", other)
+    def __ne__(self, other): return self._compared("fcmp_unordered", "!=", other)
+    __hash__ = Value.__hash__
+
     def is_nan(self): return self._compared("fcmp_unordered", "uno", self)
-    def is_negative(self): return self._compared("icmp_signed", "<", self._zero())
-    def _zero(self): return Vector(self.code, self.code.ir.Constant(self.value.type, None))
 
     def _compared(self, instruction, how, other):
-        return Condition(self.code, getattr(self.code.builder, instruction)(how, self.value, other.value))
+        return Condition(self.code, getattr(self.code.builder, instruction)(how, self.value, self._vector(other)))
+
+    def _vector(self, number):
+        return (number if isinstance(number, Vector) else self.code.constant(number)).value
+
+    def bits(self): return Bits.of(self)
 
 
 class Bits(Value):
@@ -308,13 +355,16 @@ class Bits(Value):
 
     @classmethod
     def of(cls, vector):
-        size = 64 if isinstance(vector.value.type.element, vector.code.ir.DoubleType) else 32
-        kind = vector.code.ir.VectorType(vector.code.ir.IntType(size), LANES)
+        kind = vector.code.ir.VectorType(vector.code.ir.IntType(8 * vector.itemsize), LANES)
         return cls(vector.code, vector.code.builder.bitcast(vector.value, kind))
 
     def number(self):
         """The numbers that have these bits."""
         return Vector(self.code, self.code.builder.bitcast(self.value, self.code.vector))
+
+    def converted(self):
+        """These whole numbers as LANES numbers."""
+        return Vector(self.code, self.code.builder.sitofp(self.value, self.code.vector))
 
     def __add__(self, other): return self._with("add", other)
     def __sub__(self, other): return self._with("sub", other)
@@ -328,6 +378,12 @@ class Bits(Value):
 
 class Condition(Value):
     """Whether something holds, in each lane."""
+    dtype = np.dtype(bool)
+
+    def bytes(self):
+        """1 or 0 in each lane, as an array of bool has them."""
+        kind = self.code.ir.VectorType(self.code.ir.IntType(8), LANES)
+        return Vector(self.code, self.code.builder.zext(self.value, kind))
 
     def __and__(self, other): return Condition(self.code, self.code.builder.and_(self.value, other.value))
     def __or__(self, other): return Condition(self.code, self.code.builder.or_(self.value, other.value))
@@ -348,13 +404,18 @@ class Variable:
         return self.kind(self.code, self.code.builder.load(self.place))
 
 
+def size_of(element):
+    """Bytes of a number of this type."""
+    return {"float": 4, "double": 8}.get(str(element)) or element.width // 8
+
+
 class Array:
     """Where an array's numbers are in memory."""
 
     def __init__(self, code, pointer, element):
         self.code, self.pointer, self.element = code, pointer, element
         self.vector = code.ir.VectorType(element, LANES)
-        self.itemsize = 8 if isinstance(element, code.ir.DoubleType) else 4
+        self.itemsize = size_of(element)
 
     def after(self, i):
         """The array that begins at place i."""
