@@ -207,6 +207,36 @@ for size in 10, 100_000:
 """
 
 
+SAVES = """
+import fcntl
+import numpy as np
+from numba.core.caching import IndexDataCacheFile
+from minidl.kernels import cpu
+from minidl.kernels.cpu.jit import cache_folder
+save, locked = IndexDataCacheFile.save, []
+def see(file, *what):
+    with open(cache_folder() + "/lock") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            locked.append(False)
+        except BlockingIOError:
+            locked.append(True)
+    save(file, *what)
+IndexDataCacheFile.save = see
+cpu.standardize(np.ones((4, 5)), 0.1)
+with open(cache_folder() + "/lock") as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+print(len(locked) > 2, all(locked))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such lock there")
+def test_one_process_at_a_time_writes_to_the_cache(tmp_path):
+    done = subprocess.run([sys.executable, "-c", SAVES], capture_output=True, text=True, check=True,
+                          env=os.environ | {"XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)})
+    assert done.stdout.split() == ["True", "True"]
+
+
 @pytest.mark.skipif(threads.thread_count() == 1, reason="there is only one thread")
 def test_little_is_done_on_one_thread_and_much_on_all_also_by_what_was_in_the_cache(tmp_path):
     (tmp_path / "program.py").write_text(WHO)                # twice: compiled, and from the cache

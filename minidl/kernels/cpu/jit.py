@@ -21,6 +21,7 @@ import hashlib
 import os
 import shutil
 import time
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -128,16 +129,49 @@ def kept(compiler, function, **options):
     """What a compiler of Numba's makes of a function, from our folder if it was made before."""
     import numba
     folder = cache_folder()
-    with threads.one_at_a_time():                        # the setting is all of Numba's
-        before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, folder
+    with alone_in(folder):
+        before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, folder              # the setting is all of Numba's
         try:
-            return compiler(cache=bool(folder), **options)(function)
+            compiled = compiler(cache=bool(folder), **options)(function)
         except RuntimeError as error:
             if "cannot cache" not in str(error):
                 raise
             return compiler(**options)(function)         # a function without a file has no place in a cache
         finally:
             numba.config.CACHE_DIR = before
+    if cache := getattr(compiled, "_cache", None):       # not where Numba leaves Python as it is
+        cache.save_overload = functools.partial(save_alone, folder, cache.save_overload)
+    return compiled
+
+
+def save_alone(folder, save, *what):
+    with alone_in(folder):
+        save(*what)
+
+
+@contextmanager
+def alone_in(folder):
+    """Within the block no other thread, and no other process with the same folder, does the same.
+
+    Numba numbers the files of a function's compiled forms, and looks for a free number. Two processes that find the same
+    one write to the same file, and afterwards one form is taken for the other, which ends the process.
+    """
+    global _inside
+    with threads.one_at_a_time(), open(Path(folder, "lock"), "w") if folder and not _inside else nullcontext() as file:
+        try:
+            import fcntl
+            if file:
+                fcntl.flock(file, fcntl.LOCK_EX)         # until the file is closed
+        except (ImportError, OSError):                   # not on this system, not on this disk
+            pass
+        _inside += 1
+        try:
+            yield
+        finally:
+            _inside -= 1
+
+
+_inside = 0                  # how many blocks of this process we are in
 
 
 def link(file, done=()):
