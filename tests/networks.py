@@ -30,7 +30,7 @@ REDUCED = {
     "resnet50": (resnet, lambda file: file.ResNet(file.Bottleneck, (2, 1, 1, 1), 5, width=2), (3, 64, 64)),
     "resnet50_v1_5": (resnet, lambda file: file.ResNet(file.BottleneckV15, (1, 1, 1, 1), 5, width=2), (3, 64, 64)),
     "plain18": (resnet, lambda file: file.ResNet(file.PlainBlock, (1, 1, 1, 1), 5, width=2), (3, 64, 64)),
-    "resnet20": (resnet, lambda file: file.CifarResNet(file.CifarBlock, 1, 5), (3, 16, 16)),
+    "resnet20": (resnet, lambda file: file.CifarResNet(file.BasicBlockA, 1, 5), (3, 16, 16)),
     "plain20": (resnet, lambda file: file.CifarResNet(file.PlainBlock, 1, 5), (3, 16, 16)),
     "mobilenet_v1": (mobilenet, lambda file: file.MobileNetV1(V1_BLOCKS, 5, width=0.5), (3, 16, 16)),
     "mobilenet_v2": (mobilenet, lambda file: file.MobileNetV2(V2_STAGES, 5, last_channels=16), (3, 16, 16)),

@@ -7,7 +7,7 @@ from networks import layers_with_weights, on_shapes, shapes_of
 
 import minidl
 from architectures import build
-from architectures.resnet import BasicBlock, Bottleneck, BottleneckV15, CifarBlock, PlainBlock, ResNet
+from architectures.resnet import BasicBlock, Bottleneck, BottleneckV15, BasicBlockA, PlainBlock, ResNet
 from minidl import nn
 from minidl.nn import functional as F
 
@@ -45,7 +45,7 @@ def test_a_cifar_network_and_its_plain_counterpart_have_the_same_parameters():
     assert shapes[0] == shapes[1]
 
 
-@pytest.mark.parametrize("block", [BasicBlock, CifarBlock, Bottleneck, BottleneckV15])
+@pytest.mark.parametrize("block", [BasicBlock, BasicBlockA, Bottleneck, BottleneckV15])
 @pytest.mark.parametrize("stride", [1, 2])
 def test_a_block_whose_branch_is_0_is_relu_of_its_shortcut(block, stride):
     block = block(8, 8 // block.expansion * stride, stride)
@@ -64,7 +64,7 @@ def test_a_plain_block_whose_last_norm_is_0_lets_nothing_through():
     assert not block(minidl.randn(2, 4, 6, 6)).detach().numpy().any()
 
 
-@pytest.mark.parametrize("block, convs", [(BasicBlock, 2), (CifarBlock, 2), (Bottleneck, 3), (BottleneckV15, 3)])
+@pytest.mark.parametrize("block, convs", [(BasicBlock, 2), (BasicBlockA, 2), (Bottleneck, 3), (BottleneckV15, 3)])
 def test_the_branch_has_a_relu_after_each_convolution_but_the_last(block, convs):
     """So what is added can be negative, and what the other convolutions read cannot."""
     block, seen = block(4, 4 // block.expansion), {}
@@ -86,7 +86,7 @@ def test_a_plain_network_has_no_shortcut(name):
 
 def test_a_shortcut_of_option_a_skips_pixels_and_adds_channels_of_zeros():
     x = minidl.randn(2, 3, 5, 6)
-    y = CifarBlock(3, 8, 2).shortcut(x).numpy()
+    y = BasicBlockA(3, 8, 2).shortcut(x).numpy()
     assert y.shape == (2, 8, 3, 3) and not y[:, 3:].any()
     np.testing.assert_array_equal(y[:, :3], x.numpy()[:, :, ::2, ::2])
 
