@@ -51,6 +51,19 @@ COUNTS = {
     "plain56": (853_018, 125_485_696),
     "plain110": (1_727_962, 252_887_680),
     "plain1202": (19_421_274, 2_829_238_912),
+    "preact_resnet110": (1_727_962, 252_887_680),                    # the authors' code in PyTorch, and pytorchcv
+    "preact_resnet164": (1_703_258, 244_500_992),
+    "preact_resnet1001": (10_327_706, 1_487_849_984),
+    "wrn_16_4": (2_748_890, 392_612_352),                            # the paper: 2.7, 8.9 and 36.5 million
+    "wrn_40_4": (8_949_210, 1_298_582_016),
+    "wrn_28_10": (36_479_194, 5_243_328_768),
+    "wide_resnet50_2": (68_883_240, 11_398_021_120),                 # torchvision
+    "resnext29_8x64d": (34_426_698, 5_387_266_048),                  # the paper: 34.4 million
+    "resnext50_32x4d": (25_028_904, 4_230_479_872),                  # torchvision
+    "resnext101_32x8d": (88_791_336, 16_414_015_488),
+    "se_resnet50": (28_088_024, 3_860_488_192),                      # the authors' Caffe models
+    "se_resnext50_32x4d": (27_559_896, 4_232_994_816),
+    "senet154": (115_088_984, 20_688_363_520),
     "mobilenet_v1": (4_231_976, 568_740_352),                        # the paper: 4.2 and 569 million
     "mobilenet_v2": (3_504_872, 300_774_272),                        # torchvision
 }
