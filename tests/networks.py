@@ -58,7 +58,7 @@ REDUCED = {
     "exclusive_gating": (resnet_shortcuts, lambda file: file.CifarResNet(file.ExclusiveGating, 1, 5, width=4), (3, 8, 8)),
     "gated_shortcut": (resnet_shortcuts, lambda file: file.CifarResNet(file.ShortcutOnlyGating, 1, 5, width=4), (3, 8, 8)),
     "dropped_shortcut": (resnet_shortcuts, lambda file: file.CifarResNet(file.DroppedShortcut, 1, 5, width=4), (3, 8, 8)),
-    "wrn_16_4": (wide_resnet, lambda file: file.WideResNet(16, 1, 5, dropout=0.3), (3, 8, 8)),
+    "wrn_16_4": (wide_resnet, lambda file: file.WideResNet(10, 1, 5, dropout=0.3), (3, 8, 8)),
     "wide_resnet50_2": (wide_resnet, lambda file: file.ResNet(file.WideBottleneck, (2, 1, 1, 1), 5, width=2), (3, 64, 64)),
     "resnext29_8x64d": (resnext, lambda file: file.CifarResNet(file.ResNeXtBlock8x64d, 2, 5, width=2), (3, 8, 8)),
     "resnext50_32x4d": (resnext, lambda file: file.ResNet(
