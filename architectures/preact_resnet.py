@@ -3,9 +3,11 @@
 K. He, X. Zhang, S. Ren, J. Sun. Identity mappings in deep residual networks. 2016, arXiv 1603.05027. Section 4,
 figures 1(b) and 4(e), appendix; for what the paper leaves open, the authors' release of ResNet-1001.
 
-Departures. Where the image is halved, the stride stands in the first 1x1 convolution, the projection has no batch norm,
-and it reads the same activation as the branch: the authors' release has it so, the paper does not say. First weights
-are those of ResNet; the release draws them with the variance 2 / fan-out.
+As the authors' release has it, and the paper does not say: where channels change in a network of bottlenecks, both ways
+begin with the same activation, and the shortcut is a 1x1 convolution without batch norm; where the image is halved, the
+stride stands in the first 1x1 convolution. `preact_resnet110`, which was not released, has ResNet's option A.
+
+Departure. First weights are those of ResNet, variance 2 / fan-in; the release has 2 / fan-out.
 """
 from architectures.resnet import init_, zero_padding
 from minidl import nn

@@ -6,8 +6,10 @@ rectifiers", 2015, arXiv 1502.01852, equation 10.
 
 Departures. `resnet50_v1_5` halves the image in the 3x3 convolution of a block in place of the first 1x1, which is not
 in the paper but in most libraries. The max pooling pads one pixel on every side, the authors' own only below and on
-the right. The authors computed batch norm's statistics once more over the training images when training was over;
-here running averages serve.
+the right. The first convolution has no bias; of the authors' released models, that of ResNet-50 has one, of 64 numbers.
+The authors computed batch norm's statistics once more over the training images when training was over; here running
+averages serve. The paper does not say where option A's zeros stand: here behind the channels, in some libraries on
+both sides.
 """
 from minidl import nn
 from minidl.nn import functional as F

@@ -4,8 +4,8 @@ K. He, X. Zhang, S. Ren, J. Sun. Identity mappings in deep residual networks. 20
 figure 2, table 1: ResNet-110 on CIFAR-10, whose error is 6.61 % with the identity. Each of these blocks is worse.
 What stands in figure 2(e), a 1x1 convolution on every shortcut, is option C of resnet.py, with 12.22 %.
 
-Departures. Where the image is halved, the gates' convolution takes the stride and makes the new channels; the paper does
-not say how the two are brought together. Its weights start as those of ResNet's other convolutions.
+What the paper does not say: where the image is halved, a gate's convolution takes the stride and makes the new channels,
+and its weights start as those of all convolutions.
 """
 from architectures.resnet import BasicBlockA, CifarResNet
 from minidl import nn

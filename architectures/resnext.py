@@ -1,12 +1,12 @@
 """ResNeXt: the branch of a ResNet's block is many narrow ones side by side, which is one convolution in groups.
 
 S. Xie, R. Girshick, P. Dollar, Z. Tu, K. He. Aggregated residual transformations for deep neural networks. 2016,
-arXiv 1611.05431. Section 3, table 1 (ImageNet), section 5.2 (CIFAR), figure 3(c). First weights: He et al. 2015,
-arXiv 1502.01852, equation 10.
+arXiv 1611.05431. Section 3, table 1 (ImageNet), section 5.3 (CIFAR), figure 3(c).
 
-Departures. `resnext101_32x8d` is not in the paper, which has 32x4d and 64x4d; it is everybody's. The blocks activate
-after the addition, as in the paper's text and the authors' code; their README says that the results for CIFAR came from
-blocks that activate before. The max pooling pads one pixel on every side, as in resnet.py.
+Departures. `resnext101_32x8d` is not in the paper, which has 32x4d and 64x4d, but in most libraries. The blocks activate
+after the addition, as in the paper's text and the authors' code; their README says that the results for CIFAR-10 are
+those of blocks that activate before. First weights are those of ResNet, variance 2 / fan-in; the authors' code has
+2 / fan-out. The max pooling is that of resnet.py.
 """
 from architectures.resnet import CifarResNet, ResNet, projection
 from minidl import nn

@@ -1,12 +1,11 @@
 """SENet: a block that looks at the whole image and turns channels up or down, put on the blocks of other networks.
 
 J. Hu, L. Shen, G. Sun, later also S. Albanie and E. Wu. Squeeze-and-excitation networks. 2017, arXiv 1709.01507.
-Sections 3 and 4, figures 1 and 3, table 1; SENet-154: appendix. First weights: He et al. 2015, arXiv 1502.01852,
-equation 10, for the excitation's full layers as well, with biases 0.
+Section 3, figures 1 and 3, table 1; SENet-154: appendix. First weights are those of ResNet, as in the paper, for the full
+layers of an SE block as well.
 
-Departures. The max pooling pads one pixel on every side, the authors' own only below and on the right. Where the
-stride stands is as in the authors' models: `se_resnet50` has it in the first 1x1 convolution of a block, the others in
-the 3x3.
+As the authors' models have it, and the paper does not say: `se_resnet50` has its strides in the first 1x1 convolutions,
+the others in the 3x3. Departure: the max pooling is that of resnet.py.
 """
 from architectures.resnet import Bottleneck, ResNet, init_, projection, stage
 from architectures.resnext import ResNeXtBlock

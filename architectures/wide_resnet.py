@@ -1,11 +1,14 @@
 """Wide ResNets: fewer blocks with more channels, which are as good as a thousand layers and faster.
 
 S. Zagoruyko, N. Komodakis. Wide residual networks. 2016, arXiv 1605.07146. Sections 2 and 3, figure 1(c) and (d),
-table 1 (CIFAR), table 8 (ImageNet). First weights: He et al. 2015, arXiv 1502.01852, equation 10.
+table 1 (CIFAR), table 8 (ImageNet).
 
 As the authors' code has it, and the paper does not say: where the channels change, both ways begin with the same
-activation, and the shortcut is a 1x1 convolution without batch norm. `wide_resnet50_2` has the stride in the 3x3
-convolution, the max pooling pads one pixel on every side, and its blocks activate after the addition.
+activation, and the shortcut is a 1x1 convolution without batch norm. `wide_resnet50_2` is a ResNet whose blocks activate
+after the addition, and has its strides in the 3x3 convolutions.
+
+Departures. First weights are those of ResNet, variance 2 / fan-in; the authors' code has 2 / fan-out. The max pooling is
+that of resnet.py.
 """
 from architectures.resnet import ResNet, init_, projection
 from minidl import nn

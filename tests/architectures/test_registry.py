@@ -54,7 +54,7 @@ COUNTS = {
     "preact_resnet110": (1_727_962, 252_887_680),                    # the authors' code in PyTorch, and pytorchcv
     "preact_resnet164": (1_703_258, 244_500_992),
     "preact_resnet1001": (10_327_706, 1_487_849_984),
-    "wrn_16_4": (2_748_890, 392_612_352),                            # the paper: 2.7, 8.9 and 36.5 million
+    "wrn_16_4": (2_748_890, 392_612_352),                            # papers: 2.7, 8.9 and 36.5 million
     "wrn_40_4": (8_949_210, 1_298_582_016),
     "wrn_28_10": (36_479_194, 5_243_328_768),
     "wide_resnet50_2": (68_883_240, 11_398_021_120),                 # torchvision

@@ -12,7 +12,7 @@ from minidl.summary import summary
 
 
 def test_the_stages_have_the_published_shapes():
-    """Table 1 and section 5.2, as hooks on published networks saw them."""
+    """Table 1 and section 5.3, as hooks on published networks saw them."""
     for name in ("resnext50_32x4d", "resnext101_32x8d"):
         assert shapes_of(*on_shapes(name)) == [
             ("conv1", (64, 112, 112)), ("bn1", (64, 112, 112)), ("pool", (64, 56, 56)), ("layer1", (256, 56, 56)),

@@ -37,7 +37,7 @@ def test_convolutions_and_running_statistics_are_as_many_as_in_published_network
     (16, 8, 10_961_370, 1_548_145_664), (22, 8, 17_158_106, 2_454_115_328), (40, 1, 563_930, 83_280_512),
     (40, 2, 2_243_546, 327_599_360), (40, 8, 35_748_314, 5_172_024_320)])
 def test_other_depths_and_widths_cost_what_is_published(depth, k, parameters, macs):
-    """The paper's table 2: 11.0, 17.2, 0.6, 2.2 and 35.7 million; exactly, the authors' code in PyTorch."""
+    """The paper's table 4: 11.0, 17.2, 0.6, 2.2 and 35.7 million; exactly, the authors' code in PyTorch."""
     with minidl.device("meta"):
         counted = summary(WideResNet(depth, k), (3, 32, 32))
     assert (counted.trainable, counted.macs) == (parameters, macs)
