@@ -98,6 +98,17 @@ def test_blocks_of_each_stage():
     assert kinds == 3 * [[FirstPreActBottleneck] + 17 * [PreActBottleneck]]
 
 
+def test_the_last_block_is_followed_by_norm_relu_and_the_mean_of_every_channel():
+    model, seen = PreActResNet(*BASIC, 1, width=4), {}
+    for name in ("layer3", "bn", "fc"):
+        layer = getattr(model, name)
+        layer.register_forward_hook(lambda layer, args, y, name=name: seen.__setitem__(name, (args[0], y)))
+    model(minidl.randn(2, 3, 8, 8))
+    assert seen["bn"][0] is seen["layer3"][1]
+    wanted = np.maximum(seen["bn"][1].detach().numpy(), 0).mean((2, 3))
+    np.testing.assert_allclose(seen["fc"][0].detach().numpy(), wanted, rtol=1e-5)
+
+
 def test_weights_start_with_variance_2_by_fan_in():
     """Delving deep into rectifiers, equation 10."""
     for _, layer in layers_with_weights(PreActResNet(*BASIC, 2, 100)):

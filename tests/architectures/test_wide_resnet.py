@@ -43,7 +43,7 @@ def test_other_depths_and_widths_cost_what_is_published(depth, k, parameters, ma
     assert (counted.trainable, counted.macs) == (parameters, macs)
 
 
-@pytest.mark.parametrize("depth", [4, 18, 110])
+@pytest.mark.parametrize("depth", [4, 13, 18, 110])
 def test_a_depth_that_is_not_6n_plus_4_is_a_sentence(depth):
     with pytest.raises(ValueError, match=f"WideResNet: depth is 6n \\+ 4, .* not {depth}"):
         WideResNet(depth, 4)
@@ -86,6 +86,17 @@ def test_a_wide_bottleneck_has_twice_the_channels_inside_and_its_stride_in_the_3
     assert [conv.out_channels for conv in (narrow.conv1, narrow.conv2, narrow.conv3)] == [4, 4, 16]
     assert [conv.out_channels for conv in (wide.conv1, wide.conv2, wide.conv3)] == [8, 8, 16]
     assert [conv.stride[0] for conv in (wide.conv1, wide.conv2, wide.conv3)] == [1, 2, 1]
+
+
+def test_the_last_block_is_followed_by_norm_relu_and_the_mean_of_every_channel():
+    model, seen = WideResNet(10, 1), {}
+    for name in ("layer3", "bn", "fc"):
+        layer = getattr(model, name)
+        layer.register_forward_hook(lambda layer, args, y, name=name: seen.__setitem__(name, (args[0], y)))
+    model(minidl.randn(2, 3, 8, 8))
+    assert seen["bn"][0] is seen["layer3"][1]
+    wanted = np.maximum(seen["bn"][1].detach().numpy(), 0).mean((2, 3))
+    np.testing.assert_allclose(seen["fc"][0].detach().numpy(), wanted, rtol=1e-5)
 
 
 def test_weights_start_with_variance_2_by_fan_in():
