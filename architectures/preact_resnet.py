@@ -134,5 +134,5 @@ def preact_resnet164(num_classes=10, in_channels=3):
 
 
 def preact_resnet1001(num_classes=10, in_channels=3):
-    """10,327,706 parameters; the paper says 10.2 million."""
+    """10,327,706 parameters; the paper's 10.2 million are without batch norm's."""
     return PreActResNet(*BOTTLENECK, 111, num_classes, in_channels)

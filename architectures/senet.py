@@ -97,7 +97,7 @@ def projection_3x3(in_channels, channels, stride):
 class SENet154(nn.Module):
     """A ResNet with three 3x3 convolutions in the place of the first 7x7, and dropout before the full layer.
 
-    (N, in_channels, 224, 224) -> (N, num_classes); blocks and width as there
+    (N, in_channels, 224, 224) -> (N, num_classes); blocks and width as in ResNet
     """
 
     def __init__(self, block, blocks, num_classes=1000, in_channels=3, dropout=0.2, width=64):
