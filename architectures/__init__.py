@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from architectures import alexnet, keras_tutorial, lenet, mobilenet, resnet, vgg
+from architectures import alexnet, keras_tutorial, lenet, mobilenet, preact_resnet, resnet, resnext, senet, vgg, wide_resnet
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,10 @@ CHOLLET = "Chollet: Deep Learning with Python, section 5.1"
 KRIZHEVSKY = "Krizhevsky, Sutskever, Hinton: ImageNet classification with deep convolutional neural networks"
 SIMONYAN = "Simonyan, Zisserman: Very deep convolutional networks for large-scale image recognition"
 HE = "He, Zhang, Ren, Sun: Deep residual learning for image recognition"
+HE_2016 = "He, Zhang, Ren, Sun: Identity mappings in deep residual networks"
+ZAGORUYKO = "Zagoruyko, Komodakis: Wide residual networks"
+XIE = "Xie, Girshick, Dollar, Tu, He: Aggregated residual transformations for deep neural networks"
+HU = "Hu, Shen, Sun: Squeeze-and-excitation networks"
 HOWARD = "Howard and others: MobileNets: efficient convolutional neural networks for mobile vision applications"
 SANDLER = "Sandler, Howard, Zhu, Zhmoginov, Chen: MobileNetV2: inverted residuals and linear bottlenecks"
 CIFAR, IMAGENET = (3, 32, 32), (3, 224, 224)
@@ -53,6 +57,13 @@ MODELS = {
     **entries(2015, HE, CIFAR,
               resnet.resnet20, resnet.resnet32, resnet.resnet44, resnet.resnet56, resnet.resnet110, resnet.resnet1202,
               resnet.plain20, resnet.plain32, resnet.plain44, resnet.plain56, resnet.plain110, resnet.plain1202),
+    **entries(2016, HE_2016, CIFAR,
+              preact_resnet.preact_resnet110, preact_resnet.preact_resnet164, preact_resnet.preact_resnet1001),
+    **entries(2016, ZAGORUYKO, CIFAR, wide_resnet.wrn_16_4, wide_resnet.wrn_40_4, wide_resnet.wrn_28_10),
+    **entries(2016, ZAGORUYKO, IMAGENET, wide_resnet.wide_resnet50_2),
+    **entries(2016, XIE, CIFAR, resnext.resnext29_8x64d),
+    **entries(2016, XIE, IMAGENET, resnext.resnext50_32x4d, resnext.resnext101_32x8d),
+    **entries(2017, HU, IMAGENET, senet.se_resnet50, senet.se_resnext50_32x4d, senet.senet154),
     **entries(2017, HOWARD, IMAGENET, mobilenet.mobilenet_v1),
     **entries(2018, SANDLER, IMAGENET, mobilenet.mobilenet_v2),
 }

@@ -6,11 +6,46 @@ rectifiers", 2015, arXiv 1502.01852, equation 10.
 
 Departures. `resnet50_v1_5` halves the image in the 3x3 convolution of a block in place of the first 1x1, which is not
 in the paper but in most libraries. The max pooling pads one pixel on every side, the authors' own only below and on
-the right. The authors computed batch norm's statistics once more over the training images when training was over;
-here running averages serve.
+the right. The first convolution has no bias; of the authors' released models, that of ResNet-50 has one, of 64 numbers.
+The authors computed batch norm's statistics once more over the training images when training was over; here running
+averages serve. The paper does not say where option A's zeros stand: here behind the channels, in some libraries on
+both sides.
 """
 from minidl import nn
 from minidl.nn import functional as F
+
+# ---- shortcuts: section 3.3
+
+
+def zero_padding(in_channels, channels, stride):
+    """Option A: the identity where shapes agree, otherwise pixels are left out and channels of zeros added."""
+    if stride == 1 and in_channels == channels:
+        return nn.Identity()
+    return ZeroPadding(channels - in_channels, stride)
+
+
+def projection(in_channels, channels, stride):
+    """Option B: the identity where shapes agree, otherwise option C."""
+    if stride == 1 and in_channels == channels:
+        return nn.Identity()
+    return conv_norm(in_channels, channels, stride)
+
+
+def conv_norm(in_channels, channels, stride):
+    """Option C: a 1x1 convolution, and batch norm as after every convolution."""
+    return nn.Sequential(nn.Conv2d(in_channels, channels, 1, stride, bias=False), nn.BatchNorm2d(channels))
+
+
+class ZeroPadding(nn.Module):
+    """The pixels where a filter with this stride would stand, then `missing` channels of zeros."""
+
+    def __init__(self, missing, stride):
+        super().__init__()
+        self.missing, self.stride = missing, stride
+
+    def forward(self, x):
+        return F.pad(x[:, :, ::self.stride, ::self.stride], (0, 0, 0, 0, 0, self.missing))
+
 
 # ---- blocks: (N, in_channels, H, W) -> (N, channels * expansion, H / stride, W / stride)
 
@@ -34,27 +69,30 @@ class PlainBlock(nn.Module):
 class BasicBlock(PlainBlock):
     """relu(F(x) + shortcut(x)), F being the two convolutions: figure 5, left."""
 
-    def __init__(self, in_channels, channels, stride=1):
+    def __init__(self, in_channels, channels, stride=1, shortcut=projection):
         super().__init__(in_channels, channels, stride)
-        self.shortcut = projection(in_channels, channels, stride)
+        self.shortcut = shortcut(in_channels, channels, stride)
 
     def forward(self, x):
-        y = F.relu(self.bn1(self.conv1(x)))
-        y = self.bn2(self.conv2(y))
-        return F.relu(y + self.shortcut(x))
+        return F.relu(self.branch(x) + self.shortcut(x))
+
+    def branch(self, x):
+        x = F.relu(self.bn1(self.conv1(x)))
+        return self.bn2(self.conv2(x))
 
 
-class CifarBlock(PlainBlock):
-    """The same with a shortcut that has no weights, so that a plain network has as many."""
+class BasicBlockA(BasicBlock):
+    """Option A, whose shortcut has no weights, so that a plain network has as many."""
 
     def __init__(self, in_channels, channels, stride=1):
-        super().__init__(in_channels, channels, stride)
-        self.shortcut = zero_padding(in_channels, channels, stride)
+        super().__init__(in_channels, channels, stride, zero_padding)
 
-    def forward(self, x):
-        y = F.relu(self.bn1(self.conv1(x)))
-        y = self.bn2(self.conv2(y))
-        return F.relu(y + self.shortcut(x))
+
+class BasicBlockC(BasicBlock):
+    """Option C, whose shortcut always has weights."""
+
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride, conv_norm)
 
 
 class Bottleneck(nn.Module):
@@ -72,10 +110,12 @@ class Bottleneck(nn.Module):
         self.shortcut = projection(in_channels, 4 * channels, stride)
 
     def forward(self, x):
-        y = F.relu(self.bn1(self.conv1(x)))
-        y = F.relu(self.bn2(self.conv2(y)))
-        y = self.bn3(self.conv3(y))
-        return F.relu(y + self.shortcut(x))
+        return F.relu(self.branch(x) + self.shortcut(x))
+
+    def branch(self, x):
+        x = F.relu(self.bn1(self.conv1(x)))
+        x = F.relu(self.bn2(self.conv2(x)))
+        return self.bn3(self.conv3(x))
 
 
 class BottleneckV15(Bottleneck):
@@ -84,34 +124,6 @@ class BottleneckV15(Bottleneck):
     def __init__(self, in_channels, channels, stride=1):
         super().__init__(in_channels, channels, stride)
         self.conv1.stride, self.conv2.stride = self.conv2.stride, self.conv1.stride
-
-
-# ---- shortcuts: the identity where shapes agree
-
-
-def projection(in_channels, channels, stride):
-    """Section 3.3, option B: a 1x1 convolution, and batch norm as after every convolution."""
-    if stride == 1 and in_channels == channels:
-        return nn.Identity()
-    return nn.Sequential(nn.Conv2d(in_channels, channels, 1, stride, bias=False), nn.BatchNorm2d(channels))
-
-
-def zero_padding(in_channels, channels, stride):
-    """Option A."""
-    if stride == 1 and in_channels == channels:
-        return nn.Identity()
-    return ZeroPadding(channels - in_channels, stride)
-
-
-class ZeroPadding(nn.Module):
-    """The pixels where a filter with this stride would stand, then `missing` channels of zeros."""
-
-    def __init__(self, missing, stride):
-        super().__init__()
-        self.missing, self.stride = missing, stride
-
-    def forward(self, x):
-        return F.pad(x[:, :, ::self.stride, ::self.stride], (0, 0, 0, 0, 0, self.missing))
 
 
 # ---- networks
@@ -127,11 +139,12 @@ def stage(block, in_channels, channels, blocks, stride):
 class ResNet(nn.Module):
     """Table 1: four stages of blocks, (N, in_channels, 224, 224) -> (N, num_classes).
 
-    blocks : how many there are in each stage
-    width  : the channels of the first stage; each stage has twice as many as the one before
+    blocks             : how many there are in each stage
+    width              : the channels of the first stage; each stage has twice as many as the one before
+    zero_init_residual : every block starts as its shortcut, see `zero_last_gamma_`
     """
 
-    def __init__(self, block, blocks, num_classes=1000, in_channels=3, width=64):
+    def __init__(self, block, blocks, num_classes=1000, in_channels=3, width=64, zero_init_residual=False):
         super().__init__()
         n, e = width, block.expansion
         self.conv1 = nn.Conv2d(in_channels, n, 7, stride=2, padding=3, bias=False)
@@ -143,6 +156,8 @@ class ResNet(nn.Module):
         self.layer4 = stage(block, 4 * n * e, 8 * n, blocks[3], stride=2)
         self.fc = nn.Linear(8 * n * e, num_classes)
         self.apply(init_)
+        if zero_init_residual:
+            self.apply(zero_last_gamma_)
 
     def forward(self, x):                                       # (N,    3, 224, 224)
         x = F.relu(self.bn1(self.conv1(x)))                     # (N,   64, 112, 112)
@@ -156,24 +171,28 @@ class ResNet(nn.Module):
 
 
 class CifarResNet(nn.Module):
-    """Section 4.2: a convolution, three stages of n blocks, a full layer; 6n + 2 layers with weights.
+    """Section 4.2: a convolution, three stages of n blocks, a full layer; 6n + 2 layers with weights (9n + 2 with
+    bottlenecks).
 
-    (N, in_channels, 32, 32) -> (N, num_classes)
+    (N, in_channels, 32, 32) -> (N, num_classes); width and zero_init_residual as above
     """
 
-    def __init__(self, block, n, num_classes=10, in_channels=3):
+    def __init__(self, block, n, num_classes=10, in_channels=3, width=16, zero_init_residual=False):
         super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, 16, 3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(16)
-        self.layer1 = stage(block, 16, 16, n, stride=1)
-        self.layer2 = stage(block, 16, 32, n, stride=2)
-        self.layer3 = stage(block, 32, 64, n, stride=2)
-        self.fc = nn.Linear(64, num_classes)
+        w, e = width, block.expansion
+        self.conv1 = nn.Conv2d(in_channels, w, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(w)
+        self.layer1 = stage(block, w, w, n, stride=1)
+        self.layer2 = stage(block, w * e, 2 * w, n, stride=2)
+        self.layer3 = stage(block, 2 * w * e, 4 * w, n, stride=2)
+        self.fc = nn.Linear(4 * w * e, num_classes)
         self.apply(init_)
+        if zero_init_residual:
+            self.apply(zero_last_gamma_)
 
     def forward(self, x):                                       # (N,  3, 32, 32)
         x = F.relu(self.bn1(self.conv1(x)))                     # (N, 16, 32, 32)
-        x = self.layer1(x)                                      # (N, 16, 32, 32)
+        x = self.layer1(x)                                      # (N, 16, 32, 32) times the block's expansion
         x = self.layer2(x)                                      # (N, 32, 16, 16)
         x = self.layer3(x)                                      # (N, 64,  8,  8)
         x = F.adaptive_avg_pool2d(x, 1).flatten(1)              # (N, 64)
@@ -188,37 +207,54 @@ def init_(module):
         nn.init.zeros_(module.bias)
 
 
+def zero_last_gamma_(module):
+    """The scale of a block's last batch norm is 0, so that only the shortcut is there when training begins.
+
+    P. Goyal and others. Accurate, large minibatch SGD. 2017, arXiv 1706.02677, section 5.1.
+    """
+    if hasattr(module, "shortcut"):
+        nn.init.zeros_(getattr(module, "bn3", module.bn2).weight)
+
+
+def basic(shortcut):
+    """The block of two 3x3 convolutions whose shortcut is option A, B or C."""
+    blocks = {"A": BasicBlockA, "B": BasicBlock, "C": BasicBlockC}
+    if shortcut not in blocks:
+        raise ValueError(f"ResNet: shortcut {shortcut!r} is not one of A, B, C")
+    return blocks[shortcut]
+
+
 # ---- the variants for ImageNet
 
 
-def resnet18(num_classes=1000, in_channels=3):
+def resnet18(num_classes=1000, in_channels=3, shortcut="B", zero_init_residual=False):
     """11,689,512 parameters."""
-    return ResNet(BasicBlock, (2, 2, 2, 2), num_classes, in_channels)
+    return ResNet(basic(shortcut), (2, 2, 2, 2), num_classes, in_channels, zero_init_residual=zero_init_residual)
 
 
-def resnet34(num_classes=1000, in_channels=3):
-    """21,797,672 parameters."""
-    return ResNet(BasicBlock, (3, 4, 6, 3), num_classes, in_channels)
+def resnet34(num_classes=1000, in_channels=3, shortcut="B", zero_init_residual=False):
+    """21,797,672 parameters; table 3 compares the three shortcuts."""
+    return ResNet(basic(shortcut), (3, 4, 6, 3), num_classes, in_channels, zero_init_residual=zero_init_residual)
 
 
-def resnet50(num_classes=1000, in_channels=3):
+def resnet50(num_classes=1000, in_channels=3, zero_init_residual=False):
     """25,557,032 parameters."""
-    return ResNet(Bottleneck, (3, 4, 6, 3), num_classes, in_channels)
+    return ResNet(Bottleneck, (3, 4, 6, 3), num_classes, in_channels, zero_init_residual=zero_init_residual)
 
 
-def resnet101(num_classes=1000, in_channels=3):
+def resnet101(num_classes=1000, in_channels=3, zero_init_residual=False):
     """44,549,160 parameters."""
-    return ResNet(Bottleneck, (3, 4, 23, 3), num_classes, in_channels)
+    return ResNet(Bottleneck, (3, 4, 23, 3), num_classes, in_channels, zero_init_residual=zero_init_residual)
 
 
-def resnet152(num_classes=1000, in_channels=3):
+def resnet152(num_classes=1000, in_channels=3, zero_init_residual=False):
     """60,192,808 parameters."""
-    return ResNet(Bottleneck, (3, 8, 36, 3), num_classes, in_channels)
+    return ResNet(Bottleneck, (3, 8, 36, 3), num_classes, in_channels, zero_init_residual=zero_init_residual)
 
 
-def resnet50_v1_5(num_classes=1000, in_channels=3):
+def resnet50_v1_5(num_classes=1000, in_channels=3, zero_init_residual=False):
     """25,557,032 parameters, and 6 % more work than resnet50."""
-    return ResNet(BottleneckV15, (3, 4, 6, 3), num_classes, in_channels)
+    return ResNet(BottleneckV15, (3, 4, 6, 3), num_classes, in_channels, zero_init_residual=zero_init_residual)
 
 
 def plain18(num_classes=1000, in_channels=3):
@@ -234,34 +270,34 @@ def plain34(num_classes=1000, in_channels=3):
 # ---- the variants for CIFAR-10: those without shortcuts have as many parameters
 
 
-def resnet20(num_classes=10, in_channels=3):
+def resnet20(num_classes=10, in_channels=3, shortcut="A", zero_init_residual=False):
     """269,722 parameters."""
-    return CifarResNet(CifarBlock, 3, num_classes, in_channels)
+    return CifarResNet(basic(shortcut), 3, num_classes, in_channels, zero_init_residual=zero_init_residual)
 
 
-def resnet32(num_classes=10, in_channels=3):
+def resnet32(num_classes=10, in_channels=3, shortcut="A", zero_init_residual=False):
     """464,154 parameters."""
-    return CifarResNet(CifarBlock, 5, num_classes, in_channels)
+    return CifarResNet(basic(shortcut), 5, num_classes, in_channels, zero_init_residual=zero_init_residual)
 
 
-def resnet44(num_classes=10, in_channels=3):
+def resnet44(num_classes=10, in_channels=3, shortcut="A", zero_init_residual=False):
     """658,586 parameters."""
-    return CifarResNet(CifarBlock, 7, num_classes, in_channels)
+    return CifarResNet(basic(shortcut), 7, num_classes, in_channels, zero_init_residual=zero_init_residual)
 
 
-def resnet56(num_classes=10, in_channels=3):
+def resnet56(num_classes=10, in_channels=3, shortcut="A", zero_init_residual=False):
     """853,018 parameters."""
-    return CifarResNet(CifarBlock, 9, num_classes, in_channels)
+    return CifarResNet(basic(shortcut), 9, num_classes, in_channels, zero_init_residual=zero_init_residual)
 
 
-def resnet110(num_classes=10, in_channels=3):
+def resnet110(num_classes=10, in_channels=3, shortcut="A", zero_init_residual=False):
     """1,727,962 parameters."""
-    return CifarResNet(CifarBlock, 18, num_classes, in_channels)
+    return CifarResNet(basic(shortcut), 18, num_classes, in_channels, zero_init_residual=zero_init_residual)
 
 
-def resnet1202(num_classes=10, in_channels=3):
+def resnet1202(num_classes=10, in_channels=3, shortcut="A", zero_init_residual=False):
     """19,421,274 parameters; the paper's learns CIFAR-10 by heart, and reads new images worse than resnet110."""
-    return CifarResNet(CifarBlock, 200, num_classes, in_channels)
+    return CifarResNet(basic(shortcut), 200, num_classes, in_channels, zero_init_residual=zero_init_residual)
 
 
 def plain20(num_classes=10, in_channels=3):

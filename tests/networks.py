@@ -4,16 +4,33 @@ import re
 import numpy as np
 
 import minidl
-from architectures import MODELS, alexnet, build, mobilenet, resnet, vgg
+from architectures import (
+    MODELS,
+    alexnet,
+    build,
+    mobilenet,
+    preact_resnet,
+    resnet,
+    resnet_shortcuts,
+    resnext,
+    senet,
+    vgg,
+    wide_resnet,
+)
 from minidl import nn
 from minidl.nn import functional as F
 
-DEEPEST = "resnet1202", "plain1202"
+DEEPEST = "resnet1202", "plain1202", "preact_resnet1001"
 
 
 def narrow(column):
     """A column of VGG's table with a 64th of the channels, and two at least."""
     return re.sub(r"-(\d+)", lambda match: f"-{max(2, int(match[1]) // 64)}", column)
+
+
+def with_numbers(block, **numbers):
+    """A class of blocks like this one, but for some numbers that it holds, such as `groups`."""
+    return type(block.__name__, (block,), numbers)
 
 
 V1_BLOCKS = (16, 1), (32, 2), (32, 1)
@@ -30,8 +47,26 @@ REDUCED = {
     "resnet50": (resnet, lambda file: file.ResNet(file.Bottleneck, (2, 1, 1, 1), 5, width=2), (3, 64, 64)),
     "resnet50_v1_5": (resnet, lambda file: file.ResNet(file.BottleneckV15, (1, 1, 1, 1), 5, width=2), (3, 64, 64)),
     "plain18": (resnet, lambda file: file.ResNet(file.PlainBlock, (1, 1, 1, 1), 5, width=2), (3, 64, 64)),
-    "resnet20": (resnet, lambda file: file.CifarResNet(file.CifarBlock, 1, 5), (3, 16, 16)),
+    "resnet20": (resnet, lambda file: file.CifarResNet(file.BasicBlockA, 1, 5), (3, 16, 16)),
     "plain20": (resnet, lambda file: file.CifarResNet(file.PlainBlock, 1, 5), (3, 16, 16)),
+    "resnet34_a": (resnet, lambda file: file.ResNet(file.BasicBlockA, (1, 1, 1, 1), 5, width=2), (3, 64, 64)),
+    "resnet34_c": (resnet, lambda file: file.ResNet(file.BasicBlockC, (1, 1, 1, 1), 5, width=2), (3, 64, 64)),
+    "preact_resnet110": (preact_resnet, lambda file: file.PreActResNet(*file.BASIC, 1, 5, width=4), (3, 16, 16)),
+    "preact_resnet164": (preact_resnet, lambda file: file.PreActResNet(*file.BOTTLENECK, 2, 5, width=2), (3, 16, 16)),
+    "constant_scaling": (resnet_shortcuts, lambda file: file.CifarResNet(file.ConstantScaling, 1, 5, width=4), (3, 8, 8)),
+    "convex_scaling": (resnet_shortcuts, lambda file: file.CifarResNet(file.ConvexScaling, 1, 5, width=4), (3, 8, 8)),
+    "exclusive_gating": (resnet_shortcuts, lambda file: file.CifarResNet(file.ExclusiveGating, 1, 5, width=4), (3, 8, 8)),
+    "gated_shortcut": (resnet_shortcuts, lambda file: file.CifarResNet(file.ShortcutOnlyGating, 1, 5, width=4), (3, 8, 8)),
+    "dropped_shortcut": (resnet_shortcuts, lambda file: file.CifarResNet(file.DroppedShortcut, 1, 5, width=4), (3, 8, 8)),
+    "wrn_16_4": (wide_resnet, lambda file: file.WideResNet(10, 1, 5, dropout=0.3), (3, 8, 8)),
+    "wide_resnet50_2": (wide_resnet, lambda file: file.ResNet(file.WideBottleneck, (2, 1, 1, 1), 5, width=2), (3, 64, 64)),
+    "resnext29_8x64d": (resnext, lambda file: file.CifarResNet(file.ResNeXtBlock8x64d, 2, 5, width=2), (3, 8, 8)),
+    "resnext50_32x4d": (resnext, lambda file: file.ResNet(
+        with_numbers(file.ResNeXtBlock, cardinality=2, width=32), (1, 1, 1, 1), 5, width=4), (3, 64, 64)),
+    "se_resnet50": (senet, lambda file: file.ResNet(
+        with_numbers(file.SEBottleneck, reduction=4), (1, 1, 1, 1), 5, width=2), (3, 64, 64)),
+    "senet154": (senet, lambda file: file.SENet154(
+        with_numbers(file.SENet154Block, groups=2, reduction=4), (1, 1, 1, 1), 5, width=2), (3, 64, 64)),
     "mobilenet_v1": (mobilenet, lambda file: file.MobileNetV1(V1_BLOCKS, 5, width=0.5), (3, 16, 16)),
     "mobilenet_v2": (mobilenet, lambda file: file.MobileNetV2(V2_STAGES, 5, last_channels=16), (3, 16, 16)),
 }
@@ -70,6 +105,11 @@ def on_shapes(name, **options):
 def layers_with_weights(model):
     """(name, layer) of all convolutions and full layers."""
     return [(name, layer) for name, layer in model.named_modules() if isinstance(layer, (nn.Conv2d, nn.Linear))]
+
+
+def running_statistics(model):
+    """How many running means and variances its batch norms keep."""
+    return sum([x.numel() for name, x in model.named_buffers() if "running" in name])
 
 
 def backward(model, images, labels):

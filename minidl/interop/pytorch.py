@@ -5,10 +5,12 @@ The names are the same in both, so it is enough to read the file with another im
     import minidl                              import torch as minidl
     from minidl import nn                      from torch import nn
     from minidl.nn import functional as F      from torch.nn import functional as F
+    from architectures.resnet import ResNet    ResNet = file_in_pytorch(".../architectures/resnet.py").ResNet
 """
 import ast
 import functools
 import inspect
+from importlib.util import find_spec
 from types import ModuleType
 
 
@@ -32,15 +34,19 @@ def file_in_pytorch(path):
     with open(path, encoding="utf-8") as file:
         tree = ast.parse(file.read(), path)
     module = ModuleType(f"in_pytorch:{path}")
-    module.__file__ = path
+    module.__file__, module.file_in_pytorch = path, file_in_pytorch
     exec(compile(ast.fix_missing_locations(ChangedImports().visit(tree)), path, "exec"), module.__dict__)
     return module
 
 
 class ChangedImports(ast.NodeTransformer):
-    """`torch` in the place of `minidl` in every import; what they make keeps its name."""
+    """`torch` in the place of `minidl` in every import, and what another family's file holds; names stay."""
 
     def visit_ImportFrom(self, node):
+        if node.level == 0 and node.module.startswith("architectures."):
+            path = find_spec(node.module).origin
+            lines = [f"{alias.asname or alias.name} = file_in_pytorch({path!r}).{alias.name}" for alias in node.names]
+            return ast.parse("\n".join(lines)).body
         if node.level == 0:
             node.module = changed(node.module)
         return node

@@ -7,9 +7,10 @@ from networks import layers_with_weights, on_shapes, shapes_of
 
 import minidl
 from architectures import build
-from architectures.resnet import BasicBlock, Bottleneck, BottleneckV15, CifarBlock, PlainBlock, ResNet
+from architectures.resnet import BasicBlock, BasicBlockA, BasicBlockC, Bottleneck, BottleneckV15, PlainBlock, ResNet
 from minidl import nn
 from minidl.nn import functional as F
+from minidl.summary import summary
 
 # Table 1 and section 4.2, as hooks on published implementations saw them.
 STAGES = {
@@ -45,7 +46,7 @@ def test_a_cifar_network_and_its_plain_counterpart_have_the_same_parameters():
     assert shapes[0] == shapes[1]
 
 
-@pytest.mark.parametrize("block", [BasicBlock, CifarBlock, Bottleneck, BottleneckV15])
+@pytest.mark.parametrize("block", [BasicBlock, BasicBlockA, BasicBlockC, Bottleneck, BottleneckV15])
 @pytest.mark.parametrize("stride", [1, 2])
 def test_a_block_whose_branch_is_0_is_relu_of_its_shortcut(block, stride):
     block = block(8, 8 // block.expansion * stride, stride)
@@ -54,7 +55,7 @@ def test_a_block_whose_branch_is_0_is_relu_of_its_shortcut(block, stride):
     x = minidl.randn(2, 8, 6, 6)
     y = block(x).detach().numpy()
     np.testing.assert_array_equal(y, F.relu(block.shortcut(x)).detach().numpy())
-    if stride == 1:
+    if stride == 1 and not isinstance(block, BasicBlockC):
         np.testing.assert_array_equal(y, np.maximum(x.numpy(), 0))
 
 
@@ -64,7 +65,7 @@ def test_a_plain_block_whose_last_norm_is_0_lets_nothing_through():
     assert not block(minidl.randn(2, 4, 6, 6)).detach().numpy().any()
 
 
-@pytest.mark.parametrize("block, convs", [(BasicBlock, 2), (CifarBlock, 2), (Bottleneck, 3), (BottleneckV15, 3)])
+@pytest.mark.parametrize("block, convs", [(BasicBlock, 2), (BasicBlockA, 2), (Bottleneck, 3), (BottleneckV15, 3)])
 def test_the_branch_has_a_relu_after_each_convolution_but_the_last(block, convs):
     """So what is added can be negative, and what the other convolutions read cannot."""
     block, seen = block(4, 4 // block.expansion), {}
@@ -86,7 +87,7 @@ def test_a_plain_network_has_no_shortcut(name):
 
 def test_a_shortcut_of_option_a_skips_pixels_and_adds_channels_of_zeros():
     x = minidl.randn(2, 3, 5, 6)
-    y = CifarBlock(3, 8, 2).shortcut(x).numpy()
+    y = BasicBlockA(3, 8, 2).shortcut(x).numpy()
     assert y.shape == (2, 8, 3, 3) and not y[:, 3:].any()
     np.testing.assert_array_equal(y[:, :3], x.numpy()[:, :, ::2, ::2])
 
@@ -96,6 +97,58 @@ def test_a_shortcut_of_option_b_has_weights_only_where_shapes_change():
     projected = [name for name, layer in model.named_modules() if name.endswith("shortcut") and layer.children()
                  and list(layer.parameters())]
     assert projected == ["layer2.0.shortcut", "layer3.0.shortcut", "layer4.0.shortcut"]
+
+
+def test_a_shortcut_of_option_c_always_has_weights():
+    model, _ = on_shapes("resnet34", shortcut="C")
+    shortcuts = [layer for name, layer in model.named_modules() if name.endswith("shortcut")]
+    assert len(shortcuts) == 16 and all([layer[0].kernel_size == (1, 1) for layer in shortcuts])
+
+
+# Sixteen blocks have a shortcut; three of them change the channels, the others are on 3, 3, 5 and 2 blocks of a stage.
+SAME_CHANNELS = (64, 3), (128, 3), (256, 5), (512, 2)
+
+
+@pytest.mark.parametrize("name, shortcut, parameters, macs", [
+    ("resnet20", "B", 272_474, 40_813_184),                              # pytorchcv's networks for CIFAR-10
+    ("resnet56", "B", 855_770, 125_747_840),
+    ("resnet110", "B", 1_730_714, 253_149_824),
+    ("resnet34", "A", 21_623_848, 3_663_761_408 - 3 * 28 * 28 * 128 * 64),
+    ("resnet34", "C", 21_797_672 + sum(n * (c * c + 2 * c) for c, n in SAME_CHANNELS),
+     3_663_761_408 + 13 * 56 * 56 * 64 * 64)])                           # half the pixels each way, twice the channels
+def test_other_shortcuts_cost_what_is_published_or_worked_out(name, shortcut, parameters, macs):
+    model, image = on_shapes(name, shortcut=shortcut)
+    counted = summary(model, image.shape[1:])
+    assert (counted.trainable, counted.macs) == (parameters, macs)
+
+
+def test_an_unknown_shortcut_is_a_sentence():
+    with pytest.raises(ValueError, match="ResNet: shortcut 'D' is not one of A, B, C"):
+        build("resnet34", shortcut="D")
+
+
+@pytest.mark.parametrize("model", [
+    lambda **option: build("resnet20", **option), lambda **option: build("resnet20", shortcut="B", **option),
+    lambda **option: ResNet(Bottleneck, (1, 1, 1, 1), width=4, **option)])
+def test_with_gammas_of_0_every_block_begins_as_its_shortcut(model):
+    """Goyal et al. 2017, section 5.1; without the option no gamma is 0."""
+    for zeros in (True, False):
+        blocks = [layer for layer in model(zero_init_residual=zeros).modules() if hasattr(layer, "shortcut")]
+        for block in blocks:
+            x = minidl.randn(2, block.conv1.in_channels, 8, 8)
+            y, shortcut = block(x).detach().numpy(), F.relu(block.shortcut(x)).detach().numpy()
+            assert np.array_equal(y, shortcut) == zeros
+        assert len(blocks) in (4, 9)
+
+
+def test_gammas_are_0_only_at_the_end_of_a_block():
+    def zeros(model):
+        norms = [(name, layer) for name, layer in model.named_modules() if isinstance(layer, nn.BatchNorm2d)]
+        return {name.rpartition(".")[2] for name, norm in norms if not norm.weight.array.any()}
+
+    assert zeros(build("resnet20", zero_init_residual=True)) == {"bn2"}
+    assert zeros(ResNet(Bottleneck, (1, 1, 1, 1), width=4, zero_init_residual=True)) == {"bn3"}
+    assert zeros(build("resnet20")) == set()
 
 
 def test_the_stride_stands_in_the_first_1x1_or_in_version_1_5_in_the_3x3():

@@ -24,6 +24,13 @@ def test_only_imports_are_changed_and_names_stay(before, after):
     assert ast.unparse(ast.fix_missing_locations(ChangedImports().visit(ast.parse(before)))) == after
 
 
+def test_what_is_imported_from_another_familys_file_is_read_with_pytorch_as_well():
+    import ast
+    after = ast.unparse(ChangedImports().visit(ast.parse("from architectures.lenet import LeNet5 as L, lenet5")))
+    assert [line.replace(architectures.lenet.__file__, "FILE") for line in after.splitlines()] == [
+        "L = file_in_pytorch('FILE').LeNet5", "lenet5 = file_in_pytorch('FILE').lenet5"]
+
+
 def test_what_is_in_no_file_is_refused():
     with pytest.raises(TypeError):
         in_pytorch(len)
