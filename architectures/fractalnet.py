@@ -33,7 +33,7 @@ class Unit(nn.Module):
 class Join(nn.Module):
     """The mean of the paths that come together, in training of those that are not dropped: figure 3.
 
-    paths  : tensors of one shape, the last of which belong to the deepest columns
+    paths  : tensors of one shape, the last from the deepest column of all
     column : what FractalNet.draw has drawn for the batch
     """
 
@@ -108,7 +108,7 @@ class FractalNet(nn.Module):
         self.apply(init_)
 
     def forward(self, x):                                       # (N,   3, 32, 32)
-        column = self.draw(x)
+        column = self.draw(x) if self.training else None
         for block in self.blocks:
             x = block(x, column)                                # (N,  64, 16, 16) to (N, 512, 1, 1)
         return self.fc(x.flatten(1))                            # (N,  10)

@@ -8,8 +8,8 @@ design. 2018, arXiv 1807.11164. Section 3, table 5, figure 3. The names of its l
 Departures. The papers do not say how weights start: here as in the authors' code, by which version 1 has no bias in its
 full layer, either. That code shuffles with rows and columns exchanged, (n, g) for the paper's (g, n), and after the
 depthwise convolution; here it is done as printed. A unit of version 2 that halves the image makes half of its
-channels in each branch, as in torchvision: in the authors' code the left branch keeps the number that it reads,
-which makes 2,278,760 parameters (without the bias of the full layer) of the 2,278,604 here.
+channels in each branch, as in torchvision; in the authors' code the left branch makes as many as it reads, and
+the network, without the bias of its full layer, has 2,278,760 parameters.
 """
 import minidl
 from minidl import nn
