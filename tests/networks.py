@@ -38,7 +38,7 @@ REDUCED = {
     "densenet40_12": (densenet, lambda file: file.DenseNet(
         file.cifar_stem(3, 4), file.DenseLayer, (2, 2, 2), 3, 1.0, 5), (3, 16, 16)),
     "densenet121": (densenet, lambda file: file.DenseNet(
-        file.imagenet_stem(3, 4), file.BottleneckLayer, (1, 2, 1, 1), 2, 0.5, 5), (3, 64, 64)),
+        file.imagenet_stem(3, 8), file.BottleneckLayer, (1, 2, 1, 1), 4, 0.5, 5), (3, 64, 64)),
     "fractalnet20": (fractalnet, lambda file: file.FractalNet(3, (4, 6, 6), 5, drop_path=0.0, column=0.0), (3, 8, 8)),
     "shufflenet_v1": (shufflenet, lambda file: file.ShuffleNetV1((6, 24, 36, 48), (2, 1, 2), 3, 5), (3, 64, 64)),
     "shufflenet_v2": (shufflenet, lambda file: file.ShuffleNetV2((4, 8, 12, 16, 8), (2, 1, 2), 5), (3, 64, 64)),
