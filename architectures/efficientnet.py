@@ -25,8 +25,7 @@ def compound_scaling(phi, alpha=1.2, beta=1.1, gamma=1.15):
     MACs grow with depth * width^2 * resolution^2, and alpha * beta^2 * gamma^2 is nearly 2; a small grid search
     around the smallest network found the three.
 
-        phi = np.linspace(0, 7)
-        plt.plot(phi, np.transpose(compound_scaling(phi)))
+        plt.plot(np.arange(8), np.transpose(compound_scaling(np.arange(8))))
     """
     return alpha ** phi, beta ** phi, gamma ** phi
 
@@ -107,11 +106,11 @@ class EfficientNet(nn.Module):
     """Table 1: (N, in_channels, 224, 224) -> (N, num_classes); any other size of images will do.
 
     stages       : (expansion, kernel size, stride, channels, blocks) of each
-    width, depth : all channels, and the blocks of all stages, are multiplied by them
+    depth, width : the blocks of all stages, and all channels, are multiplied by them
     survival     : the probability that the last branch is not dropped; the first always is there, the others are between
     """
 
-    def __init__(self, stages, width, depth, dropout, num_classes=1000, in_channels=3, survival=0.8,
+    def __init__(self, stages, depth, width, dropout, num_classes=1000, in_channels=3, survival=0.8,
                  first_channels=32, last_channels=1280):
         super().__init__()
         n, last = multiple_of_8(first_channels * width), multiple_of_8(last_channels * width)
@@ -157,21 +156,21 @@ TABLE_1 = (                                         # expansion, kernel size, st
     (1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 5, 2, 40, 2), (6, 3, 2, 80, 3), (6, 5, 1, 112, 3), (6, 5, 2, 192, 4),
     (6, 3, 1, 320, 1))
 
-PUBLISHED = {                                       # width, depth, pixels of the image's sides, dropout
+PUBLISHED = {                                       # depth, width, pixels of the image's sides, dropout
     "b0": (1.0, 1.0, 224, 0.2),
-    "b1": (1.0, 1.1, 240, 0.2),
-    "b2": (1.1, 1.2, 260, 0.3),
-    "b3": (1.2, 1.4, 300, 0.3),
-    "b4": (1.4, 1.8, 380, 0.4),
-    "b5": (1.6, 2.2, 456, 0.4),
-    "b6": (1.8, 2.6, 528, 0.5),
-    "b7": (2.0, 3.1, 600, 0.5),
+    "b1": (1.1, 1.0, 240, 0.2),
+    "b2": (1.2, 1.1, 260, 0.3),
+    "b3": (1.4, 1.2, 300, 0.3),
+    "b4": (1.8, 1.4, 380, 0.4),
+    "b5": (2.2, 1.6, 456, 0.4),
+    "b6": (2.6, 1.8, 528, 0.5),
+    "b7": (3.1, 2.0, 600, 0.5),
 }
 
 
 def published(name, num_classes, in_channels, survival):
-    width, depth, _, dropout = PUBLISHED[name]
-    return EfficientNet(TABLE_1, width, depth, dropout, num_classes, in_channels, survival)
+    depth, width, _, dropout = PUBLISHED[name]
+    return EfficientNet(TABLE_1, depth, width, dropout, num_classes, in_channels, survival)
 
 
 def efficientnet_b0(num_classes=1000, in_channels=3, survival=0.8):

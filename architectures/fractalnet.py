@@ -1,15 +1,15 @@
 """FractalNet: depth without shortcuts, from paths of 1, 2, 4, ... convolutions side by side.
 
 G. Larsson, M. Maire, G. Shakhnarovich. FractalNet: ultra-deep neural networks without residuals. 2016,
-arXiv 1605.07648. Section 3, figures 1 and 3, equation 1.
+arXiv 1605.07648. Section 3, figure 1, equation 1; drop-path: section 3.1.
 
 Departures. Where the paper leaves it open, its authors' generator of networks decides: convolution, dropout, batch norm,
 ReLU; each column is pooled before the last join of its block; first weights uniform with variance 1 / fan-in, which
 is what Caffe calls "xavier". That generator has a bias in every convolution and batch norm without weight and bias; here
 batch norm has both and the convolution none, as in other people's versions. With these widths the network of 20
 layers has 33.7 million parameters, where the paper prints 38.6; the paper's network of 40 layers is narrower, by widths
-that it does not print, and has 22.9 million. The paper alternates between local and global drop-path and does not
-say how: here half of the batches draw a column.
+that it does not print, and has 22.9 million. Global drop-path is not in the generator; here half of the batches draw a
+column, as in other people's versions.
 """
 import minidl
 from minidl import nn
@@ -31,7 +31,7 @@ class Unit(nn.Module):
 
 
 class Join(nn.Module):
-    """The mean of the paths that come together, in training of those that are not dropped: figure 3.
+    """The mean of the paths that come together, in training of those that are not dropped.
 
     paths  : tensors of one shape, the last from the deepest column of all
     column : what FractalNet.draw has drawn for the batch
@@ -46,8 +46,8 @@ class Join(nn.Module):
             return sum(paths) / len(paths)
         u = uniform(len(paths), paths[0])
         local = (u >= self.drop_path) | (u == u.max())                      # one stays, whatever is drawn
-        kept = column[-len(paths):]
-        kept = minidl.where(kept.any(), kept, local).to(u.dtype)
+        whole = column[-len(paths):]                                        # none of them, if it does not end here
+        kept = minidl.where(whole.any(), whole, local).to(u.dtype)
         return sum([share * path for share, path in zip(kept / kept.sum(), paths)])
 
 

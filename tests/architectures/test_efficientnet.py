@@ -58,7 +58,7 @@ def test_every_step_of_the_rule_nearly_doubles_the_multiply_adds():
     def cost(phi):
         depth, width, resolution = compound_scaling(phi)
         with minidl.device("meta"):
-            model = EfficientNet(TABLE_1, width, depth, 0.2)
+            model = EfficientNet(TABLE_1, depth, width, 0.2)
         return summary(model, (3, *[round(224 * resolution)] * 2)).macs
 
     assert math.isclose((cost(7) / cost(0)) ** (1 / 7), 1.92, rel_tol=0.02)
@@ -68,7 +68,7 @@ def test_every_step_of_the_rule_nearly_doubles_the_multiply_adds():
     ("b0", 0, 0), ("b1", 0, 1), ("b2", 0.9, 1.1), ("b3", 1.8, 2.2), ("b4", 3, 4), ("b7", 6, 7.5)])
 def test_each_published_network_lies_near_the_rule(name, low, high):
     """By its depth, its width and its resolution it would have a phi between these."""
-    width, depth, pixels, _ = PUBLISHED[name]
+    depth, width, pixels, _ = PUBLISHED[name]
     phis = [math.log(factor, base) for factor, base in ((depth, 1.2), (width, 1.1), (pixels / 224, 1.15))]
     assert low <= min(phis) and max(phis) <= high
 
