@@ -5,11 +5,11 @@ Section 3.3, equation 3; section 4, table 1. Stochastic depth: G. Huang and othe
 2016, arXiv 1603.09382. Squeeze and excitation: J. Hu and others, 2017, arXiv 1709.01507. The names of the layers
 are torchvision's.
 
-Departures. What the paper does not print is from the authors' code: widths are multiples of 8; squeezing leaves a quarter
-of the channels that the block reads, not of those that it expands to; batch norm has eps 0.001 and weighs the new
-value with 0.01; first weights. That code pads only below and on the right where a stride is 2, here every side has
-its pixels, as in torchvision. B1 to B7 are the published ones, whose factors are not those of the rule for any one phi:
-B4, with 1.8 times the depth and 1.4 times the width at 380 pixels, stands between 3 and 4.
+Departures. What the paper does not print is from the authors' code: widths are multiples of 8; squeezing leaves a
+quarter of the channels that the block reads, not of those that it expands to; batch norm has eps 0.001 and weighs the
+new value with 0.01; first weights. Where a stride is 2, that code pads more below and on the right than above and on the
+left; here both alike, as in torchvision. B1 to B7 are the published ones, whose factors are not those of the rule for
+any one phi: B4, with 1.8 times the depth and 1.4 times the width at 380 pixels, stands between 3 and 4.
 """
 import math
 
@@ -107,7 +107,7 @@ class EfficientNet(nn.Module):
 
     stages       : (expansion, kernel size, stride, channels, blocks) of each
     depth, width : the blocks of all stages, and all channels, are multiplied by them
-    survival     : the probability that the last branch is not dropped; the first always is there, the others are between
+    survival     : a branch is dropped with the probability 1 - survival, times the share of blocks that are before it
     """
 
     def __init__(self, stages, depth, width, dropout, num_classes=1000, in_channels=3, survival=0.8,

@@ -1,4 +1,4 @@
-"""ShuffleNets: 1x1 convolutions on a part of the channels, and an exchange of channels so that the parts are not strangers.
+"""ShuffleNets: 1x1 convolutions of a part of the channels, and an exchange so that the parts hear of each other.
 
 Version 1: X. Zhang, X. Zhou, M. Lin, J. Sun. ShuffleNet: an extremely efficient convolutional neural network for mobile
 devices. 2017, arXiv 1707.01083. Section 3, table 1, figure 2.
@@ -32,8 +32,8 @@ def conv_norm_relu(in_channels, channels, kernel_size, stride=1):
 class ShuffleBranch(nn.Module):
     """1x1 in groups to few channels, shuffle, 3x3 of each channel by itself, 1x1 in groups: the right of figure 2(b).
 
-    middle : how few
-    first_groups : the groups of the first 1x1
+    middle       : how few
+    first_groups : the groups of the first 1x1, where they are others
     """
 
     def __init__(self, in_channels, middle, channels, groups, stride=1, first_groups=None):
