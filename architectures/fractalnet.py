@@ -90,15 +90,16 @@ class Block(nn.Module):
 class FractalNet(nn.Module):
     """Blocks, and a full layer for what is left, a pixel: (N, in_channels, 32, 32) -> (N, num_classes).
 
-    widths    : the channels of each block
-    dropout   : and its rate of dropout
-    drop_path : the probability that a join drops a path, where each draws for itself
-    column    : the probability that a batch goes through one column of the whole network instead
+    widths, dropout  : the channels of each block, and its rate of dropout
+    drop_path        : the probability that a join drops a path, where each draws for itself
+    global_drop_path : the probability that a batch goes through one column of the whole network instead
     """
 
-    def __init__(self, columns, widths, num_classes=10, in_channels=3, dropout=(0.0,) * 5, drop_path=0.15, column=0.5):
+    def __init__(self, columns, widths, dropout, num_classes=10, in_channels=3, drop_path=0.15, global_drop_path=0.5):
         super().__init__()
-        self.columns, self.column = columns, column
+        if len(dropout) != len(widths):
+            raise ValueError(f"FractalNet: dropout={dropout} are not rates for {len(widths)} blocks")
+        self.columns, self.global_drop_path = columns, global_drop_path
         self.blocks = nn.ModuleList()
         n = in_channels
         for width, rate in zip(widths, dropout):
@@ -116,7 +117,7 @@ class FractalNet(nn.Module):
     def draw(self, x):
         """Global drop-path: True for the column that is kept, or False for all, where joins draw for themselves."""
         u = uniform(self.columns, x)
-        return (u == u.max()) & (uniform(1, x) < self.column)
+        return (u == u.max()) & (uniform(1, x) < self.global_drop_path)
 
 
 def uniform(n, x):
@@ -137,11 +138,11 @@ WIDTHS = 64, 128, 256, 512, 512
 DROPOUT = 0.0, 0.1, 0.2, 0.3, 0.4
 
 
-def fractalnet20(num_classes=10, in_channels=3, dropout=DROPOUT, drop_path=0.15, column=0.5):
+def fractalnet20(num_classes=10, in_channels=3, dropout=DROPOUT, drop_path=0.15, global_drop_path=0.5):
     """3 columns: 33,724,618 parameters."""
-    return FractalNet(3, WIDTHS, num_classes, in_channels, dropout, drop_path, column)
+    return FractalNet(3, WIDTHS, dropout, num_classes, in_channels, drop_path, global_drop_path)
 
 
-def fractalnet40(num_classes=10, in_channels=3, dropout=DROPOUT, drop_path=0.15, column=0.5):
+def fractalnet40(num_classes=10, in_channels=3, dropout=DROPOUT, drop_path=0.15, global_drop_path=0.5):
     """4 columns: 76,106,634 parameters."""
-    return FractalNet(4, WIDTHS, num_classes, in_channels, dropout, drop_path, column)
+    return FractalNet(4, WIDTHS, dropout, num_classes, in_channels, drop_path, global_drop_path)

@@ -39,7 +39,8 @@ REDUCED = {
         file.cifar_stem(3, 4), file.DenseLayer, (2, 2, 2), 3, 1.0, 5), (3, 16, 16)),
     "densenet121": (densenet, lambda file: file.DenseNet(
         file.imagenet_stem(3, 8), file.BottleneckLayer, (1, 2, 1, 1), 4, 0.5, 5), (3, 64, 64)),
-    "fractalnet20": (fractalnet, lambda file: file.FractalNet(3, (4, 6, 6), 5, drop_path=0.0, column=0.0), (3, 8, 8)),
+    "fractalnet20": (fractalnet, lambda file: file.FractalNet(
+        3, (4, 6, 6), (0.0, 0.0, 0.0), 5, drop_path=0.0, global_drop_path=0.0), (3, 8, 8)),
     "shufflenet_v1": (shufflenet, lambda file: file.ShuffleNetV1((6, 24, 36, 48), (2, 1, 2), 3, 5), (3, 64, 64)),
     "shufflenet_v2": (shufflenet, lambda file: file.ShuffleNetV2((4, 8, 12, 16, 8), (2, 1, 2), 5), (3, 64, 64)),
     "efficientnet_b0": (efficientnet, lambda file: file.EfficientNet(

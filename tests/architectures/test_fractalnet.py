@@ -6,9 +6,12 @@ import pytest
 from networks import backward, layers_with_weights, on_shapes, shapes_of
 
 import minidl
+from architectures import build
 from architectures.fractalnet import Block, Fractal, FractalNet, Join
 from minidl import nn
 from minidl.gradcheck import gradcheck_model
+
+NONE = 0.0, 0.0                                             # the dropout of two blocks
 
 
 class Double(nn.Module):
@@ -19,13 +22,9 @@ class Double(nn.Module):
 def doubling(columns, drop_path=0.0):
     """f_C of units that double."""
     fractal = Fractal(columns, 1, 1, drop_path=drop_path)
-    for name, _ in list(fractal.named_modules()):
-        if name.endswith("unit"):
-            *parents, _ = name.split(".")
-            parent = fractal
-            for step in parents:
-                parent = getattr(parent, step)
-            parent.unit = Double()
+    for part in list(fractal.modules()):
+        if isinstance(part, Fractal):
+            part.unit = Double()
     return fractal
 
 
@@ -106,7 +105,7 @@ def test_a_join_keeps_the_column_that_is_drawn_if_it_ends_there():
 
 
 def test_nothing_is_dropped_and_nothing_drawn_in_eval():
-    model = FractalNet(3, (4, 6), drop_path=0.5).eval()
+    model = FractalNet(3, (4, 6), (0.2, 0.2), drop_path=0.5).eval()
     x, before = minidl.randn(2, 3, 4, 4), minidl.get_rng_state()
     np.testing.assert_array_equal(model(x).detach().numpy(), model(x).detach().numpy())
     assert minidl.get_rng_state() == before
@@ -122,7 +121,7 @@ def trained_units(model):
 
 def test_global_drop_path_trains_one_column_of_the_whole_network_for_a_batch():
     """Section 3.1: a single column."""
-    model = FractalNet(3, (4, 6), drop_path=0.5, column=1.0)
+    model = FractalNet(3, (4, 6), NONE, drop_path=0.5, global_drop_path=1.0)
     columns = [{f"{unit}conv.weight" for block in range(2)
                 for unit in parameters_of_column(i, 3, f"blocks.{block}.fractal.")} for i in range(3)]
     assert [len(units) for units in columns] == [2, 4, 8]
@@ -132,19 +131,19 @@ def test_global_drop_path_trains_one_column_of_the_whole_network_for_a_batch():
 
 def test_local_and_global_drop_path_take_turns():
     """Without dropped paths, a batch that is not for a column trains all units."""
-    model = FractalNet(3, (4, 6), drop_path=0.0, column=0.5)
+    model = FractalNet(3, (4, 6), NONE, drop_path=0.0, global_drop_path=0.5)
     alone = [len(trained_units(model)) < 14 for _ in range(60)]
     assert 15 < sum(alone) < 45
 
 
 def test_gradients_are_right_with_paths_dropped():
-    model, rng = FractalNet(3, (4, 6), 5, dropout=(0.0, 0.2), drop_path=0.5, column=0.0), np.random.default_rng(0)
+    model, rng = FractalNet(3, (4, 6), (0.0, 0.2), 5, drop_path=0.5, global_drop_path=0.0), np.random.default_rng(0)
     for seed in range(3):
         assert gradcheck_model(model, (rng.standard_normal((3, 3, 4, 4)), rng.integers(0, 5, 3)), seed=seed).passed
 
 
 def test_the_seed_decides_which_paths_are_dropped():
-    model, x = FractalNet(3, (4, 6)), minidl.randn(4, 3, 4, 4)
+    model, x = FractalNet(3, (4, 6), NONE), minidl.randn(4, 3, 4, 4)
 
     def scores(seed):
         minidl.manual_seed(seed)
@@ -161,7 +160,7 @@ def test_the_rates_of_dropout_are_those_of_the_paper():
 
 def test_weights_start_uniform_with_variance_1_by_fan_in():
     """Caffe's "xavier": up to sqrt(3 / fan-in)."""
-    for _, layer in layers_with_weights(FractalNet(2, (32, 64), 50)):
+    for _, layer in layers_with_weights(FractalNet(2, (32, 64), NONE, 50)):
         bound = math.sqrt(3 / layer.weight[0].numel())
         assert 0.95 * bound < np.abs(layer.weight.array).max() <= bound * (1 + 1e-6)
         assert math.isclose(layer.weight.array.std(), bound / math.sqrt(3), rel_tol=0.1)
@@ -175,3 +174,8 @@ def test_an_image_that_does_not_fit_is_a_sentence_that_names_the_layer(shape, la
     with pytest.raises(ValueError, match="is smaller than the kernel|wants: 512|x has 1 channels in shape") as error:
         model(minidl.zeros(shape, device="meta"))
     assert error.value.__notes__ == [f"in {layer} of FractalNet"]
+
+
+def test_rates_of_dropout_for_another_number_of_blocks_are_a_sentence():
+    with pytest.raises(ValueError, match=r"FractalNet: dropout=\(0.1, 0.2\) are not rates for 5 blocks$"):
+        build("fractalnet20", dropout=(0.1, 0.2))
