@@ -4,7 +4,9 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from architectures import alexnet, keras_tutorial, lenet, mobilenet, preact_resnet, resnet, resnext, senet, vgg, wide_resnet
+from architectures import (
+    alexnet, densenet, efficientnet, fractalnet, keras_tutorial, lenet, mobilenet, preact_resnet, resnet, resnext, senet,
+    shufflenet, vgg, wide_resnet)
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,11 @@ XIE = "Xie, Girshick, Dollar, Tu, He: Aggregated residual transformations for de
 HU = "Hu, Shen, Sun: Squeeze-and-excitation networks"
 HOWARD = "Howard and others: MobileNets: efficient convolutional neural networks for mobile vision applications"
 SANDLER = "Sandler, Howard, Zhu, Zhmoginov, Chen: MobileNetV2: inverted residuals and linear bottlenecks"
+HUANG = "Huang, Liu, van der Maaten, Weinberger: Densely connected convolutional networks"
+LARSSON = "Larsson, Maire, Shakhnarovich: FractalNet: ultra-deep neural networks without residuals"
+ZHANG = "Zhang, Zhou, Lin, Sun: ShuffleNet: an extremely efficient convolutional neural network for mobile devices"
+MA = "Ma, Zhang, Zheng, Sun: ShuffleNet V2: practical guidelines for efficient CNN architecture design"
+TAN = "Tan, Le: EfficientNet: rethinking model scaling for convolutional neural networks"
 CIFAR, IMAGENET = (3, 32, 32), (3, 224, 224)
 
 MODELS = {
@@ -66,6 +73,20 @@ MODELS = {
     **entries(2017, HU, IMAGENET, senet.se_resnet50, senet.se_resnext50_32x4d, senet.senet154),
     **entries(2017, HOWARD, IMAGENET, mobilenet.mobilenet_v1),
     **entries(2018, SANDLER, IMAGENET, mobilenet.mobilenet_v2),
+    **entries(2016, HUANG, CIFAR, densenet.densenet40_12, densenet.densenet_bc100_12),
+    **entries(2016, HUANG, IMAGENET,
+              densenet.densenet121, densenet.densenet169, densenet.densenet201, densenet.densenet161),
+    **entries(2016, LARSSON, CIFAR, fractalnet.fractalnet20, fractalnet.fractalnet40),
+    **entries(2017, ZHANG, IMAGENET, shufflenet.shufflenet_v1),
+    **entries(2018, MA, IMAGENET, shufflenet.shufflenet_v2),
+    **entries(2019, TAN, IMAGENET, efficientnet.efficientnet_b0),
+    **entries(2019, TAN, (3, 240, 240), efficientnet.efficientnet_b1),
+    **entries(2019, TAN, (3, 260, 260), efficientnet.efficientnet_b2),
+    **entries(2019, TAN, (3, 300, 300), efficientnet.efficientnet_b3),
+    **entries(2019, TAN, (3, 380, 380), efficientnet.efficientnet_b4),
+    **entries(2019, TAN, (3, 456, 456), efficientnet.efficientnet_b5),
+    **entries(2019, TAN, (3, 528, 528), efficientnet.efficientnet_b6),
+    **entries(2019, TAN, (3, 600, 600), efficientnet.efficientnet_b7),
 }
 
 

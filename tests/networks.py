@@ -8,12 +8,16 @@ from architectures import (
     MODELS,
     alexnet,
     build,
+    densenet,
+    efficientnet,
+    fractalnet,
     mobilenet,
     preact_resnet,
     resnet,
     resnet_shortcuts,
     resnext,
     senet,
+    shufflenet,
     vgg,
     wide_resnet,
 )
@@ -35,6 +39,7 @@ def with_numbers(block, **numbers):
 
 V1_BLOCKS = (16, 1), (32, 2), (32, 1)
 V2_STAGES = (1, 8, 1, 1), (6, 8, 2, 1), (6, 16, 1, 2)
+EFFICIENT_STAGES = (1, 3, 1, 8, 1), (6, 5, 2, 8, 2), (4, 3, 1, 16, 1)
 
 # Members of every family that are small enough for finite differences: the file, what builds them from what is in the
 # file, and the images (C, H, W).
@@ -69,6 +74,16 @@ REDUCED = {
         with_numbers(file.SENet154Block, groups=2, reduction=4), (1, 1, 1, 1), 5, width=2), (3, 64, 64)),
     "mobilenet_v1": (mobilenet, lambda file: file.MobileNetV1(V1_BLOCKS, 5, width=0.5), (3, 16, 16)),
     "mobilenet_v2": (mobilenet, lambda file: file.MobileNetV2(V2_STAGES, 5, last_channels=16), (3, 16, 16)),
+    "densenet40_12": (densenet, lambda file: file.DenseNet(
+        file.cifar_stem(3, 4), file.DenseLayer, (2, 2, 2), 3, 1.0, 5), (3, 16, 16)),
+    "densenet121": (densenet, lambda file: file.DenseNet(
+        file.imagenet_stem(3, 8), file.BottleneckLayer, (1, 2, 1, 1), 4, 0.5, 5), (3, 64, 64)),
+    "fractalnet20": (fractalnet, lambda file: file.FractalNet(
+        3, (4, 6, 6), (0.0, 0.0, 0.0), 5, drop_path=0.0, global_drop_path=0.0), (3, 8, 8)),
+    "shufflenet_v1": (shufflenet, lambda file: file.ShuffleNetV1((6, 24, 36, 48), (2, 1, 2), 3, 5), (3, 64, 64)),
+    "shufflenet_v2": (shufflenet, lambda file: file.ShuffleNetV2((4, 8, 12, 16, 8), (2, 1, 2), 5), (3, 64, 64)),
+    "efficientnet_b0": (efficientnet, lambda file: file.EfficientNet(
+        EFFICIENT_STAGES, 1.0, 1.0, 0.2, 5, last_channels=16), (3, 16, 16)),
 }
 
 

@@ -66,6 +66,24 @@ COUNTS = {
     "senet154": (115_088_984, 20_688_363_520),
     "mobilenet_v1": (4_231_976, 568_740_352),                        # the paper: 4.2 and 569 million
     "mobilenet_v2": (3_504_872, 300_774_272),                        # torchvision
+    "densenet40_12": (1_019_722, 264_812_928),                       # the paper: 1.0 and 0.8 million
+    "densenet_bc100_12": (769_162, 287_929_692),
+    "densenet121": (7_978_856, 2_834_161_664),                       # torchvision
+    "densenet169": (14_149_480, 3_359_843_328),
+    "densenet201": (20_013_928, 4_291_365_888),
+    "densenet161": (28_681_000, 7_727_907_072),
+    "fractalnet20": (33_724_618, 845_222_912),                       # the authors' generator
+    "fractalnet40": (76_106_634, 2_036_077_568),
+    "shufflenet_v1": (1_864_728, 137_460_672),                       # the authors' code
+    "shufflenet_v2": (2_278_604, 144_907_992),                       # torchvision
+    "efficientnet_b0": (5_288_548, 385_814_752),
+    "efficientnet_b1": (7_794_184, 686_802_832),
+    "efficientnet_b2": (9_109_994, 993_561_872),
+    "efficientnet_b3": (12_233_232, 1_827_141_392),
+    "efficientnet_b4": (19_341_616, 4_393_771_024),
+    "efficientnet_b5": (30_389_784, 10_266_384_752),
+    "efficientnet_b6": (43_040_704, 19_067_593_536),
+    "efficientnet_b7": (66_347_960, 37_745_884_192),
 }
 SMALL = [name for name, (parameters, _) in COUNTS.items() if parameters < 400_000]
 
