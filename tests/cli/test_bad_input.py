@@ -84,7 +84,7 @@ def test_a_wrong_command_is_one_line(refused, args, said):
 
 @pytest.mark.parametrize("content, said", [
     (b"", "no safetensors file, or a part of one is missing"),
-    (b"PK\3\4", "safetensors.torch.save_file"),
+    (b"PK\3\4", "minidl.interop.torch.load"),
     (b"epoch,loss\n", "no safetensors file"),
 ])
 @pytest.mark.parametrize("args", [["evaluate", "run"], ["train", "--resume", "--out", "run"]])
