@@ -160,7 +160,7 @@ def parameter(data, *of_no_interest):
 
 
 def is_size(n):
-    return type(n) is int and n >= 0
+    return type(n) is int and 0 <= n < 1 << 63
 
 
 DTYPES = {

@@ -125,6 +125,29 @@ def test_summary_prints_the_table_and_the_totals(capsys):
         "c3", "Conv2d", "16x10x10", "2,416", "240,000", "14x14", "6.2", "KiB", "58.6", "KiB"]
 
 
+def cells(text):
+    """The lines of a table, without spaces."""
+    return [" ".join(line.split()) for line in text.splitlines()]
+
+
+def test_summary_of_stages_has_a_line_for_each_size(capsys):
+    assert main(["summary", "vgg16", "--stages"]) == 0
+    lines = cells(capsys.readouterr().out)
+    assert "features.4 to features.8 128x112x112 221,440 2,774,532,096 14x14 27.6 MiB" in lines
+    assert len([line for line in lines if line.startswith("features")]) == 6
+
+
+def test_summary_compares_two_networks_side_by_side(capsys):
+    """Parameters and multiply-adds as published; receptive fields as in Araujo et al. 2019."""
+    assert main(["summary", "--compare", "vgg16", "resnet50", "--batch-size", "8"]) == 0
+    lines = cells(capsys.readouterr().out)
+    for line in ("vgg16 resnet50 factor", "parameters 138,357,544 25,557,032 0.185",
+                 "MACs 15,470,264,320 3,857,973,248 0.249", "the last map sees 212x212 483x483",
+                 "at 224x224: parameters 38,720", "full layers: parameters 123,642,856 2,049,000 0.0166"):
+        assert line in lines
+    assert any(line.startswith("training step, batch of 8 ") for line in lines)
+
+
 def test_gradcheck_of_a_network_prints_a_verdict_for_every_parameter(capsys):
     assert main(["gradcheck", "lenet5"]) == 0
     text = capsys.readouterr().out
