@@ -69,10 +69,10 @@ def layout(graph, lines_of, least=0):
     for layer in layers:
         spread(layer, [0.0] * len(layer))
     for _ in range(6):
-        for layer in layers[1:]:
-            spread(layer, [middle(place, place.above) for place in layer])
-        for layer in layers[-2::-1]:
-            spread(layer, [middle(place, place.below) for place in layer])
+        for layer in layers[::-1]:
+            spread(layer, [wish(place, place.below, place.above) for place in layer])
+        for layer in layers:
+            spread(layer, [wish(place, place.above, place.below) for place in layer])
     return drawn(layers)
 
 
@@ -122,12 +122,14 @@ def rank(place):
     return place.x
 
 
-def middle(place, neighbours):
-    """Where a place would like to be: the mean of its neighbours; on a passing wire, straightness counts more."""
-    if not neighbours:
-        return place.x
-    weights = [8 if not place.lines and not other.lines else 1 for other in neighbours]
-    return sum([weight * other.x for weight, other in zip(weights, neighbours)]) / sum(weights)
+def wish(place, first, second):
+    """The x that a place would like to have: that of its only neighbour on one side whose only neighbour it is, so that
+    chains are straight; else the mean of those on the first side.
+    """
+    for side in first, second:
+        if len(side) == 1 and len(side[0].above if side is place.below else side[0].below) == 1:
+            return side[0].x
+    return sum([other.x for other in first]) / len(first) if first else place.x
 
 
 def spread(layer, wished):

@@ -105,7 +105,7 @@ def graph(call):
         for node in [*leaving, *last]:
             connect(result, node, exit)
         result.nodes.append(exit)
-    result.nodes[:0] = [end for end in ends.values()]
+    result.nodes[:0] = [ends[number] for number in sorted(ends)]
     return folded(merged(result))
 
 
@@ -137,7 +137,8 @@ def entrance(call, maker, ends):
     """The Node for what comes from outside; one for each of a call's arguments."""
     number = call.arguments.index(maker) if len(call.arguments) > 1 and maker in call.arguments else 0
     if number not in ends:
-        ends[number] = Node("end", maker if maker is IMAGE and call.outer is None else "in")
+        several = len(set(call.arguments)) > 1
+        ends[number] = Node("end", IMAGE if call.outer is None else f"in {number + 1}" if several else "in")
     return ends[number]
 
 

@@ -53,6 +53,7 @@ def spans(row):
 X, Y = 7.5, 17                                       # the size of a letter in pixels
 COLOURS = {"weights": "#a9cdf2", "block": "#f7c98b", "pool": "#aadfb8", "join": "#f3e28e", "point": "#d5d5d5",
            "other": "#dcc7ef"}                       # light enough for black letters on every one
+INK = "#000000"
 LINE = "#7d7d7d"                                     # as far from white as from black
 
 
@@ -62,8 +63,12 @@ def svg(picture, title):
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" '
              f'viewBox="0 0 {width:g} {height:g}" font-family="ui-monospace, Menlo, Consolas, DejaVu Sans Mono, monospace" '
              f'font-size="12">', f"<title>{escape(title)}</title>",
-             f'<g fill="none" stroke="{LINE}" stroke-width="1.5" stroke-linejoin="round">']
-    parts += [f'<polyline points="{" ".join([f"{px(x):g},{py(y):g}" for x, y in wire])}"/>' for wire in picture.wires]
+             f'<g fill="none" stroke="{LINE}" stroke-width="1.5" stroke-linejoin="round" stroke-linecap="square">']
+    letters = {(x, box.y) for box in picture.boxes if not box.framed for x in range(box.x, box.x + box.width)}
+    for wire in picture.wires:
+        shift = [0.6 if wire[0] in letters else 0, *[0 for _ in wire[2:]], -0.6 if wire[-1] in letters else 0]
+        points = [f"{px(x):g},{py(y + dy):g}" for (x, y), dy in zip(wire, shift)]      # not into words without a frame
+        parts.append(f'<polyline points="{" ".join(points)}"/>')
     parts += ["</g>"]
     for box in picture.boxes:
         parts += svg_box(box)
@@ -77,14 +82,21 @@ def py(y): return (y + 1.5) * Y
 def svg_box(box):
     """A box and what it says."""
     x0, x1 = px(box.x), px(box.x + box.width - 1)
-    if box.framed:
-        y0, y1 = py(box.y), py(box.y + box.height - 1)
-        yield (f'<rect x="{x0:g}" y="{y0:g}" width="{x1 - x0:g}" height="{y1 - y0:g}" rx="6" '
-               f'fill="{COLOURS[box.kind]}" stroke="{LINE}"/>')
-    ink, inset = ("#000000", X) if box.framed else (LINE, 0)
+    if box.kind == "end":
+        yield words(box.lines[0][0], (x0 + x1) / 2, py(box.y), LINE, "middle")
+        return
+    if box.kind == "title":
+        yield words(box.lines[0][0], x0, py(box.y), LINE, bold=True)
+        return
+    y0, y1 = py(box.y), py(box.y + box.height - 1)
+    yield (f'<rect x="{x0:g}" y="{y0:g}" width="{x1 - x0:g}" height="{y1 - y0:g}" rx="6" '
+           f'fill="{COLOURS[box.kind]}" stroke="{LINE}"/>')
     for i, (left, right) in enumerate(box.lines):
-        y = py(box.y + i + box.framed) + 4
-        weight = ' font-weight="bold"' if i == 0 and box.kind in ("block", "title") else ""
-        yield f'<text x="{x0 + inset:g}" y="{y:g}" fill="{ink}"{weight}>{escape(left.rstrip())}</text>'
+        yield words(left, x0 + X, py(box.y + i + 1), INK, bold=i == 0 and box.kind == "block")
         if right:
-            yield f'<text x="{x1 - inset:g}" y="{y:g}" fill="{ink}" text-anchor="end">{escape(right)}</text>'
+            yield words(right, x1 - X, py(box.y + i + 1), INK, "end")
+
+
+def words(text, x, y, colour, anchor="start", bold=False):
+    weight = ' font-weight="bold"' if bold else ""
+    return f'<text x="{x:g}" y="{y + 4:g}" fill="{colour}" text-anchor="{anchor}"{weight}>{escape(text.rstrip())}</text>'

@@ -1,11 +1,13 @@
 """trace: which layer calls which, and whose results go where, seen in one forward pass on shapes."""
 from dataclasses import dataclass, field
+from math import prod
 
 from minidl import nn
 from minidl.dtypes import get_default_dtype
 from minidl.footprint import without_numbers
 from minidl.kernels.meta import MetaArray
 from minidl.mode import mode
+from minidl.ops.indexing import GetItem
 from minidl.ops.shape import Alias, Clone, Expand, Reshape
 from minidl.tensor import Tensor, of
 
@@ -96,7 +98,7 @@ class Watcher:
 
     def note(self, op, arrays, y):
         inputs = [self.makers[id(x)] for x in arrays if id(x) in self.makers]
-        if isinstance(op, UNSEEN) and inputs:
+        if inputs and (isinstance(op, UNSEEN) or isinstance(op, GetItem) and prod(y.shape) == prod(arrays[0].shape)):
             self.alive.append(y)
             self.makers[id(y)] = inputs[0]
         elif inputs:

@@ -3,6 +3,7 @@ from typing import NamedTuple
 
 from minidl import nn
 from minidl.ops.convolution import Conv2d, ConvTranspose2d
+from minidl.ops.indexing import GetItem
 from minidl.ops.matrix import Einsum, Linear, MatMul
 from minidl.ops.pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d
 from minidl.ops.reduction import Extreme, Sum
@@ -23,7 +24,7 @@ OF_MODULES = {
 }
 OF_OPS = {
     "LocalResponseNorm": Words("point", "LRN"), "BatchNorm": Words("point", "batch norm"),
-    "Cat": Words("join", "concatenate"), "Add": Words("join", "+"), "Sub": Words("join", "-"), "Mul": Words("join", "x"),
+    "Cat": Words("join", "concatenate"), "Add": Words("join", "+"), "Sub": Words("join", "-"), "Mul": Words("join", "×"),
     "Div": Words("join", "/"), "Maximum": Words("join", "maximum"), "Pad": Words("other", "pad"),
     "GetItem": Words("other", "slice"), "Permute": Words("other", "permute"),
 }
@@ -59,8 +60,10 @@ def of_step(step):
     if isinstance(op, (AdaptiveAvgPool2d, AdaptiveMaxPool2d)):
         what = "mean" if isinstance(op, AdaptiveAvgPool2d) else "max"
         return Words("pool", f"{what} of all pixels" if op.out == (1, 1) else f"{what} pool to {times(op.out)}")
-    if isinstance(op, (Sum, Extreme)):
-        return Words("pool", "mean of all pixels" if isinstance(op, Sum) else "max of all pixels")
+    if isinstance(op, (Sum, Extreme)) and set(op.dims) == {2, 3}:
+        return Words("pool", "sum of all pixels" if isinstance(op, Sum) else "max of all pixels")
+    if isinstance(op, GetItem) and step.shape[0] == step.shapes[0][1]:
+        return Words("other", "crop")
     if name in WITH_ONE_INPUT and len(step.inputs) == 1:
         return Words("point", WITH_ONE_INPUT[name])
     return OF_OPS.get(name, Words("point", name))
