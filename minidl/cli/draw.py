@@ -33,13 +33,15 @@ def show(drawing):
     """On a terminal, as wide as that is; in a file or a pipe, as wide as it needs to be."""
     from rich.console import Console
     from rich.text import Text
+
+    from minidl.drawing.render import text
     console = Console(highlight=False)
     if not console.is_terminal:
         print(drawing)
         return
-    lines = drawing.text(console.width)
-    for line in lines:
-        console.print(Text.assemble(*line), no_wrap=True, overflow="crop", crop=True)
-    if widest := max([width for line in lines if (width := sum([len(letters) for letters, _ in line])) > console.width],
-                     default=0):
-        console.print(f"cut off: the picture is {widest} letters wide, the terminal {console.width}; --out FILE.svg has all of it")
+    picture = drawing.picture(console.width)
+    for line in text(picture):
+        console.print(Text.assemble(*line), no_wrap=True, crop=True)
+    if picture.width > console.width:
+        console.print(f"cut off on the right, where {picture.width - console.width} columns are missing; "
+                      "--out FILE.svg has them all")

@@ -21,6 +21,8 @@ def summary(
     if (model is None) == (compare is None):
         raise ValueError("summary: of which network? For example: minidl summary lenet5, "
                          "or minidl summary --compare vgg16 resnet50")
+    if algorithms and (stages or compare):
+        raise ValueError("summary: --algorithms is for layers, and here is no line for each of them")
     if compare:
         headings, *rows = side_by_side(compare, [summarised(name, size, batch_size) for name in compare])
         print_table(headings, rows, right=headings[1:])

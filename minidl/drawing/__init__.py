@@ -15,6 +15,7 @@ from minidl.drawing.render import svg, text
 from minidl.drawing.trace import trace
 from minidl.summary import times
 
+WIDTH = 30                                           # letters in a box of the network, if they are enough
 BETWEEN = 5                                          # letters between the network and a figure, and between figures
 
 
@@ -34,7 +35,7 @@ class Drawing:
 
         width : in letters; where there is no room beside it, figures are below
         """
-        main = titled(layout(self.plan.main, self.lines_of, least=30), self.name)
+        main = titled(layout(self.plan.main, self.lines_of), self.name)
         figures = [titled(layout(figure, figure_lines), figure.name) for figure in self.plan.figures]
         page = Picture()
         page.put(main, 0, 0)
@@ -50,17 +51,14 @@ class Drawing:
         if node.kind == "end":
             return ((f"{node.label} {times(self.input_shape)}", ""),)
         (first, _), *others = figure_lines(node)
-        return (first, times(node.shape)), *others
-
-    def text(self, width=None):
-        """Lines of (text, style) spans; the style is "bold", "dim" or ""."""
-        return text(self.picture(width))
+        shape = times(node.shape)
+        return (first.ljust(max(WIDTH - len(shape), len(first) + 2)), shape), *others
 
     def svg(self):
         return svg(self.picture(), self.name)
 
     def __str__(self):
-        return "\n".join(["".join([letters for letters, _ in line]).rstrip() for line in self.text()])
+        return "\n".join(["".join([letters for letters, _ in line]).rstrip() for line in text(self.picture())])
 
     def _repr_svg_(self):
         return self.svg()

@@ -50,17 +50,18 @@ class Place:
 
     @property
     def width(self):
-        widest = max([len(left) + len(right) + 2 * bool(right) for left, right in self.lines], default=-3)
-        return widest + (0 if self.kind == "end" else 4)
+        if not self.lines:
+            return 1
+        return max([len(left) + len(right) for left, right in self.lines]) + (0 if self.kind == "end" else 4)
 
     @property
     def height(self):
         return len(self.lines) + (0 if self.kind == "end" else 2)
 
 
-def layout(graph, lines_of, least=0):
-    """The Picture of a Graph; `lines_of(node)` is what a box says, `least` the number of letters in a line."""
-    layers = layered(graph, lambda node: padded(lines_of(node), node.kind, least))
+def layout(graph, lines_of):
+    """The Picture of a Graph; `lines_of(node)` is what a box says."""
+    layers = layered(graph, lines_of)
     for _ in range(4):
         for layer in layers[1:]:
             sort(layer, lambda place: place.above)
@@ -74,13 +75,6 @@ def layout(graph, lines_of, least=0):
         for layer in layers:
             spread(layer, [wish(place, place.above, place.below) for place in layer])
     return drawn(layers)
-
-
-def padded(lines, kind, least):
-    """Lines of at least so many letters, in a frame."""
-    if kind == "end" or not any([right for _, right in lines]):
-        return lines
-    return tuple([(left.ljust(least - len(right) - 2) if right else left, right) for left, right in lines])
 
 
 def layered(graph, lines_of):
@@ -108,18 +102,11 @@ def join(above, below):
 
 def sort(layer, neighbours):
     """By the mean position of the neighbours in their layer; those without stay about where they are."""
-    def key(place):
-        if not neighbours(place):
-            return layer_index[place]
-        return sum([rank(other) for other in neighbours(place)]) / len(neighbours(place))
-    layer_index = {place: place.x for place in layer}
-    layer.sort(key=key)
+    mean = {place: sum([other.x for other in neighbours(place)]) / len(neighbours(place)) if neighbours(place) else place.x
+            for place in layer}
+    layer.sort(key=mean.get)
     for i, place in enumerate(layer):
         place.x = i - (len(layer) - 1) / 2
-
-
-def rank(place):
-    return place.x
 
 
 def wish(place, first, second):
@@ -160,7 +147,6 @@ def drawn(layers):
     for layer in layers:
         for place in layer:
             place.x = round(place.x - left)
-    straightened(layers)
     picture, y = Picture(), 0
     for layer, below in zip(layers, [*layers[1:], []]):
         height = max([place.height for place in layer])
@@ -187,18 +173,6 @@ def drawn(layers):
     return picture
 
 
-def straightened(layers):
-    """A wire that would step aside by a letter or two goes straight instead, if nothing stands there."""
-    for layer in layers[1:]:
-        for i, place in enumerate(layer):
-            if place.lines or len(place.above) != 1:
-                continue
-            x = place.above[0].x
-            free = all([abs(x - other.x) >= (place.width + other.width) / 2 + 1 for other in layer[:i] + layer[i + 1:]])
-            if abs(x - place.x) <= 2 and free:
-                place.x = x
-
-
 def tracks_between(layer):
     """How many letters below a layer each of its wires (place, place below) runs sideways.
 
@@ -212,8 +186,9 @@ def tracks_between(layer):
             groups[place if len(sideways) > 1 else other].append((place, other))
     waiting, done, tracks = list(groups.values()), [], {}
     while waiting:
-        free = [group for group in waiting if not any([other is not group and comes_first(other, group) for other in waiting])]
-        group = (free or waiting)[0]
+        first = [group for group in waiting
+                 if not any([comes_first(other, group) for other in waiting if other is not group])]
+        group = (first or waiting)[0]
         waiting.remove(group)
         track = max([t + 1 for other, t in done if comes_first(other, group) or overlap(other, group)], default=0)
         done.append((group, track))

@@ -98,12 +98,11 @@ def graph(call):
                 connect(result, owner[maker], node)
             else:
                 connect(result, entrance(call, maker, ends), node)
-    last = list(owner.values())[-1:] if call.outer is None else []
-    leaving = [node for step, node in owner.items() if any([reader not in owner for reader in step.readers])]
     if call.outer is not None:
         exit = Node("end", "out")
-        for node in [*leaving, *last]:
-            connect(result, node, exit)
+        for step, node in owner.items():
+            if not all([reader in owner for reader in step.readers]):
+                connect(result, node, exit)
         result.nodes.append(exit)
     result.nodes[:0] = [ends[number] for number in sorted(ends)]
     return folded(merged(result))
@@ -151,24 +150,27 @@ def connect(graph, a, b):
 
 
 def merged(graph):
-    """What looks at one value or channel at a time goes into the box before it, if that has no other reader."""
+    """What looks at one value or channel at a time goes into the box before it, if that has no other reader; and a sum of
+    sums is one sum.
+    """
     for node in list(graph.nodes):
-        makers = graph.makers(node)
-        if node.kind == "point" and len(makers) == 1 and makers[0].kind not in ("end", "block") \
-                and makers[0].times == 1 and graph.readers(makers[0]) == [node]:
+        makers = [maker for maker in graph.makers(node) if graph.readers(maker) == [node]]
+        if node.kind == "point" and makers and makers == graph.makers(node) and makers[0].kind not in ("end", "block"):
             makers[0].then += (node.label, *node.then)
             replace(graph, node, makers[0])
+        elif node.label == "+" and (sums := [maker for maker in makers if maker.label == "+" and not maker.then]):
+            replace(graph, sums[0], node)
     return graph
 
 
 def folded(graph):
     """Boxes that say the same, one after the other, become one."""
     for node in list(graph.nodes):
-        makers = [maker for maker in graph.makers(node) if says(maker) == says(node)]
-        if makers and node.kind != "end" and (node.kind == "block" or graph.readers(makers[-1]) == [node]):
-            makers[-1].times += node.times
-            makers[-1].shape = node.shape
-            replace(graph, node, makers[-1])
+        makers = [maker for maker in graph.makers(node) if says(maker) == says(node) and maker.kind not in ("end", "join")]
+        if makers and (node.kind == "block" or graph.readers(makers[0]) == [node]):
+            makers[0].times += node.times
+            makers[0].shape = node.shape
+            replace(graph, node, makers[0])
     return graph
 
 

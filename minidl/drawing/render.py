@@ -83,7 +83,7 @@ def svg_box(box):
     """A box and what it says."""
     x0, x1 = px(box.x), px(box.x + box.width - 1)
     if box.kind == "end":
-        yield words(box.lines[0][0], (x0 + x1) / 2, py(box.y), LINE, "middle")
+        yield words(box.lines[0][0], px(box.x + box.width // 2), py(box.y), LINE, "middle")
         return
     if box.kind == "title":
         yield words(box.lines[0][0], x0, py(box.y), LINE, bold=True)

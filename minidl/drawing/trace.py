@@ -18,7 +18,7 @@ UNSEEN = Reshape, Expand, Clone, Alias               # they change no number; th
 class Step:
     """One op that computed something from the image; or a layer that does nothing now, such as dropout.
 
-    inputs : the Steps, or names of the image, whose results it read
+    inputs : the Steps, or IMAGE, whose results it read; readers, the Steps, or OUTSIDE, that read its own
     shapes : of all that it was given, weights included
     """
     op: object
@@ -47,21 +47,23 @@ class Call:
         return [step for part in self.inside for step in part.steps()]
 
 
-IMAGE = "image"
+IMAGE, OUTSIDE = "image", "outside"
 
 
 def trace(model, input_shape):
-    """The Call of `model` with an image of `input_shape` (C, H, W), and the shape of its result without the batch."""
+    """The Call of `model` with an image of `input_shape` (C, H, W)."""
     image = of(MetaArray((1, *input_shape), get_default_dtype()))
     watcher = Watcher(image)
     handles = [handle for module in model.modules() for handle in (
         module.register_forward_pre_hook(watcher.enter), module.register_forward_hook(watcher.leave))]
     try:
         with without_numbers(model), mode(recording=False, observer=watcher):
-            model(image)
+            result = model(image)
     finally:
         for handle in handles:
             handle.remove()
+    for y in result if isinstance(result, tuple) else [result]:
+        watcher.makers[id(y.array)].readers.append(OUTSIDE)
     return watcher.outermost
 
 

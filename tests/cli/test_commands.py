@@ -1,6 +1,7 @@
 """What the commands do when all is well."""
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -26,7 +27,7 @@ def test_help_answers_without_loading_what_only_training_needs():
             "sys.exit(f'loaded: {heavy & set(sys.modules)}' if heavy & set(sys.modules) else status)")
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    for command in ("demo", "train", "evaluate", "gradcheck", "summary", "bench", "data"):
+    for command in ("demo", "train", "evaluate", "gradcheck", "summary", "draw", "bench", "data"):
         assert f"\n  {command} " in result.stdout
 
 
@@ -146,6 +147,31 @@ def test_summary_compares_two_networks_side_by_side(capsys):
                  "at 224x224: parameters 38,720", "full layers: parameters 123,642,856 2,049,000 0.0166"):
         assert line in lines
     assert any(line.startswith("training step, batch of 8 ") for line in lines)
+
+
+def test_draw_prints_a_picture_or_writes_one(tmp_path, capsys):
+    assert main(["draw", "resnet50"]) == 0
+    text = capsys.readouterr().out
+    assert "│ Bottleneck b ×5     1024x14x14 │" in text and "\x1b" not in text
+    out = tmp_path / "new" / "picture.svg"
+    assert main(["draw", "resnet18", "--size", "64", "--out", str(out)]) == 0
+    assert out.read_text().startswith("<svg") and "image 3x64x64" in out.read_text()
+    assert os.listdir(out.parent) == ["picture.svg"]
+
+
+@pytest.mark.parametrize("columns", [130, 90, 60, 30])
+def test_draw_on_a_terminal_uses_its_width(capsys, monkeypatch, columns):
+    """The network itself is 34 wide, and 38 with the wider of its two figures below it; 77 with both beside it."""
+    from rich.console import Console
+
+    import architectures
+    from minidl.cli.draw import show
+    from minidl.drawing import draw
+    monkeypatch.setattr("rich.console.Console", lambda **how: Console(force_terminal=True, width=columns, **how))
+    show(draw(architectures.build("resnet20"), (3, 32, 32), "resnet20"))
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
+    assert max(map(len, lines)) <= columns and ("CifarBlock a" in lines[0]) == (columns >= 90)
+    assert ("cut off on the right, where 8 columns are missing" in " ".join(" ".join(lines).split())) == (columns < 38)
 
 
 def test_gradcheck_of_a_network_prints_a_verdict_for_every_parameter(capsys):
