@@ -117,8 +117,6 @@ def strided(tensor, numbers):
 
 def numbers(content, dtype, order):
     """Bytes as an array of one axis."""
-    if len(content) % itemsize(dtype):
-        raise ValueError(f"{len(content):,} bytes are no whole number of {dtype}")
     if dtype == BFLOAT16:
         return (np.frombuffer(content, f"{order}u2").astype(np.uint32) << 16).view(np.float32)
     return np.frombuffer(content, order + dtype)

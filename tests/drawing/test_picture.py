@@ -83,19 +83,19 @@ def test_wires_lead_from_every_box_to_those_that_read_it(seed):
         assert arrived == set(graph.readers(node))
 
 
-def test_no_two_wires_run_down_the_same_column_at_once_unless_they_share_an_end():
+def test_no_two_wires_lie_on_one_another_unless_they_share_an_end():
     for seed in range(60):
         wires = layout(some_graph(seed), say).wires
         for i, a in enumerate(wires):
             for b in wires[:i]:
                 if a[0] != b[0] and a[-1] != b[-1]:
-                    both = down(a) & down(b)
-                    assert not both, (seed, a, b)
+                    assert not steps(a) & steps(b), (seed, a, b)
 
 
-def down(wire):
-    """The steps from letter to letter that a wire makes downwards."""
-    return {(x0, y) for (x0, y0), (x1, y1) in zip(wire, wire[1:]) if x0 == x1 for y in range(y0, y1)}
+def steps(wire):
+    """The steps from letter to letter that a wire makes."""
+    return {(x, y, x0 == x1) for (x0, y0), (x1, y1) in zip(wire, wire[1:])
+            for x in range(min(x0, x1), max(x0, x1) + (x0 == x1)) for y in range(y0, y1 + (y0 == y1))}
 
 
 def test_a_residual_block_as_text():
@@ -124,12 +124,14 @@ def test_chains_of_layers_are_straight_and_branches_stand_side_by_side():
             super().__init__()
             conv = lambda size: nn.Conv2d(4, 4, size, padding=size // 2)
             self.a, self.b, self.c = conv(1), nn.Sequential(conv(1), conv(3)), nn.Sequential(conv(1), conv(5))
+            self.d = nn.Sequential(nn.MaxPool2d(3, 1, 1), nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4), nn.ReLU6())
 
         def forward(self, x):
-            return minidl.cat([self.a(x), self.b(x), self.c(x)], 1)
+            return minidl.cat([self.a(x), self.b(x), self.c(x), self.d(x)], 1)
     picture = draw(Inception(), (4, 8, 8)).picture()
-    first = [box for box in picture.boxes if box.lines[0][0].startswith("conv 1x1")]
-    assert len({box.y for box in first}) == 1 and len({box.x for box in first}) == 3
+    top = min([box.y for box in picture.boxes if box.kind == "pool"])
+    first = [box for box in picture.boxes if box.y == top]
+    assert len(first) == len({box.x for box in first}) == 4
     for box in first:
         wire, = [wire for wire in picture.wires if wire[0] in cells(box)]
         assert wire[0][0] == wire[-1][0]
@@ -169,6 +171,11 @@ def test_an_svg_is_well_formed_and_holds_every_box_inside_its_edges(name):
         assert 0 <= x < x + w <= width and 0 <= y < y + h <= height
     words = [element.text for element in root.findall(f"{SVG}text")]
     assert sorted(words) == sorted([part.rstrip() for box in picture.boxes for line in box.lines for part in line if part])
+    points = [tuple(map(float, point.split(",")))
+              for line in root.iter(f"{SVG}polyline") for point in line.get("points").split()]
+    for element in root.findall(f"{SVG}text[@text-anchor='middle']"):                   # in, out, image
+        x, y = float(element.get("x")), float(element.get("y")) - 4
+        assert not [point for point in points if abs(point[0] - x) < 8 and abs(point[1] - y) < 8]
 
 
 def test_names_are_no_markup():

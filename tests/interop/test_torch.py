@@ -98,8 +98,15 @@ def classes(name):
         return [kind.__name__ for kind in type(build(name)).__mro__]
 
 
-def test_names_in_published_files_of_densenet_are_brought_up_to_date():
+def test_names_in_published_files_of_densenet_are_brought_up_to_date(tmp_path):
     """As torchvision itself does, whose files are older than its rule against dots in names."""
+    from safetensors.numpy import save_file
+    model = nn.Sequential()
+    model.add_module("denselayer1", nn.Sequential())
+    model.denselayer1.add_module("conv2", nn.Conv2d(1, 1, 1, bias=False))
+    save_file({"denselayer1.conv.2.weight": np.full((1, 1, 1, 1), 5, "f4")}, tmp_path / "x")
+    load(model, tmp_path / "x")
+    assert model.denselayer1.conv2.weight.item() == 5
     assert today("features.denseblock1.denselayer12.norm.2.weight") == "features.denseblock1.denselayer12.norm2.weight"
     assert today("features.1.conv.1.weight") == "features.1.conv.1.weight"
 
@@ -122,7 +129,7 @@ class Tensor:
 
 
 def text(string): return b"X" + len(string).to_bytes(4, "little") + string.encode()
-def number(n): return b"J" + n.to_bytes(4, "little", signed=True)
+def number(n): return b"J" + n.to_bytes(4, "little", signed=True) if n < 1 << 31 else b"\x8a\x08" + n.to_bytes(8, "little")
 def numbers(ns): return b"(" + b"".join(map(number, ns)) + b"t"
 
 
@@ -196,16 +203,18 @@ class Holder(nn.Module):
 
 def test_views_of_a_shared_storage_are_the_elements_that_they_were(tmp_path):
     """Numbers 0 to 11; strides and offsets worked out by hand."""
-    model = Holder(whole=(3, 4), transposed=(4, 3), column=(3,), repeated=(2, 2), none=(0, 2), single=())
+    model = Holder(whole=(3, 4), transposed=(4, 3), column=(3,), repeated=(2, 2), none=(0, 2), single=(),
+                   alone=(2, 1))
     tensors = {"whole": ((3, 4), (4, 1), 0), "transposed": ((4, 3), (1, 4), 0), "column": ((3,), (4,), 2),
-               "repeated": ((2, 2), (0, 1), 5), "none": ((0, 2), (2, 1), 0), "single": ((), (), 11)}
+               "repeated": ((2, 2), (0, 1), 5), "none": ((0, 2), (2, 1), 0), "single": ((), (), 11),
+               "alone": ((2, 1), (3, 1 << 62), 1)}                     # no step is made along an axis of length 1
     state = {key: Tensor("0", "Float", 12, *how) for key, how in tensors.items()}
     zip_file(tmp_path / "a.pt", pickled(state), {"0": np.arange(12, dtype="<f4").tobytes()})
     load(model, tmp_path / "a.pt")
     assert model.whole.tolist() == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
     assert model.transposed.tolist() == [[0, 4, 8], [1, 5, 9], [2, 6, 10], [3, 7, 11]]
     assert model.column.tolist() == [2, 6, 10] and model.repeated.tolist() == [[5, 6], [5, 6]]
-    assert model.single.item() == 11
+    assert model.single.item() == 11 and model.alone.tolist() == [[1], [4]]
 
 
 @pytest.mark.parametrize("order, storages", [
