@@ -87,7 +87,7 @@ def layered(graph, lines_of):
         places[node] = place
         for maker in makers:
             for layer in range(maker.layer + 1, place.layer):
-                point = Place((), "point", layer)
+                point = Place((), "wire", layer)
                 layers[layer].append(point)
                 join(maker, point)
                 maker = point

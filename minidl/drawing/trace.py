@@ -62,8 +62,9 @@ def trace(model, input_shape):
     finally:
         for handle in handles:
             handle.remove()
-    for y in result if isinstance(result, tuple) else [result]:
-        watcher.makers[id(y.array)].readers.append(OUTSIDE)
+    for y in result if isinstance(result, (tuple, list)) else [result]:
+        if isinstance(y, Tensor):                        # a classifier that only training needs may be None
+            watcher.makers[id(y.array)].readers.append(OUTSIDE)
     return watcher.outermost
 
 

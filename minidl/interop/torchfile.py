@@ -16,7 +16,7 @@ BFLOAT16 = "bf16"                                # the upper half of a float32, 
 
 
 def read(path):
-    """The names and arrays in the file, which end up as what NumPy has: bfloat16 becomes float32.
+    """The arrays in the file, by name; bfloat16, which NumPy does not have, becomes float32.
 
     Which of the formats it is, its first bytes tell. Nothing in the file is run. CheckpointError if it is damaged, or
     holds anything else than tensors by name.
