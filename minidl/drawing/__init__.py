@@ -30,7 +30,7 @@ class Drawing:
     input_shape: tuple
     plan: Plan
 
-    def picture(self, width=None):
+    def picture(self, width=240):
         """The Picture: the network on the left, and the figures in columns beside it, as high as it is.
 
         width : in letters; where there is no room beside it, figures are below
@@ -40,7 +40,7 @@ class Drawing:
         page = Picture()
         page.put(main, 0, 0)
         beside = columns(figures, main.height)
-        if width is None or main.width + BETWEEN + beside.width <= width:
+        if main.width + BETWEEN + beside.width <= width:
             page.put(beside, main.width + BETWEEN, 0) if figures else None
         else:
             page.put(rows(figures, width), 0, main.height + 1)

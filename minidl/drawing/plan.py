@@ -121,14 +121,13 @@ def node_of(part):
     """A Node for an op or a layer; for a block of one box, that box."""
     if isinstance(part, Step):
         return Node(*words.of_step(part), part.shape)
-    shape = part.steps()[-1].shape
     if not [inner for inner in part.inside if isinstance(inner, Call)]:
-        return Node(*words.of_call(part), shape)
+        return Node(*words.of_call(part), part.shape)
     block = graph(part)
     inside = [node for node in block.nodes if node.kind != "end"]
     if len(inside) == 1:
         return inside[0]
-    return Node("block", block.name, None, shape, block=block,
+    return Node("block", block.name, None, part.shape, block=block,
                 widths=tuple([node.channels for node in inside if node.channels for _ in range(node.times)]))
 
 

@@ -37,10 +37,12 @@ class Call:
     """One call of a module: what happened in it, in order, as Calls and Steps.
 
     arguments : what each of the tensors that it was given is a result of
+    shape     : of its result, without the batch
     """
     module: object
     outer: "Call | None"
     arguments: list
+    shape: tuple = ()
     inside: list = field(default_factory=list)
 
     def steps(self):
@@ -90,6 +92,7 @@ class Watcher:
         idle = not call.inside and not list(module.children()) and not isinstance(module, nn.Identity)
         if idle and isinstance(y, Tensor) and call.arguments:
             self.add(None, call.arguments[:1], [], y.array)
+        call.shape = tuple(y.shape[1:]) if isinstance(y, Tensor) else ()
         self.current = call.outer
 
     def forward(self, op):
