@@ -105,7 +105,7 @@ def graph(call):
                 connect(result, node, exit)
         result.nodes.append(exit)
     result.nodes[:0] = [ends[number] for number in sorted(ends)]
-    return folded(merged(result))
+    return in_turns(folded(merged(result)))
 
 
 def parts(call):
@@ -128,7 +128,12 @@ def node_of(part):
     if len(inside) == 1:
         return inside[0]
     return Node("block", block.name, None, part.shape, block=block,
-                widths=tuple([node.channels for node in inside if node.channels for _ in range(node.times)]))
+                widths=widths(inside))
+
+
+def widths(nodes):
+    """The channels of the layers with weights, also of those in blocks."""
+    return tuple([n for node in nodes for n in (node.widths or (node.channels,)) * node.times if n])
 
 
 def entrance(call, maker, ends):
@@ -171,6 +176,53 @@ def folded(graph):
             makers[0].shape = node.shape
             replace(graph, node, makers[0])
     return graph
+
+
+def in_turns(graph):
+    """Several boxes that come in turns, time after time, become a block: a layer and a concatenation in DenseNet."""
+    for length in 2, 3, 4:
+        for i in range(len(graph.nodes)):
+            times = 1
+            while comes_again(graph, i + (times - 1) * length, length):
+                times += 1
+            if times > 1:
+                nodes = graph.nodes[i:i + times * length]
+                first, last = nodes[:length], nodes[-1]
+                block = block_of(graph, first)
+                node = Node("block", block.name, None, last.shape, times=times, block=block, widths=widths(first))
+                graph.nodes.insert(i, node)
+                for other in nodes:
+                    replace(graph, other, node)
+    return graph
+
+
+def comes_again(graph, i, length):
+    """Do some nodes in a row come once more, reading the last of these, which nobody else does?"""
+    this, after = turn(graph, i, length), graph.nodes[i + length:i + 2 * length]
+    return this is not None and this == turn(graph, i + length, length) \
+        and not set(graph.readers(graph.nodes[i + length - 1])) - set(after)
+
+
+def turn(graph, i, length):
+    """What some nodes in a row say and how they are joined; None if more than the last goes out, or more than the one
+    before them comes in.
+    """
+    nodes, before = graph.nodes[i:i + length], graph.nodes[i - 1:i]
+    if not before or len(nodes) < length or any([node.kind == "end" for node in nodes]):
+        return None
+    if any([set(graph.makers(node)) - {*nodes, *before} for node in nodes]) \
+            or any([set(graph.readers(node)) - set(nodes) for node in nodes[:-1]]):
+        return None
+    number = {node: j for j, node in enumerate([*before, *nodes])}
+    return [(says(node), sorted([number[maker] for maker in graph.makers(node)])) for node in nodes]
+
+
+def block_of(graph, nodes):
+    """A Graph of its own for some nodes in a row."""
+    start, end = Node("end", "in"), Node("end", "out")
+    block = Graph(f"{nodes[0].label}, {nodes[-1].label}", [start, *nodes, end], [])
+    block.edges = [(a if a in nodes else start, b) for a, b in graph.edges if b in nodes] + [(nodes[-1], end)]
+    return block
 
 
 def replace(graph, node, other):

@@ -157,6 +157,42 @@ def test_blocks_that_read_all_earlier_ones_are_folded():
     assert [boxes(figure) for figure in result.figures] == [["concatenate", "conv 3x3 2 batch norm ReLU"]]
 
 
+def test_a_layer_and_a_concatenation_in_turns_are_folded():
+    """As a dense block is written where every layer reads the concatenation of all before."""
+    def layer(self, x):
+        return self.b(F.relu(self.a(x)))
+
+    def forward(self, x):
+        for i in range(5):
+            x = minidl.cat([x, getattr(self, f"layer{i}")(x)], 1)
+        return self.last(x)
+    layers = {f"layer{i}": Net(layer, a=conv(4 + 2 * i, 8), b=conv(8, 2)) for i in range(5)}
+    result = plan(trace(Net(forward, **layers, last=conv(14, 3)), (4, 8, 8)))
+    assert boxes(result.main) == ["Net, concatenate ×5", "conv 3x3 3"] and joined(result.main) == [(0, 1), (1, 2)]
+    assert result.main.nodes[1].shape == (14, 8, 8) and result.main.nodes[1].widths == (8, 2)
+    assert [(boxes(figure), joined(figure)) for figure in result.figures] == [
+        (["Net", "concatenate"], [(0, 1), (0, 2), (1, 2), (2, 3)]),
+        (["conv 3x3 8 ReLU", "conv 3x3 2"], [(0, 1), (1, 2), (2, 3)])]
+
+
+def test_a_block_says_the_channels_of_all_its_layers():
+    block = lambda last: Net(lambda self, x: self.b(F.relu(self.a2(F.relu(self.a1(x))))), a1=conv(4, 4), a2=conv(4, 4), b=last)
+    inner = block(conv(4, 7))
+    main = main_of(nn.Sequential(conv(4, 4), block(inner)))
+    assert [node.widths for node in main.nodes if node.block is not None] == [(4, 4, 4, 4, 7)]
+
+
+def test_turns_whose_inner_results_are_read_later_are_not_folded():
+    def forward(self, x):
+        kept = []
+        for conv in (self.a, self.b, self.c):
+            kept.append(conv(x))
+            x = F.max_pool2d(kept[-1], 3, 1, 1)
+        return minidl.cat([*kept, x], 1)
+    net = Net(forward, a=conv(4, 4), b=conv(4, 4), c=conv(4, 4))
+    assert boxes(main_of(net)) == ["conv 3x3 4", "max pool 3x3"] * 3 + ["concatenate"]
+
+
 def test_each_argument_of_a_block_is_an_end_of_its_own():
     def cell(self, x, y):
         return F.relu(self.a(x)) + F.max_pool2d(y, 3, 1, 1)
