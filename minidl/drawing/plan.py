@@ -77,8 +77,8 @@ def common(alike):
     """One Graph for several of the same structure, without the numbers in which they differ."""
     first = alike[0]
     for nodes in zip(*[graph.nodes for graph in alike]):
-        if len({node.channels for node in nodes}) > 1:
-            nodes[0].channels = None
+        if len({(node.channels, node.widths) for node in nodes}) > 1:
+            nodes[0].channels, nodes[0].widths = None, ()
     return first
 
 
@@ -127,8 +127,7 @@ def node_of(part):
     inside = [node for node in block.nodes if node.kind != "end"]
     if len(inside) == 1:
         return inside[0]
-    return Node("block", block.name, None, part.shape, block=block,
-                widths=widths(inside))
+    return Node("block", block.name, None, part.shape, block=block, widths=widths(inside))
 
 
 def widths(nodes):

@@ -176,10 +176,14 @@ def test_a_layer_and_a_concatenation_in_turns_are_folded():
 
 
 def test_a_block_says_the_channels_of_all_its_layers():
-    block = lambda last: Net(lambda self, x: self.b(F.relu(self.a2(F.relu(self.a1(x))))), a1=conv(4, 4), a2=conv(4, 4), b=last)
-    inner = block(conv(4, 7))
-    main = main_of(nn.Sequential(conv(4, 4), block(inner)))
-    assert [node.widths for node in main.nodes if node.block is not None] == [(4, 4, 4, 4, 7)]
+    def forward(self, x):
+        return self.last(F.relu(self.b(F.relu(self.a(x)))))
+    block = lambda n, last: Net(forward, a=conv(n, n), b=conv(n, n), last=last)
+    net = nn.Sequential(block(4, block(4, conv(4, 7))), nn.MaxPool2d(2), block(7, block(7, conv(7, 9))))
+    result = plan(trace(net, (4, 8, 8)))
+    assert [node.widths for node in result.main.nodes if node.block is not None] == [(4, 4, 4, 4, 7), (7, 7, 7, 7, 9)]
+    outer, inner = result.figures
+    assert not any([node.widths or node.channels for node in [*outer.nodes, *inner.nodes]])     # they differ
 
 
 def test_turns_whose_inner_results_are_read_later_are_not_folded():
