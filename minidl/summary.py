@@ -1,6 +1,7 @@
 """summary: what every layer of a network makes, costs and sees, without computing a number."""
 from dataclasses import dataclass
 from dataclasses import field as attribute
+from itertools import groupby
 from math import ceil, prod
 
 from minidl.dtypes import get_default_dtype
@@ -44,6 +45,24 @@ class Row:
 
 
 @dataclass
+class Stage:
+    """Rows whose results are equally high and wide: the rows' sums, and the shape and receptive field of the last."""
+    name: str
+    shape: tuple
+    parameters: int
+    macs: int
+    field: tuple
+    activations: int
+
+    @classmethod
+    def of(cls, rows):
+        names = [row.name for row in rows if row.name]
+        name = f"{names[0]} to {names[-1]}" if len(set(names)) > 1 else "".join(names[:1])
+        return cls(name, rows[-1].shape, sum(row.parameters for row in rows), sum(row.macs for row in rows),
+                   rows[-1].field, sum(row.activations for row in rows))
+
+
+@dataclass
 class Summary:
     """The rows in the order of the forward pass, and what the whole network comes to, for one image.
 
@@ -65,6 +84,23 @@ class Summary:
         lines = [(row.name, row.kind, times(row.shape), count(row.parameters), count(row.macs), times(row.field),
                   size(row.activations), size(row.columns), row.algorithms) for row in self.rows]
         return [line if algorithms else line[:-1] for line in [headings, *lines]]
+
+    @property
+    def stages(self):
+        """The rows that follow one another and make maps of the same height and width, taken together."""
+        return [Stage.of(list(rows)) for _, rows in groupby(self.rows, key=lambda row: row.shape[1:])]
+
+    @property
+    def field(self):
+        """The receptive field of the last maps that have more than one pixel, before the image becomes a row of numbers."""
+        maps = [stage.field for stage in self.stages if prod(stage.shape[1:]) > 1]
+        return maps[-1] if maps else self.stages[-1].field
+
+    def table_of_stages(self):
+        """The stages as strings, headings first."""
+        headings = ("layers", "output", "parameters", "MACs", "sees", "activations")
+        return [headings, *[(stage.name, times(stage.shape), count(stage.parameters), count(stage.macs),
+                             times(stage.field), size(stage.activations)) for stage in self.stages]]
 
     def totals(self):
         fixed = self.parameters - self.trainable

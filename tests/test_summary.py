@@ -74,6 +74,43 @@ def test_a_receptive_field_is_what_the_gradient_reaches(model, shape):
     assert summary(model, shape).rows[-1].field == seen(model, shape)
 
 
+@pytest.mark.parametrize("layers, alone, factor", [(2, 5, 18 / 25), (3, 7, 27 / 49)])
+def test_stacked_3x3_layers_see_what_a_larger_one_sees_with_fewer_weights(layers, alone, factor):
+    """Simonyan & Zisserman 2014, section 2.3: two of them 5x5, three 7x7, with 27 C^2 weights for 49 C^2."""
+    stack = nn.Sequential(*[nn.Conv2d(4, 4, 3, padding=1, bias=False) for _ in range(layers)])
+    large = nn.Conv2d(4, 4, alone, padding=alone // 2, bias=False)
+    shape = (4, 15, 15)
+    result, other = summary(stack, shape), summary(nn.Sequential(large), shape)
+    assert [row.field for row in result.rows] == [(n, n) for n in (3, 5, 7)[:layers]]
+    assert result.field == other.field == seen(stack, shape) == (alone, alone)
+    assert result.parameters / other.parameters == result.macs / other.macs == factor
+
+
+@pytest.mark.parametrize("name, pixels", [
+    ("alexnet", 195), ("vgg16", 212), ("mobilenet_v1", 315), ("resnet50", 483), ("resnet101", 1027), ("resnet152", 1507)])
+def test_the_receptive_fields_of_networks_are_the_published_ones(name, pixels):
+    """Araujo, Norris & Sim 2019, Computing receptive fields of convolutional neural networks, the table."""
+    with minidl.device("meta"):
+        model = architectures.build(name)
+    assert summary(model, architectures.MODELS[name].input_shape).field == (pixels, pixels)
+
+
+def test_stages_are_the_layers_of_one_height_and_width():
+    """Shapes as in He et al. 2015, table 1. Receptive fields by hand: each 3x3 adds twice the step of its input."""
+    with minidl.device("meta"):
+        model = architectures.build("resnet18")
+    result = summary(model, (3, 224, 224))
+    assert [(stage.shape, stage.field[0]) for stage in result.stages[:-1]] == [
+        ((64, 112, 112), 7), ((64, 56, 56), 11 + 4 * 8), ((128, 28, 28), 43 + 8 + 3 * 16),
+        ((256, 14, 14), 99 + 16 + 3 * 32), ((512, 7, 7), 211 + 32 + 3 * 64)]
+    assert [stage.name for stage in result.stages[-2:]] == ["layer4.0.conv1 to layer4.1", "fc"]
+    for total in "parameters", "macs", "activations":
+        assert sum(getattr(stage, total) for stage in result.stages) == getattr(result, total)
+    assert result.stages[-1].parameters == 513 * 1000 and result.stages[-1].macs == 512 * 1000
+    headings, *lines = result.table_of_stages()
+    assert lines[-1] == ("fc", "1000", "513,000", "512,000", "627x627", "5.9 KiB") and len(headings) == len(lines[0])
+
+
 def test_memory_and_shapes_of_a_convolution_worked_out_by_hand():
     model = nn.Sequential(nn.Conv2d(4, 6, (3, 2), stride=2, padding=1, groups=2), nn.ReLU())
     conv, relu = summary(model, (4, 9, 8)).rows

@@ -1,7 +1,7 @@
 """The commands by name. Each loads what it needs when it runs, so that `minidl --help` answers at once."""
 import typer
 
-from minidl.cli import bench, data, demo, evaluate, gradcheck, summary, train
+from minidl.cli import bench, data, demo, draw, evaluate, gradcheck, summary, train
 
 app = typer.Typer(
     help="Train, evaluate and take apart neural networks. Every command explains itself: minidl train --help",
@@ -18,5 +18,6 @@ app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("gradcheck")(gradcheck.gradcheck)
 app.command("summary")(summary.summary)
+app.command("draw")(draw.draw)
 app.add_typer(bench.app, name="bench")
 app.add_typer(data.app, name="data")

@@ -1,2 +1,3 @@
 """Files that other programs read, and theirs read here; nothing in a file is ever run."""
 from minidl.interop.saving import CheckpointError, load, save
+from minidl.interop import torch

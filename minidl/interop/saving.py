@@ -122,6 +122,5 @@ def why_not(path, error):
     with open(path, "rb") as file:
         start = file.read(8)
     if start[:2] == b"PK" or start[:1] == b"\x80":
-        return ("is a zip or a pickle, which can hold code; minidl reads safetensors, which PyTorch writes "
-                "with safetensors.torch.save_file(model.state_dict(), ...)")
+        return "is a zip or a pickle, as torch.save writes; minidl.interop.torch.load(model, path) reads weights from it"
     return f"is no safetensors file, or a part of one is missing ({error})"

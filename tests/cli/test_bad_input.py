@@ -63,6 +63,13 @@ def trained(tmp_path_factory, capsys):
     (["bench", "conv", "--rounds", "0"], "--rounds"),
     (["bench", "curves", "vgg16"], "no curves for vgg16, only for lenet5, resnet20"),
     (["bench", "conv", "--seconds", "nan"], "--seconds"),
+    (["summary"], "of which network"),
+    (["summary", "lenet5", "--stages", "--algorithms"], "--algorithms is for layers"),
+    (["draw", "resnot"], "there is no network 'resnot'"),
+    (["draw", "lenet5", "--out", "picture.png"], "picture.png should end in .svg"),
+    (["draw", "lenet5", "--size", "3"], "smaller than the kernel"),
+    (["summary", "lenet5", "--compare", "vgg11", "vgg13"], "of which network"),
+    (["summary", "--compare", "vgg11", "vgg12"], "no network 'vgg12', did you mean vgg1"),
     (["summary", "resnot"], "there is no network 'resnot'"),
     (["gradcheck", "lenet"], "did you mean lenet5"),
     (["gradcheck", "lenet5", "--mutants"], "--mutants"),
@@ -84,7 +91,7 @@ def test_a_wrong_command_is_one_line(refused, args, said):
 
 @pytest.mark.parametrize("content, said", [
     (b"", "no safetensors file, or a part of one is missing"),
-    (b"PK\3\4", "safetensors.torch.save_file"),
+    (b"PK\3\4", "minidl.interop.torch.load"),
     (b"epoch,loss\n", "no safetensors file"),
 ])
 @pytest.mark.parametrize("args", [["evaluate", "run"], ["train", "--resume", "--out", "run"]])

@@ -1,6 +1,7 @@
 """What the commands do when all is well."""
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -26,7 +27,7 @@ def test_help_answers_without_loading_what_only_training_needs():
             "sys.exit(f'loaded: {heavy & set(sys.modules)}' if heavy & set(sys.modules) else status)")
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    for command in ("demo", "train", "evaluate", "gradcheck", "summary", "bench", "data"):
+    for command in ("demo", "train", "evaluate", "gradcheck", "summary", "draw", "bench", "data"):
         assert f"\n  {command} " in result.stdout
 
 
@@ -123,6 +124,57 @@ def test_summary_prints_the_table_and_the_totals(capsys):
     assert "61,706 parameters" in text and "416,520 MACs" in text and "Gradient-based learning" in text
     assert next(line for line in text.splitlines() if " c3 " in f" {line} ").split() == [
         "c3", "Conv2d", "16x10x10", "2,416", "240,000", "14x14", "6.2", "KiB", "58.6", "KiB"]
+
+
+def cells(text):
+    """The lines of a table, without spaces."""
+    return [" ".join(line.split()) for line in text.splitlines()]
+
+
+def test_summary_of_stages_has_a_line_for_each_size(capsys):
+    assert main(["summary", "vgg16", "--stages"]) == 0
+    lines = cells(capsys.readouterr().out)
+    assert "features.4 to features.8 128x112x112 221,440 2,774,532,096 14x14 27.6 MiB" in lines
+    assert len([line for line in lines if line.startswith("features")]) == 6
+
+
+def test_summary_compares_two_networks_side_by_side(capsys):
+    """Parameters and multiply-adds as published; receptive fields as in Araujo et al. 2019."""
+    assert main(["summary", "--compare", "vgg16", "resnet50", "--batch-size", "8"]) == 0
+    lines = cells(capsys.readouterr().out)
+    for line in ("vgg16 resnet50 factor", "parameters 138,357,544 25,557,032 0.185",
+                 "MACs 15,470,264,320 3,857,973,248 0.249", "the last map sees 212x212 483x483",
+                 "at 224x224: parameters 38,720", "full layers: parameters 123,642,856 2,049,000 0.0166"):
+        assert line in lines
+    assert any(line.startswith("training step, batch of 8 ") for line in lines)
+
+
+def test_draw_prints_a_picture_or_writes_one(tmp_path, capsys):
+    assert main(["draw", "resnet50"]) == 0
+    text = capsys.readouterr().out
+    assert "│ Bottleneck b ×5     1024x14x14 │" in text and "\x1b" not in text
+    out = tmp_path / "new" / "picture.svg"
+    assert main(["draw", "resnet18", "--size", "64", "--out", str(out)]) == 0
+    assert out.read_text().startswith("<svg") and "image 3x64x64" in out.read_text()
+    assert os.listdir(out.parent) == ["picture.svg"]
+
+
+@pytest.mark.parametrize("columns", [130, 60, 30])
+def test_draw_on_a_terminal_uses_its_width(capsys, monkeypatch, columns):
+    """A box of the network is 34 wide; a figure of its blocks has room beside it, below it, or none."""
+    from rich.console import Console
+
+    import architectures
+    from minidl.cli.draw import show
+    from minidl.drawing import draw
+    monkeypatch.setattr("rich.console.Console", lambda **how: Console(force_terminal=True, width=columns, **how))
+    drawing = draw(architectures.build("resnet20"), (3, 32, 32), "resnet20")
+    show(drawing)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
+    assert max(map(len, lines)) <= columns and (lines[0].rstrip() != "resnet20") == (columns == 130)
+    missing = drawing.picture(columns).width - columns
+    said = f"cut off on the right, where {missing} columns are missing" in " ".join(" ".join(lines).split())
+    assert said == (missing > 0) == (columns == 30)
 
 
 def test_gradcheck_of_a_network_prints_a_verdict_for_every_parameter(capsys):
