@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from architectures import alexnet, keras_tutorial, lenet, mobilenet, resnet, vgg
+from architectures import alexnet, keras_tutorial, lenet, mobilenet, nasnet, resnet, unet, vgg
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,9 @@ SIMONYAN = "Simonyan, Zisserman: Very deep convolutional networks for large-scal
 HE = "He, Zhang, Ren, Sun: Deep residual learning for image recognition"
 HOWARD = "Howard and others: MobileNets: efficient convolutional neural networks for mobile vision applications"
 SANDLER = "Sandler, Howard, Zhu, Zhmoginov, Chen: MobileNetV2: inverted residuals and linear bottlenecks"
+ZOPH = "Zoph, Vasudevan, Shlens, Le: Learning transferable architectures for scalable image recognition"
+REAL = "Real, Aggarwal, Huang, Le: Regularized evolution for image classifier architecture search"
+RONNEBERGER = "Ronneberger, Fischer, Brox: U-Net: convolutional networks for biomedical image segmentation"
 CIFAR, IMAGENET = (3, 32, 32), (3, 224, 224)
 
 MODELS = {
@@ -55,6 +58,10 @@ MODELS = {
               resnet.plain20, resnet.plain32, resnet.plain44, resnet.plain56, resnet.plain110, resnet.plain1202),
     **entries(2017, HOWARD, IMAGENET, mobilenet.mobilenet_v1),
     **entries(2018, SANDLER, IMAGENET, mobilenet.mobilenet_v2),
+    **entries(2017, ZOPH, CIFAR, nasnet.nasnet_a_cifar10),
+    **entries(2017, ZOPH, IMAGENET, nasnet.nasnet_a_mobile),
+    **entries(2018, REAL, CIFAR, nasnet.amoebanet_a_cifar10),
+    **entries(2015, RONNEBERGER, (1, 572, 572), unet.unet),
 }
 
 

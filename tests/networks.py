@@ -4,7 +4,7 @@ import re
 import numpy as np
 
 import minidl
-from architectures import MODELS, alexnet, build, mobilenet, resnet, vgg
+from architectures import MODELS, alexnet, build, mobilenet, nasnet, resnet, unet, vgg
 from minidl import nn
 from minidl.nn import functional as F
 
@@ -34,6 +34,10 @@ REDUCED = {
     "plain20": (resnet, lambda file: file.CifarResNet(file.PlainBlock, 1, 5), (3, 16, 16)),
     "mobilenet_v1": (mobilenet, lambda file: file.MobileNetV1(V1_BLOCKS, 5, width=0.5), (3, 16, 16)),
     "mobilenet_v2": (mobilenet, lambda file: file.MobileNetV2(V2_STAGES, 5, last_channels=16), (3, 16, 16)),
+    "nasnet_a_cifar10": (nasnet, lambda file: file.CifarNASNet(file.NASNET_A, 1, 2, 5), (3, 8, 8)),
+    "nasnet_a_mobile": (nasnet, lambda file: file.ImageNetNASNet(file.NASNET_A, 1, 4, 5), (3, 33, 33)),
+    "amoebanet_a_cifar10": (nasnet, lambda file: file.CifarNASNet(file.AMOEBANET_A, 1, 4, 5), (3, 8, 8)),
+    "unet": (unet, lambda file: file.UNet(5, base_channels=2), (1, 188, 188)),
 }
 
 
@@ -49,7 +53,8 @@ def reduced(name):
         if layer.bias is not None:
             nn.init.uniform_(layer.bias, 0.1, 0.3)
     rng = np.random.default_rng(0)
-    return model, (rng.standard_normal((2, *shape)), rng.integers(0, 5, 2))
+    pixels = (4, 4) if name == "unet" else ()                     # which have a class each
+    return model, (rng.standard_normal((2, *shape)), rng.integers(0, 5, (2, *pixels)))
 
 
 def shapes_of(model, image):
