@@ -16,6 +16,11 @@ def narrow(column):
     return re.sub(r"-(\d+)", lambda match: f"-{max(2, int(match[1]) // 64)}", column)
 
 
+def two_cells(file, cells):
+    """The second of which reads the stem, too, and finds it twice as large."""
+    return file.NASNet((file.conv_norm(3, 6, 3, padding=1), 6), cells, (("reduction", 8), ("normal", 4)), 5)
+
+
 V1_BLOCKS = (16, 1), (32, 2), (32, 1)
 V2_STAGES = (1, 8, 1, 1), (6, 8, 2, 1), (6, 16, 1, 2)
 
@@ -34,9 +39,8 @@ REDUCED = {
     "plain20": (resnet, lambda file: file.CifarResNet(file.PlainBlock, 1, 5), (3, 16, 16)),
     "mobilenet_v1": (mobilenet, lambda file: file.MobileNetV1(V1_BLOCKS, 5, width=0.5), (3, 16, 16)),
     "mobilenet_v2": (mobilenet, lambda file: file.MobileNetV2(V2_STAGES, 5, last_channels=16), (3, 16, 16)),
-    "nasnet_a_cifar10": (nasnet, lambda file: file.CifarNASNet(file.NASNET_A, 1, 2, 5), (3, 8, 8)),
-    "nasnet_a_mobile": (nasnet, lambda file: file.ImageNetNASNet(file.NASNET_A, 1, 4, 5), (3, 33, 33)),
-    "amoebanet_a_cifar10": (nasnet, lambda file: file.CifarNASNet(file.AMOEBANET_A, 1, 4, 5), (3, 8, 8)),
+    "nasnet_a_cifar10": (nasnet, lambda file: two_cells(file, file.NASNET_A), (3, 8, 8)),
+    "amoebanet_a_cifar10": (nasnet, lambda file: two_cells(file, file.AMOEBANET_A), (3, 8, 8)),
     "unet": (unet, lambda file: file.UNet(5, base_channels=2), (1, 188, 188)),
 }
 
