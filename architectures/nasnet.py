@@ -1,17 +1,18 @@
-"""NASNet and AmoebaNet: a small cell that a search has found, many times in a row.
+"""NASNet and AmoebaNet: a cell that a search has found, many times in a row.
 
 NASNet: B. Zoph, V. Vasudevan, J. Shlens, Q. V. Le. Learning transferable architectures for scalable image
-recognition. 2017, arXiv 1707.07012. Sections 3.1 and 4, figures 2 (the rows of cells) and 4 (the cells).
+recognition. 2017, arXiv 1707.07012. Figures 2 (the row of cells) and 4 (the cells).
 AmoebaNet: E. Real, A. Aggarwal, Y. Huang, Q. V. Le. Regularized evolution for image classifier architecture search.
 2018, arXiv 1802.01548. Figure 5, table 1.
 
-What the papers leave open is as in their authors' code, and the parameters are then as many as they say: which states
-a cell puts out; that the first cell reads the stem as it is; separable convolutions twice, each ReLU, depthwise,
-pointwise, norm; the width of the stem, the auxiliary head, the first weights. Departures. The padding of a stride of 2
-is the same on all sides, where TensorFlow's has a pixel less above and on the left of an even image. Paths are dropped
-more often in later cells, as in the code of NASNet, not only later in training, as in the paper. AmoebaNet's code is
-for ImageNet only: its network for CIFAR-10 has NASNet's stem. Running statistics move by a tenth at every batch, in
-the code for ImageNet by 0.0003.
+What the figures leave open is as in the authors' code, and then the parameters are as many as the papers say. A cell
+puts out the states that no pair reads; a normal cell also its state 1, AmoebaNet's reduction also 2 and 4. The first
+cell has the stem for its state 1, as it is. So are first weights, and the widths of the stem and of the auxiliary layers.
+
+Departures. A stride of 2 pads all sides alike, TensorFlow's code not above and not on the left of an even image. Paths
+are dropped more often later in training, as the paper says, and also in later cells, as in the code. The code for
+ImageNet moves running statistics by 0.0003 at every batch, this one by 0.1. AmoebaNet's for CIFAR-10 is not published:
+its stem is NASNet's.
 """
 import math
 from functools import partial
@@ -226,49 +227,51 @@ def state_1(last, in_channels, channels):
 class NASNet(nn.Module):
     """A stem, cells in a row, each of which reads what the last two put out, and a full layer: figure 2.
 
-    (N, in_channels, H, W) -> (N, num_classes), or in training with aux_logits, (those scores, those of the other head)
+    (N, in_channels, H, W) -> (N, num_classes)
 
     stem       : a module, and how many channels it makes
     cells      : the plans, by kind
     row        : (kind, channels) of each cell
     drop_path  : the probability of dropping a path of the last cell when training ends; of the others, less
+    aux        : in training there are two scores, for `loss_of_both`: also those before the last reduction
     """
 
-    def __init__(self, stem, cells, row, num_classes, dropout=0.0, drop_path=0.0, aux_logits=False):
+    def __init__(self, stem, cells, row, num_classes, dropout=0.0, drop_path=0.0, aux=False):
         super().__init__()
-        self.stem, stem_channels = stem
-        self.cells = nn.ModuleList()
-        last, n, n_before = None, stem_channels, stem_channels
-        for kind, channels in row:
-            p = drop_path * (len(self.cells) + 1) / len(row)
-            before = state_1(last, n_before, channels)
-            self.cells.append(Cell(cells[kind], n, before, channels, 2 if kind == "reduction" else 1, p))
+        self.stem, n = stem
+        self.cells, self.aux, last, n_before = nn.ModuleList(), None, None, n
+        self.half_way = max([i for i, (kind, _) in enumerate(row) if kind == "reduction"])
+        for i, (kind, channels) in enumerate(row):
+            if aux and i == self.half_way:
+                self.aux = Auxiliary(n, num_classes)
+            before, stride = state_1(last, n_before, channels), 2 if kind == "reduction" else 1
+            self.cells.append(Cell(cells[kind], n, before, channels, stride, drop_path * (i + 1) / len(row)))
             last, n, n_before = kind, channels * len(cells[kind].out), n
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(n, num_classes)
-        self.branch = max([i for i, (kind, _) in enumerate(row) if kind == "reduction"])
-        self.aux = AuxiliaryHead(self.cells[self.branch].last[1].in_channels, num_classes) if aux_logits else None
         self.apply(init_)
 
     def forward(self, x):
         x = before = self.stem(x)
         for i, cell in enumerate(self.cells):
-            if i == self.branch and self.aux and self.training:
-                aux = self.aux(x)
+            if i == self.half_way:
+                x_half_way = x
             before, x = x, cell(x, before)
         x = F.adaptive_avg_pool2d(F.relu(x), 1).flatten(1)
         scores = self.fc(self.dropout(x))
-        return (scores, aux) if self.aux and self.training else scores
+        if self.aux is None or not self.training:
+            return scores
+        return scores, self.aux(x_half_way)
 
     def set_progress(self, progress):
-        """Before an update: tell all ScheduledDropPaths which part of the training is done, 0 to 1."""
+        """Tell the network, before an update, which part of the training is done, 0 to 1; until then, all of it."""
         for layer in self.modules():
             if isinstance(layer, ScheduledDropPath):
                 layer.progress = progress
 
 
-class AuxiliaryHead(nn.Module):
-    """(N, in_channels, 16, 16) or (.., 14, 14) -> (N, num_classes). The authors add 0.4 of its loss to the other."""
+class Auxiliary(nn.Module):
+    """A second full layer, half way: (N, in_channels, 16, 16) or (.., 14, 14) -> (N, num_classes)."""
 
     def __init__(self, in_channels, num_classes):
         super().__init__()
@@ -286,25 +289,31 @@ class AuxiliaryHead(nn.Module):
         return self.fc(x.flatten(1))
 
 
+def loss_of_both(scores, labels):
+    """The cross-entropy of the network, and 0.4 times that of the auxiliary scores."""
+    last, half_way = scores
+    return F.cross_entropy(last, labels) + 0.4 * F.cross_entropy(half_way, labels)
+
+
 class CifarNASNet(NASNet):
     """Figure 2, left: (N, in_channels, 32, 32) -> (N, num_classes)
 
     n : normal cells in each of three rows
     """
 
-    def __init__(self, cells, n, channels, num_classes=10, in_channels=3, drop_path=0.0, aux_logits=False):
+    def __init__(self, cells, n, channels, num_classes=10, in_channels=3, drop_path=0.0, aux=False):
         stem = conv_norm(in_channels, 3 * channels, 3, padding=1)
         row = three_rows(n, channels)
-        super().__init__((stem, 3 * channels), cells, row, num_classes, 0.0, drop_path, aux_logits)
+        super().__init__((stem, 3 * channels), cells, row, num_classes, 0.0, drop_path, aux)
 
 
 class ImageNetNASNet(NASNet):
     """Figure 2, right: two reductions more at the beginning. (N, in_channels, 224, 224) -> (N, num_classes)"""
 
-    def __init__(self, cells, n, channels, num_classes=1000, in_channels=3, dropout=0.5, aux_logits=False):
+    def __init__(self, cells, n, channels, num_classes=1000, in_channels=3, dropout=0.5, aux=False):
         stem = conv_norm(in_channels, 32, 3, stride=2)
         row = [("reduction", channels // 4), ("reduction", channels // 2), *three_rows(n, channels)]
-        super().__init__((stem, 32), cells, row, num_classes, dropout, 0.0, aux_logits)
+        super().__init__((stem, 32), cells, row, num_classes, dropout, 0.0, aux)
         for layer in self.modules():
             if isinstance(layer, nn.BatchNorm2d):
                 layer.eps = 1e-3                            # the authors', for ImageNet
@@ -331,16 +340,16 @@ def init_(module):
 # ---- the variants
 
 
-def nasnet_a_cifar10(num_classes=10, in_channels=3, drop_path=0.0, aux_logits=False):
-    """NASNet-A (6 @ 768): 3,346,538 parameters; the authors train with drop_path=0.4 and aux_logits=True."""
-    return CifarNASNet(NASNET_A, 6, 32, num_classes, in_channels, drop_path, aux_logits)
+def nasnet_a_cifar10(num_classes=10, in_channels=3, drop_path=0.0, aux=False):
+    """NASNet-A (6 @ 768): 3,346,538 parameters; the authors train with drop_path=0.4 and aux=True."""
+    return CifarNASNet(NASNET_A, 6, 32, num_classes, in_channels, drop_path, aux)
 
 
-def nasnet_a_mobile(num_classes=1000, in_channels=3, dropout=0.5, aux_logits=False):
-    """NASNet-A (4 @ 1056): 5,289,978 parameters; the authors train with aux_logits=True."""
-    return ImageNetNASNet(NASNET_A, 4, 44, num_classes, in_channels, dropout, aux_logits)
+def nasnet_a_mobile(num_classes=1000, in_channels=3, dropout=0.5, aux=False):
+    """NASNet-A (4 @ 1056): 5,289,978 parameters; the authors train with aux=True."""
+    return ImageNetNASNet(NASNET_A, 4, 44, num_classes, in_channels, dropout, aux)
 
 
-def amoebanet_a_cifar10(num_classes=10, in_channels=3, drop_path=0.0, aux_logits=False):
+def amoebanet_a_cifar10(num_classes=10, in_channels=3, drop_path=0.0, aux=False):
     """AmoebaNet-A (N = 6, F = 36): 3,218,266 parameters."""
-    return CifarNASNet(AMOEBANET_A, 6, 36, num_classes, in_channels, drop_path, aux_logits)
+    return CifarNASNet(AMOEBANET_A, 6, 36, num_classes, in_channels, drop_path, aux)
