@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from architectures import (
-    alexnet, densenet, efficientnet, fractalnet, keras_tutorial, lenet, mobilenet, preact_resnet, resnet, resnext, senet,
-    shufflenet, vgg, wide_resnet)
+    alexnet, densenet, efficientnet, fractalnet, keras_tutorial, lenet, mobilenet, nasnet, preact_resnet, resnet, resnext,
+    senet, shufflenet, unet, vgg, wide_resnet)
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,9 @@ LARSSON = "Larsson, Maire, Shakhnarovich: FractalNet: ultra-deep neural networks
 ZHANG = "Zhang, Zhou, Lin, Sun: ShuffleNet: an extremely efficient convolutional neural network for mobile devices"
 MA = "Ma, Zhang, Zheng, Sun: ShuffleNet V2: practical guidelines for efficient CNN architecture design"
 TAN = "Tan, Le: EfficientNet: rethinking model scaling for convolutional neural networks"
+ZOPH = "Zoph, Vasudevan, Shlens, Le: Learning transferable architectures for scalable image recognition"
+REAL = "Real, Aggarwal, Huang, Le: Regularized evolution for image classifier architecture search"
+RONNEBERGER = "Ronneberger, Fischer, Brox: U-Net: convolutional networks for biomedical image segmentation"
 CIFAR, IMAGENET = (3, 32, 32), (3, 224, 224)
 
 MODELS = {
@@ -87,6 +90,10 @@ MODELS = {
     **entries(2019, TAN, (3, 456, 456), efficientnet.efficientnet_b5),
     **entries(2019, TAN, (3, 528, 528), efficientnet.efficientnet_b6),
     **entries(2019, TAN, (3, 600, 600), efficientnet.efficientnet_b7),
+    **entries(2017, ZOPH, CIFAR, nasnet.nasnet_a_cifar10),
+    **entries(2017, ZOPH, IMAGENET, nasnet.nasnet_a_mobile),
+    **entries(2018, REAL, CIFAR, nasnet.amoebanet_a_cifar10),
+    **entries(2015, RONNEBERGER, (1, 572, 572), unet.unet),
 }
 
 

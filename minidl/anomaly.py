@@ -1,4 +1,5 @@
 """Anomaly mode: the op that first turns finite numbers into NaN or Inf stops the program and is named."""
+import functools
 import os
 import sys
 from dataclasses import fields, is_dataclass
@@ -99,9 +100,10 @@ def origin():
     while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
         frame = frame.f_back
     path = minidl.nn.module_path() if hasattr(minidl, "nn") else ""
-    return path, f"{shortened(frame.f_code.co_filename)}:{frame.f_lineno}" if frame else ""
+    return path, f"{shortened(frame.f_code.co_filename, os.getcwd())}:{frame.f_lineno}" if frame else ""
 
 
-def shortened(file):
-    """The path as seen from here, if it lies below."""
-    return os.path.relpath(file) if file.startswith(os.getcwd() + os.sep) else file
+@functools.cache                                     # every op of a recording asks, and there are few files
+def shortened(file, folder):
+    """The path as seen from `folder`, if it lies below."""
+    return os.path.relpath(file, folder) if file.startswith(folder + os.sep) else file

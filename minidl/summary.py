@@ -133,6 +133,24 @@ def summary(model, input_shape, batch_size=1):
     batch_size of them. The model is run in eval mode, and then forward and backward in training mode, on arrays that
     have a shape and no numbers; it takes no time and no memory, and changes nothing.
     """
+    rows = rows_of(model, input_shape, batch_size)
+    parameters = list(model.parameters())
+    try:
+        training = footprint(model, input_shape, batch_size)
+    except ValueError:                                   # such as batch norm's, of one number for each channel
+        training = None
+    return Summary(rows, sum(x.numel() for x in parameters),
+                   sum(x.numel() for x in parameters if x.requires_grad), tuple(input_shape), training)
+
+
+def cost(model, input_shape):
+    """(trainable parameters, MACs for an image of `input_shape`), by which networks are compared: sooner than `summary`."""
+    trainable = sum(x.numel() for x in model.parameters() if x.requires_grad)
+    return trainable, sum(row.macs for row in rows_of(model, input_shape))
+
+
+def rows_of(model, input_shape, batch_size=1):
+    """The rows of a summary, in the order of the forward pass."""
     image = MetaArray((1, *input_shape), get_default_dtype())
     watcher = Watcher(image, batch_size)
     with without_numbers(model), mode(recording=False, observer=watcher):
@@ -140,13 +158,7 @@ def summary(model, input_shape, batch_size=1):
     for row in watcher.rows:
         if hasattr(row.module, "macs"):
             row.macs = row.module.macs(row.shape)
-    parameters = list(model.parameters())
-    try:
-        training = footprint(model, input_shape, batch_size)
-    except ValueError:                                   # such as batch norm's, of one number for each channel
-        training = None
-    return Summary(watcher.rows, sum(x.numel() for x in parameters),
-                   sum(x.numel() for x in parameters if x.requires_grad), tuple(input_shape), training)
+    return watcher.rows
 
 
 class Watcher:
@@ -157,6 +169,7 @@ class Watcher:
         self.fields = {id(image): Field()}       # of every array that was computed from the image
         self.alive = [image]                     # so that no id is used twice
         self.counted = set()
+        self.is_layer = False                    # is the module of the last row one, or the ops between layers?
 
     def forward(self, op, forward):
         def run(k, *arrays):
@@ -181,13 +194,13 @@ class Watcher:
 
     def row_of_this_call(self, op):
         module, path = calls.stack[-1]
-        own = list(module.parameters(recurse=False))
-        is_layer = own or not list(module.children())
         if not self.rows or self.rows[-1].module is not module:
-            self.rows.append(Row(path, type(module).__name__ if is_layer else "", module=module))
+            own = list(module.parameters(recurse=False))
+            self.is_layer = bool(own) or not list(module.children())
+            self.rows.append(Row(path, type(module).__name__ if self.is_layer else "", module=module))
             self.rows[-1].parameters = sum(x.numel() for x in own if id(x) not in self.counted)
             self.counted.update(map(id, own))
-        if not is_layer and not op.view:
+        if not self.is_layer and not op.view:
             self.rows[-1].kind += f"{' ' if self.rows[-1].kind else ''}{type(op).__name__}"
         return self.rows[-1]
 

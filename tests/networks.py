@@ -12,12 +12,14 @@ from architectures import (
     efficientnet,
     fractalnet,
     mobilenet,
+    nasnet,
     preact_resnet,
     resnet,
     resnet_shortcuts,
     resnext,
     senet,
     shufflenet,
+    unet,
     vgg,
     wide_resnet,
 )
@@ -35,6 +37,9 @@ def narrow(column):
 def with_numbers(block, **numbers):
     """A class of blocks like this one, but for some numbers that it holds, such as `groups`."""
     return type(block.__name__, (block,), numbers)
+def two_cells(file, cells):
+    """The second of which reads the stem, too, and finds it twice as large."""
+    return file.NASNet((file.conv_norm(3, 6, 3, padding=1), 6), cells, (("reduction", 8), ("normal", 4)), 5)
 
 
 V1_BLOCKS = (16, 1), (32, 2), (32, 1)
@@ -84,6 +89,9 @@ REDUCED = {
     "shufflenet_v2": (shufflenet, lambda file: file.ShuffleNetV2((4, 8, 12, 16, 8), (2, 1, 2), 5), (3, 64, 64)),
     "efficientnet_b0": (efficientnet, lambda file: file.EfficientNet(
         EFFICIENT_STAGES, 1.0, 1.0, 0.2, 5, last_channels=16), (3, 16, 16)),
+    "nasnet_a_cifar10": (nasnet, lambda file: two_cells(file, file.NASNET_A), (3, 8, 8)),
+    "amoebanet_a_cifar10": (nasnet, lambda file: two_cells(file, file.AMOEBANET_A), (3, 8, 8)),
+    "unet": (unet, lambda file: file.UNet(5, base_channels=2), (1, 188, 188)),
 }
 
 
@@ -99,7 +107,8 @@ def reduced(name):
         if layer.bias is not None:
             nn.init.uniform_(layer.bias, 0.1, 0.3)
     rng = np.random.default_rng(0)
-    return model, (rng.standard_normal((2, *shape)), rng.integers(0, 5, 2))
+    pixels = (4, 4) if name == "unet" else ()                     # which have a class each
+    return model, (rng.standard_normal((2, *shape)), rng.integers(0, 5, (2, *pixels)))
 
 
 def shapes_of(model, image):

@@ -7,7 +7,7 @@ import minidl
 from minidl import nn
 from minidl.kernels.cpu.convolution import Convolution, algorithm
 from minidl.nn import functional as F
-from minidl.summary import summary
+from minidl.summary import cost, summary
 
 
 @pytest.mark.parametrize("name, parameters, macs", [
@@ -20,6 +20,13 @@ def test_parameters_and_macs_are_the_published_ones(name, parameters, macs):
     result = summary(architectures.build(name), architectures.MODELS[name].input_shape)
     assert (result.parameters, result.macs) == (parameters, macs)
     assert sum(row.parameters for row in result.rows) == parameters
+    assert cost(architectures.build(name), architectures.MODELS[name].input_shape) == (parameters, macs)
+
+
+def test_only_what_is_trained_counts_in_the_cost():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(2, 5))
+    model[0].weight.requires_grad = False
+    assert cost(model, (1, 3, 3)) == (2 + 2 * 5 + 5, 2 * 9 + 2 * 5)
 
 
 def test_the_receptive_fields_of_lenet5_are_those_of_its_figure():

@@ -2,15 +2,21 @@
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 
-def print_table(headings, rows, right=()):
-    """Rows of strings under headings; the columns whose headings are in `right` are aligned right."""
+def print_table(headings, rows, right=(), cut=()):
+    """Rows of strings under headings; the columns whose headings are in `right` are aligned right.
+
+    cut : where there is too little room these columns lose it, and every row stays one line. Without, all columns do.
+    """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in headings:
-        table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+        table.add_column(heading, justify="right" if heading in right else "left", overflow="fold",
+                         no_wrap=bool(cut) and heading not in cut)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*[Text(cell, no_wrap=True, overflow="ellipsis") if heading in cut else cell
+                        for heading, cell in zip(headings, row)])
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console.width = 500

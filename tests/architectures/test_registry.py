@@ -84,6 +84,10 @@ COUNTS = {
     "efficientnet_b5": (30_389_784, 10_266_384_752),
     "efficientnet_b6": (43_040_704, 19_067_593_536),
     "efficientnet_b7": (66_347_960, 37_745_884_192),
+    "nasnet_a_cifar10": (3_346_538, 544_333_312),                    # the papers: 3.3, 5.3 and 3.2 million parameters,
+    "nasnet_a_mobile": (5_289_978, 563_638_816),                     # and 564 million multiply-adds
+    "amoebanet_a_cifar10": (3_218_266, 509_668_992),
+    "unet": (31_030_658, 150_428_424_448),
 }
 SMALL = [name for name, (parameters, _) in COUNTS.items() if parameters < 400_000]
 
@@ -100,18 +104,23 @@ def test_parameters_and_multiply_adds_are_the_published_ones(name):
     assert (counted.trainable, counted.macs) == COUNTS[name]
 
 
+def pixels(name):
+    """The shape of what is scored in an image, besides the image itself."""
+    return (388, 388) if name == "unet" else ()
+
+
 @pytest.mark.parametrize("name", [name for name in MODELS if name not in DEEPEST])
 def test_a_network_gives_a_score_for_each_class(name):
     with minidl.device("meta"):
         images = minidl.randn(3, *MODELS[name].input_shape)
-        assert build(name)(images).shape == (3, MODELS[name].options["num_classes"])
+        assert build(name)(images).shape == (3, MODELS[name].options["num_classes"], *pixels(name))
 
 
 @pytest.mark.parametrize("name", [name for name in MODELS if name not in ("lenet5_1998", *DEEPEST)])
 def test_classes_and_channels_can_be_chosen(name):
     _, H, W = MODELS[name].input_shape
     with minidl.device("meta"):
-        assert build(name, num_classes=7, in_channels=2)(minidl.randn(1, 2, H, W)).shape == (1, 7)
+        assert build(name, num_classes=7, in_channels=2)(minidl.randn(1, 2, H, W)).shape == (1, 7, *pixels(name))
 
 
 @pytest.mark.parametrize("name", SMALL)

@@ -27,7 +27,7 @@ def test_help_answers_without_loading_what_only_training_needs():
             "sys.exit(f'loaded: {heavy & set(sys.modules)}' if heavy & set(sys.modules) else status)")
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    for command in ("demo", "train", "evaluate", "gradcheck", "summary", "draw", "bench", "data"):
+    for command in ("demo", "train", "evaluate", "gradcheck", "models", "summary", "draw", "bench", "data"):
         assert f"\n  {command} " in result.stdout
 
 
@@ -175,6 +175,36 @@ def test_draw_on_a_terminal_uses_its_width(capsys, monkeypatch, columns):
     missing = drawing.picture(columns).width - columns
     said = f"cut off on the right, where {missing} columns are missing" in " ".join(" ".join(lines).split())
     assert said == (missing > 0) == (columns == 30)
+
+
+def test_models_lists_every_network_with_its_paper_and_cost(capsys):
+    from architectures import MODELS
+    assert main(["models"]) == 0
+    rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.split()[1:]}
+    assert MODELS.keys() <= rows.keys()
+    assert rows["lenet5"].split()[-5:] == ["recognition", "61,706", "417", "k", "1x32x32"]
+    assert rows["vgg16"].split()[1:3] + rows["vgg16"].split()[-4:] == [
+        "2014", "Simonyan,", "138,357,544", "15.5", "G", "3x224x224"]
+    years = [int(rows[name].split()[1]) for name in rows if name in MODELS]
+    assert years == sorted(years) and len(years) == len(MODELS)
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_a_table_with_a_column_that_is_cut_has_one_line_for_a_row(width, monkeypatch, capsys):
+    from rich.console import Console
+
+    from minidl.cli import tables
+    monkeypatch.setattr(tables, "Console", lambda **how: Console(force_terminal=True, width=width, _environ={}, **how))
+    tables.print_table(["network", "paper", "MACs"], [["a" * 23, "He, Zhang, " * 20, "3.86 G"]] * 3, cut=["paper"])
+    lines = [line for line in capsys.readouterr().out.splitlines() if "a" * 23 in line]
+    assert len(lines) == 3 and all([len(line) <= width and "He, Zh" in line and "…" in line for line in lines])
+    assert all([line.rstrip().endswith("3.86 G") for line in lines])
+
+
+@pytest.mark.parametrize("n, text", [(416_520, "417 k"), (3_857_973_248, "3.86 G"), (999_600, "1 M"), (512, "512")])
+def test_costs_are_rounded_as_papers_print_them(n, text):
+    from minidl.cli.models import rounded
+    assert rounded(n) == text
 
 
 def test_gradcheck_of_a_network_prints_a_verdict_for_every_parameter(capsys):

@@ -12,3 +12,4 @@ from minidl.utils.data.dataset import (
 from minidl.utils.data.folder import ImageFolder
 from minidl.utils.data.loader import DataLoader
 from minidl.utils.data.pictures import picture_grid
+from minidl.utils.data.segmentation import pixel_weights
