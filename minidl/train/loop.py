@@ -72,7 +72,7 @@ def update(model, batches, optimizer, loss=cross_entropy, max_norm=None):
         error = loss(scores, labels) * share
         mean += finite(error)
         error.backward()
-        correct += hits(scores, labels)
+        correct += hits(scores[0] if isinstance(scores, tuple) else scores, labels)    # others are auxiliary
     if max_norm is not None:
         clip_grad_norm_(model.parameters(), max_norm)
     optimizer.step()
