@@ -93,7 +93,10 @@ class OneTowerAlexNet(nn.Module):
         return self.classifier(x.flatten(1))                        # (N, 1000)
 
     def init_(self):
-        """As in cuda-convnet2, layers-223-1gpu.cfg; the paper does not say."""
+        """As in cuda-convnet2, layers-223-1gpu.cfg; the paper does not say.
+
+        The last biases, -7 there, are 0, which to a softmax is the same.
+        """
         conv1, conv2, conv3, conv4, conv5 = [layer for layer in self.features if isinstance(layer, nn.Conv2d)]
         fc6, fc7, fc8 = [layer for layer in self.classifier if isinstance(layer, nn.Linear)]
         for layer in conv1, conv2, conv3, conv4, conv5, fc6, fc7, fc8:

@@ -3,11 +3,11 @@
 S. Ioffe, C. Szegedy. Batch normalization: accelerating deep network training by reducing internal covariate shift.
 2015, arXiv 1502.03167. Section 4.2, and the appendix with its figure 5.
 
-Departures. Modules 4c and 4d put out 608 channels, the sum of their columns in figure 5, which prints 576. The figure
-prints the size that an image has before a module with stride 2, here it is that after it. The first
-convolution is one of all channels, as in published implementations; the paper's was a separable one, with 8 filters of
-each colour. The convolutions keep the biases that batch norm makes useless (section 3.2), also as published. The paper
-does not say how weights start: here as He et al. 2015, arXiv 1502.01852.
+Departures. Modules 4c and 4d put out 608 channels, the sum of their columns in figure 5, which prints 576. Where the
+stride is 2 the figure prints the size before the module; here it is the one after it. The first convolution is one of
+all channels, as in published implementations; the paper's was a separable one, with 8 filters of each colour. The
+convolutions keep the biases that batch norm makes useless (section 3.2), also as published. The paper does not say how
+weights start: here as He et al. 2015, arXiv 1502.01852.
 """
 import minidl
 from minidl import nn

@@ -9,8 +9,8 @@ start: here as He et al. 2015, arXiv 1502.01852.
 
 Departures. Inception-ResNet-v2 is that of the code, which has the 55.8 million parameters that other papers quote: it
 does not start with figure 3, it has twice as many blocks as figure 15, other numbers of channels after its 1x1
-convolutions, and a last block without ReLU and with a scale of 1. There and here the first modules' pooling averages
-only the pixels that are there, not the zeros around them.
+convolutions, and a last block without ReLU and with a scale of 1. As in the code, too, what is averaged are only pixels
+that are there, not zeros around the image.
 """
 import re
 

@@ -29,8 +29,8 @@ def narrow(column):
 
 
 def narrow_modules(table):
-    """GoogLeNet's modules with a 16th of the channels, and four at least."""
-    return {name: [max(4, channels // 16) for channels in columns] for name, columns in table.items()}
+    """GoogLeNet's modules with a 16th of the channels, and six at least."""
+    return {name: [max(6, channels // 16) for channels in columns] for name, columns in table.items()}
 
 
 # Shorter figures for Inception-v4, with all that words can say, and for Inception-ResNet-v2.
@@ -54,7 +54,7 @@ REDUCED = {
     "nin": (
         nin, lambda file: file.ImageNetNiN(5, channels=[(8, 8, 8), (16, 16, 16), (16, 16, 16), (32, 32)]), (3, 83, 83)),
     "nin_cifar10": (nin, lambda file: file.CifarNiN(5, channels=[(8, 8, 8), (8, 8, 8), (16, 16)]), (3, 16, 16)),
-    "googlenet": (googlenet, lambda file: file.GoogLeNet(narrow_modules(file.TABLE_1), 5, width=4), (3, 64, 64)),
+    "googlenet": (googlenet, lambda file: file.GoogLeNet(narrow_modules(file.TABLE_1), 5, width=6), (3, 64, 64)),
     "bn_inception": (
         bn_inception, lambda file: file.BNInception((
             (file.Inception, 4, 4, 4, 4, 4, "avg", 4), (file.Reduction, 4, 4, 4, 4),
