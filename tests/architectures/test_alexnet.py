@@ -2,6 +2,7 @@
 import math
 
 import numpy as np
+import pytest
 from networks import layers_with_weights, on_shapes, reduced, shapes_of
 
 import minidl
@@ -84,3 +85,11 @@ def test_weights_for_one_card_start_as_in_cuda_convnet2():
 def test_there_is_no_normalisation_for_one_card():
     assert not [layer for layer in on_shapes("alexnet_one_weird_trick")[0].modules()
                 if isinstance(layer, nn.LocalResponseNorm)]
+
+
+@pytest.mark.parametrize("shape, layer", [
+    ((1, 3, 6, 6), "features.0"), ((1, 4, 224, 224), "features.0"), ((1, 3, 256, 256), "classifier.1")])
+def test_a_wrong_image_is_a_sentence_that_names_the_layer(shape, layer):
+    with pytest.raises(ValueError, match=r"\(1, ") as error:
+        on_shapes("alexnet_one_weird_trick")[0](minidl.zeros(shape, device="meta"))
+    assert layer in str(error.value.__notes__)

@@ -65,3 +65,10 @@ def test_weights_for_imagenet_start_as_in_the_authors_file():
     model = ImageNetNiN(64, channels=((64, 64, 64), (64, 64, 64), (64, 64, 64), (64, 64)))
     stds = [layer.weight.array.std() for _, layer in layers_with_weights(model)]
     np.testing.assert_allclose(stds, [0.01, 0.05, 0.05, 0.05, 0.05, 0.05, 0.01, 0.05, 0.05, 0.05, 0.05, 0.01], rtol=0.06)
+
+
+@pytest.mark.parametrize("shape, said", [((1, 3, 10, 10), r"\(1, 3, 10, 10\)"), ((1, 4, 67, 67), r"4 channels")])
+def test_a_wrong_image_is_a_sentence_that_names_the_layer(shape, said):
+    with pytest.raises(ValueError, match=said) as error:
+        on_shapes("nin")[0](minidl.zeros(shape, device="meta"))
+    assert "mlpconv1.conv" in str(error.value.__notes__)
