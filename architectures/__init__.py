@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from architectures import (
-    alexnet, densenet, efficientnet, fractalnet, keras_tutorial, lenet, mobilenet, nasnet, preact_resnet, resnet, resnext,
-    senet, shufflenet, unet, vgg, wide_resnet)
+    alexnet, bn_inception, densenet, efficientnet, fractalnet, googlenet, inception_v4, keras_tutorial, lenet, mobilenet,
+    nasnet, nin, preact_resnet, resnet, resnext, senet, shufflenet, unet, vgg, wide_resnet, zfnet)
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,13 @@ def entries(year, paper, input_shape, *builders):
 LECUN = "LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition"
 CHOLLET = "Chollet: Deep Learning with Python, section 5.1"
 KRIZHEVSKY = "Krizhevsky, Sutskever, Hinton: ImageNet classification with deep convolutional neural networks"
+KRIZHEVSKY_2014 = "Krizhevsky: One weird trick for parallelizing convolutional neural networks"
+ZEILER = "Zeiler, Fergus: Visualizing and understanding convolutional networks"
+LIN = "Lin, Chen, Yan: Network in network"
+SZEGEDY = "Szegedy and others: Going deeper with convolutions"
+IOFFE = "Ioffe, Szegedy: Batch normalization: accelerating deep network training by reducing internal covariate shift"
+SZEGEDY_2016 = ("Szegedy, Ioffe, Vanhoucke, Alemi: Inception-v4, Inception-ResNet and the impact of residual connections "
+                "on learning")
 SIMONYAN = "Simonyan, Zisserman: Very deep convolutional networks for large-scale image recognition"
 HE = "He, Zhang, Ren, Sun: Deep residual learning for image recognition"
 HE_2016 = "He, Zhang, Ren, Sun: Identity mappings in deep residual networks"
@@ -57,6 +64,13 @@ MODELS = {
     **entries(2017, CHOLLET, (1, 28, 28), keras_tutorial.keras_mnist_cnn),
     **entries(2017, "a tutorial", CIFAR, keras_tutorial.keras_cifar100_cnn),
     **entries(2012, KRIZHEVSKY, (3, 227, 227), alexnet.alexnet),
+    **entries(2013, ZEILER, IMAGENET, zfnet.zfnet),
+    **entries(2013, LIN, IMAGENET, nin.nin),
+    **entries(2013, LIN, CIFAR, nin.nin_cifar10),
+    **entries(2014, KRIZHEVSKY_2014, IMAGENET, alexnet.alexnet_one_weird_trick),
+    **entries(2014, SZEGEDY, IMAGENET, googlenet.googlenet),
+    **entries(2015, IOFFE, IMAGENET, bn_inception.bn_inception),
+    **entries(2016, SZEGEDY_2016, (3, 299, 299), inception_v4.inception_v4, inception_v4.inception_resnet_v2),
     **entries(2014, SIMONYAN, IMAGENET,
               vgg.vgg11, vgg.vgg11_lrn, vgg.vgg13, vgg.vgg16_c, vgg.vgg16, vgg.vgg19,
               vgg.vgg11_bn, vgg.vgg13_bn, vgg.vgg16_bn, vgg.vgg19_bn),

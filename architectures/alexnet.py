@@ -1,11 +1,18 @@
-"""AlexNet: five convolutions on two graphics cards, and three full layers.
+"""AlexNet: five convolutions on two graphics cards, and three full layers; and the same again for one card.
 
-A. Krizhevsky, I. Sutskever, G. E. Hinton. ImageNet classification with deep convolutional neural networks.
+Two cards: A. Krizhevsky, I. Sutskever, G. E. Hinton. ImageNet classification with deep convolutional neural networks.
 Advances in Neural Information Processing Systems 25, 2012. Section 3, figure 2.
+One card: A. Krizhevsky. One weird trick for parallelizing convolutional neural networks. 2014, arXiv 1404.5997.
+Section 5.
 
-Departures. The images have 227x227 pixels, without which there are no 55x55 maps; the paper says 224x224. What
+Departures for two. The images have 227x227 pixels, without which there are no 55x55 maps; the paper says 224x224. What
 the paper divides between two cards are two groups here, and the normalisation looks across the border between
 them. Dropout doubles what stays in training, where the paper halves everything in testing.
+
+Departures for one, all of them torchvision's, whose weights fit. The fourth convolution has 256 filters, as in the
+author's code, cuda-convnet2, and as it takes to have the "0.2% more parameters" than the first network that the paper
+speaks of; its footnote prints 384. There is no normalisation, dropout stands before the hidden full layers, and the
+scores go to a softmax, where the paper trains 1000 independent logistic units.
 """
 from minidl import nn
 from minidl.nn import functional as F
@@ -56,14 +63,65 @@ class AlexNet(nn.Module):
             nn.init.ones_(layer.bias)
 
 
+class OneTowerAlexNet(nn.Module):
+    """(N, in_channels, 224, 224) -> (N, num_classes): every convolution reads all there is.
+
+    channels, hidden : the widths of the five convolutions and of the two hidden full layers
+    """
+
+    def __init__(self, num_classes=1000, in_channels=3, dropout=0.5, image_size=224,
+                 channels=(64, 192, 384, 256, 256), hidden=4096):
+        super().__init__()
+        c1, c2, c3, c4, c5 = channels
+        self.features = nn.Sequential(                                          # (N,   3, 224, 224)
+            nn.Conv2d(in_channels, c1, 11, stride=4, padding=2), nn.ReLU(),     # (N,  64,  55,  55)
+            nn.MaxPool2d(3, stride=2),                                          # (N,  64,  27,  27)
+            nn.Conv2d(c1, c2, 5, padding=2), nn.ReLU(),                         # (N, 192,  27,  27)
+            nn.MaxPool2d(3, stride=2),                                          # (N, 192,  13,  13)
+            nn.Conv2d(c2, c3, 3, padding=1), nn.ReLU(),                         # (N, 384,  13,  13)
+            nn.Conv2d(c3, c4, 3, padding=1), nn.ReLU(),                         # (N, 256,  13,  13)
+            nn.Conv2d(c4, c5, 3, padding=1), nn.ReLU(),                         # (N, 256,  13,  13)
+            nn.MaxPool2d(3, stride=2))                                          # (N, 256,   6,   6)
+        self.classifier = nn.Sequential(
+            nn.Dropout(dropout), nn.Linear(c5 * size_after_pool5(image_size + 4) ** 2, hidden), nn.ReLU(),
+            nn.Dropout(dropout), nn.Linear(hidden, hidden), nn.ReLU(),
+            nn.Linear(hidden, num_classes))
+        self.init_()
+
+    def forward(self, x):                                           # (N,   3, 224, 224)
+        x = self.features(x)                                        # (N, 256,   6,   6)
+        return self.classifier(x.flatten(1))                        # (N, 1000)
+
+    def init_(self):
+        """As in cuda-convnet2, layers-223-1gpu.cfg; the paper does not say.
+
+        The last biases, -7 there, are 0, which to a softmax is the same.
+        """
+        conv1, conv2, conv3, conv4, conv5 = [layer for layer in self.features if isinstance(layer, nn.Conv2d)]
+        fc6, fc7, fc8 = [layer for layer in self.classifier if isinstance(layer, nn.Linear)]
+        for layer in conv1, conv2, conv3, conv4, conv5, fc6, fc7, fc8:
+            nn.init.normal_(layer.weight, std=0.03 if layer in (conv3, conv4, conv5) else 0.01)
+            nn.init.zeros_(layer.bias)
+        for layer in conv2, conv4, conv5, fc6, fc7:
+            nn.init.ones_(layer.bias)
+
+
 def size_after_pool5(n):
-    """How wide the maps are that an image n pixels wide comes to: 6 for 227."""
+    """How wide the maps are that an image n pixels wide, with its zeros, comes to: 6 for 227 and 228."""
     n = (n - 11) // 4 + 1
     for _ in range(3):
         n = (n - 3) // 2 + 1
     return n
 
 
+# ---- the variants
+
+
 def alexnet(num_classes=1000, in_channels=3, dropout=0.5):
     """60,965,224 parameters."""
     return AlexNet(num_classes, in_channels, dropout)
+
+
+def alexnet_one_weird_trick(num_classes=1000, in_channels=3, dropout=0.5):
+    """61,100,840 parameters; torchvision's alexnet."""
+    return OneTowerAlexNet(num_classes, in_channels, dropout)

@@ -2,6 +2,7 @@
 from dataclasses import dataclass
 
 from minidl.dtypes import get_default_dtype
+from minidl.graph import backprop
 from minidl.kernels.meta import MetaArray
 from minidl.mode import mode
 from minidl.random import get_rng_state, set_rng_state
@@ -30,8 +31,8 @@ def footprint(model, input_shape, batch_size=1):
 
     Forward and backward are run on arrays that have a shape and no numbers. They are made and let go in the same
     order as real ones, and count themselves; so nothing here knows what an op keeps, or when the walk back frees it.
-    The loss is left out: whatever it is, the gradient it gives has the shape of the model's result. Also left out is
-    what a convolution needs while it runs.
+    The loss is left out: whatever it is, the gradient it gives has the shape of the model's result, or of each of them.
+    Also left out is what a convolution needs while it runs.
     """
     elsewhere = MetaArray.alive
     with without_numbers(model, training=True), mode(recording=True):
@@ -39,8 +40,9 @@ def footprint(model, input_shape, batch_size=1):
         momentum = [MetaArray(p.shape, p.dtype) for p in model.parameters() if p.requires_grad]
         MetaArray.most = MetaArray.alive
         y = model(of(MetaArray((batch_size, *input_shape), get_default_dtype())))
-        if y.requires_grad:
-            y.backward(of(MetaArray(y.shape, y.dtype)))
+        results = [x for x in (y if isinstance(y, tuple) else (y,)) if x.requires_grad]
+        for _ in backprop(results, [of(MetaArray(x.shape, x.dtype)) for x in results]):
+            pass
         return Footprint(batch_size, parameters, sum(x.nbytes for x in momentum), MetaArray.most - elsewhere)
 
 

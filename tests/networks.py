@@ -7,12 +7,16 @@ import minidl
 from architectures import (
     MODELS,
     alexnet,
+    bn_inception,
     build,
     densenet,
     efficientnet,
     fractalnet,
+    googlenet,
+    inception_v4,
     mobilenet,
     nasnet,
+    nin,
     preact_resnet,
     resnet,
     resnet_shortcuts,
@@ -22,6 +26,7 @@ from architectures import (
     unet,
     vgg,
     wide_resnet,
+    zfnet,
 )
 from minidl import nn
 from minidl.nn import functional as F
@@ -37,11 +42,26 @@ def narrow(column):
 def with_numbers(block, **numbers):
     """A class of blocks like this one, but for some numbers that it holds, such as `groups`."""
     return type(block.__name__, (block,), numbers)
+
+
 def two_cells(file, cells):
     """The second of which reads the stem, too, and finds it twice as large."""
     return file.NASNet((file.conv_norm(3, 6, 3, padding=1), 6), cells, (("reduction", 8), ("normal", 4)), 5)
 
 
+def narrow_modules(table):
+    """GoogLeNet's modules with a 16th of the channels, and six at least."""
+    return {name: [max(6, channels // 16) for channels in columns] for name, columns in table.items()}
+
+
+# Shorter figures for Inception-v4, with all that words can say, and for Inception-ResNet-v2.
+SHORT_V4 = {
+    "stem": ("3x3-4/2V 3x3-4V max+3x3-4/2V", "1x1-4 3x3-4V | 1x1-4 1x7-4 7x1-4 3x3-4V"), "A": "1x1-4 | avg 1x1-4",
+    "reduction A": "3x3-4/2V | max", "B": "1x1-4 7x1-4", "reduction B": "1x1-4 3x3-4/2V | max",
+    "C": "1x1-4 | 1x1-4 1x3-4+3x1-4"}
+SHORT_RESNET = {
+    "stem": ("3x3-4/2V max", "1x1-4 | 1x1-4 5x5-4"), "A": "1x1-4 | 1x1-4 3x3-4", "reduction A": "3x3-4/2V | max",
+    "B": "1x1-4 | 1x1-4 1x7-4 7x1-4", "reduction B": "1x1-4 3x3-4/2V | max", "C": "1x1-4 | 1x3-4 3x1-4", "last": "1x1-8"}
 V1_BLOCKS = (16, 1), (32, 2), (32, 1)
 V2_STAGES = (1, 8, 1, 1), (6, 8, 2, 1), (6, 16, 1, 2)
 EFFICIENT_STAGES = (1, 3, 1, 8, 1), (6, 5, 2, 8, 2), (4, 3, 1, 16, 1)
@@ -50,6 +70,20 @@ EFFICIENT_STAGES = (1, 3, 1, 8, 1), (6, 5, 2, 8, 2), (4, 3, 1, 16, 1)
 # file, and the images (C, H, W).
 REDUCED = {
     "alexnet": (alexnet, lambda file: file.AlexNet(5, channels=(4, 6, 8, 8, 6), hidden=8, image_size=67), (3, 67, 67)),
+    "alexnet_one_weird_trick": (
+        alexnet, lambda file: file.OneTowerAlexNet(5, channels=(4, 6, 8, 8, 6), hidden=8, image_size=63), (3, 63, 63)),
+    "zfnet": (zfnet, lambda file: file.ZFNet(5, channels=(4, 6, 8, 8, 6), hidden=8, image_size=63), (3, 63, 63)),
+    "nin": (
+        nin, lambda file: file.ImageNetNiN(5, channels=[(8, 8, 8), (16, 16, 16), (16, 16, 16), (32, 32)]), (3, 83, 83)),
+    "nin_cifar10": (nin, lambda file: file.CifarNiN(5, channels=[(8, 8, 8), (8, 8, 8), (16, 16)]), (3, 16, 16)),
+    "googlenet": (googlenet, lambda file: file.GoogLeNet(narrow_modules(file.TABLE_1), 5, width=6), (3, 64, 64)),
+    "bn_inception": (
+        bn_inception, lambda file: file.BNInception((
+            (file.Inception, 4, 4, 4, 4, 4, "avg", 4), (file.Reduction, 4, 4, 4, 4),
+            (file.Inception, 4, 4, 4, 4, 4, "max", 4)), 5, width=4), (3, 32, 32)),
+    "inception_v4": (inception_v4, lambda file: file.InceptionV4(SHORT_V4, (1, 1, 1), 5), (3, 59, 59)),
+    "inception_resnet_v2": (
+        inception_v4, lambda file: file.InceptionResNetV2(SHORT_RESNET, (1, 1, 2), 5), (3, 47, 47)),
     "vgg11_lrn": (vgg, lambda file: file.VGG(narrow(file.TABLE_1["A-LRN"]), 5, image_size=32, hidden=8), (3, 32, 32)),
     "vgg16_c": (vgg, lambda file: file.VGG(narrow(file.TABLE_1["C"]), 5, image_size=32, hidden=8), (3, 32, 32)),
     "vgg11_bn": (vgg, lambda file: file.BatchNormVGG(narrow(file.TABLE_1["A"]), 5, image_size=64, hidden=8), (3, 64, 64)),
@@ -96,19 +130,21 @@ REDUCED = {
 
 
 def reduced(name):
-    """A small member of the family, and a batch of two for it.
-
-    With few channels and biases of 0 whole layers would be 0, where a ReLU has no derivative.
-    """
+    """A small member of the family, and a batch of two for it."""
     file, make, shape = REDUCED[name]
-    model = make(file)
+    model = with_lively_weights(make(file))
+    rng = np.random.default_rng(0)
+    pixels = (4, 4) if name == "unet" else ()                     # which have a class each
+    return model, (rng.standard_normal((2, *shape)), rng.integers(0, 5, (2, *pixels)))
+
+
+def with_lively_weights(model):
+    """With few channels and biases of 0 whole layers would be 0, where a ReLU has no derivative."""
     for _, layer in layers_with_weights(model):
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         if layer.bias is not None:
             nn.init.uniform_(layer.bias, 0.1, 0.3)
-    rng = np.random.default_rng(0)
-    pixels = (4, 4) if name == "unet" else ()                     # which have a class each
-    return model, (rng.standard_normal((2, *shape)), rng.integers(0, 5, (2, *pixels)))
+    return model
 
 
 def shapes_of(model, image):

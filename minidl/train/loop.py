@@ -34,6 +34,7 @@ def train(model, loader, optimizer, epochs=1, *, loss=cross_entropy, scheduler=N
           max_norm=None, average=None):
     """Train for `epochs` passes over the loader, yielding a TrainStep after each update.
 
+    loss       : (scores, labels) -> a number; of a model that gives a tuple in training, the first are its own scores
     scheduler  : stepped after every update; one that counts epochs, the caller steps: `if step.ends_epoch`
     accumulate : so many batches make one update, as if they were one batch
     max_norm   : gradients longer than that, all parameters together, are shortened to it
@@ -72,7 +73,7 @@ def update(model, batches, optimizer, loss=cross_entropy, max_norm=None):
         error = loss(scores, labels) * share
         mean += finite(error)
         error.backward()
-        correct += hits(scores, labels)
+        correct += hits(scores[0] if isinstance(scores, tuple) else scores, labels)
     if max_norm is not None:
         clip_grad_norm_(model.parameters(), max_norm)
     optimizer.step()

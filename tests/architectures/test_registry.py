@@ -19,6 +19,14 @@ COUNTS = {
     "keras_mnist_cnn": (93_322, 2_794_240),
     "keras_cifar100_cnn": (325_956, 1_488_064),
     "alexnet": (60_965_224, 724_406_816),                            # the authors of Caffe
+    "alexnet_one_weird_trick": (61_100_840, 714_188_480),            # torchvision
+    "zfnet": (62_357_608, 1_168_032_896),
+    "nin": (7_595_176, 1_100_188_800),                               # Caffe's model zoo
+    "nin_cifar10": (966_986, 222_486_528),
+    "googlenet": (6_998_552, 1_582_671_872),                         # the authors of Caffe
+    "bn_inception": (11_295_240, 2_032_600_064),
+    "inception_v4": (42_679_816, 12_253_974_624),
+    "inception_resnet_v2": (55_843_464, 13_155_794_016),             # other papers: 55.8 million and 13.2 billion
     "vgg11": (132_863_336, 7_609_090_048),                           # torchvision, but for C
     "vgg11_lrn": (132_863_336, 7_609_090_048),
     "vgg13": (133_047_848, 11_308_466_176),
@@ -132,7 +140,7 @@ def test_the_seed_decides_the_weights(name):
 
 
 @pytest.mark.parametrize("name, nearest", [
-    ("lenet", "lenet5 or alexnet or lenet5_1998"), ("keras_mnist", "keras_mnist_cnn"), ("LeNet5", "lenet5")])
+    ("lenet", "lenet5 or alexnet or googlenet"), ("keras_mnist", "keras_mnist_cnn"), ("LeNet5", "lenet5")])
 def test_an_unknown_name_is_answered_with_the_nearest(name, nearest):
     with pytest.raises(ValueError, match=f"no network '{name}', did you mean {nearest}.*there are lenet5, "):
         build(name)
