@@ -1,5 +1,6 @@
 """Losses: predictions and targets in, one number out (or one per example, with reduction="none")."""
 from dataclasses import dataclass
+from math import prod
 
 from minidl.elementwise import Elementwise
 from minidl.fused import Fused
@@ -18,30 +19,43 @@ __all__ = [
 
 @dataclass(eq=False)
 class CrossEntropy(Fused):
-    """loss (N, D) = -sum over c of t_c log softmax(x)_c, x (N, C, D), and 0 where the label is to be ignored.
+    """For each label -sum over c of t_c log softmax(x)_c, x (N, C, ...), labels (N, ...); 0 where it is to be ignored.
 
     With s = label_smoothing, t is (1 - s) weight[label] at the label and s / C weight[c] everywhere:
-    Szegedy et al. 2015, arXiv 1512.00567, section 7.
+    Szegedy et al. 2015, arXiv 1512.00567, section 7. The mean is over `count`, the weights of the labels that were met.
     """
+    reduction: str = "mean"
+    count: float = 1.0
     ignore_index: int = -100
     label_smoothing: float = 0.0
 
     def forward(self, k, x, labels, weight):
-        loss, self.log_p = k.cross_entropy(x, labels, weight, self.ignore_index, self.label_smoothing)
-        return loss
+        N, C, D = *x.shape[:2], prod(x.shape[2:])
+        loss, self.log_p = k.cross_entropy(x.reshape(N, C, D), labels.reshape(N, D), weight, self.ignore_index,
+                                           self.label_smoothing)
+        return loss.reshape(labels.shape) if self.reduction == "none" else k.sum(loss) * self.share
 
     def gradient(self, k, gy, x, labels, weight):
-        return k.cross_entropy_gradient(gy, self.log_p, labels, weight, self.ignore_index, self.label_smoothing), None, None
+        N, _, D = self.log_p.shape
+        gy = gy.reshape(N, D) if self.reduction == "none" else k.broadcast_to(gy * self.share, (N, D))
+        gx = k.cross_entropy_gradient(gy, self.log_p, labels.reshape(N, D), weight, self.ignore_index, self.label_smoothing)
+        return gx.reshape(x.shape), None, None
+
+    @property
+    def share(self):
+        """What of each loss is in the result; no mean is a number where nothing was met."""
+        return 1.0 if self.reduction == "sum" else 1 / self.count if self.count else float("nan")
 
     def definition(self, x, labels, weight):
         log_p = log_softmax(x, 1)
-        log_p = log_p if weight is None else log_p * per_channel(weight, 3)
+        log_p = log_p if weight is None else log_p * per_channel(weight, x.ndim)
         ignored = eq(labels, self.ignore_index)
         rows = unsqueeze(where(ignored, 0, labels), 1)
         loss = -squeeze(gather(log_p, 1, rows), 1)
         if self.label_smoothing:
             loss = (1 - self.label_smoothing) * loss - self.label_smoothing * mean(log_p, 1)
-        return where(ignored, 0.0, loss)
+        loss = where(ignored, 0.0, loss)
+        return loss if self.reduction == "none" else sum(loss) * self.share
 
 
 class BinaryCrossEntropy(Elementwise):
@@ -103,9 +117,11 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
                          f"(scores {tuple(input.shape)})")
     if target.dtype.kind == "f":
         return cross_entropy_of_probabilities(input, target, weight, reduction, label_smoothing)
-    x, labels = by_class("cross_entropy", input, target, C, ignore_index)
-    loss = CrossEntropy(ignore_index, label_smoothing)(x, labels, weight)
-    return weighted(loss, target, labels, weight, ignore_index, reduction)
+    check_labels("cross_entropy", input, target, C, ignore_index)
+    op = CrossEntropy(reduction, count_of(target, weight, ignore_index), ignore_index, label_smoothing)
+    if input.ndim > 1:
+        return op(input, target, weight)
+    return reshape(op(reshape(input, (1, C)), reshape(target, (1,)), weight), ())
 
 
 def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
@@ -121,6 +137,13 @@ def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
 
 def by_class(who, input, target, C, ignore_index):
     """Scores as (N, C, D) and labels as (N, D), checked."""
+    check_labels(who, input, target, C, ignore_index)
+    N = input.shape[0] if input.ndim > 1 else 1
+    D = target.numel() // max(1, N)
+    return reshape(input, (N, C, D)), reshape(target, (N, D))
+
+
+def check_labels(who, input, target, C, ignore_index):
     wanted = input.shape[:1] + input.shape[2:] if input.ndim > 1 else ()
     if target.dtype.kind not in "iu" or target.shape != wanted:
         raise ValueError(f"{who}: for scores of shape {tuple(input.shape)} the target holds class numbers in shape "
@@ -129,9 +152,6 @@ def by_class(who, input, target, C, ignore_index):
     wrong = labels[((labels < 0) | (labels >= C)) & (labels != ignore_index)]
     if wrong.size:
         raise IndexError(f"{who}: class number {wrong.reshape(-1)[0]} is out of range; there are {C} classes, 0 to {C - 1}")
-    N = input.shape[0] if input.ndim > 1 else 1
-    D = target.numel() // max(1, N)
-    return reshape(input, (N, C, D)), reshape(target, (N, D))
 
 
 def weighted(loss, target, labels, weight, ignore_index, reduction):
@@ -140,12 +160,14 @@ def weighted(loss, target, labels, weight, ignore_index, reduction):
         return reshape(loss, target.shape)
     if reduction == "sum":
         return sum(loss)
-    counts = labels.array != ignore_index
-    if weight is None:
-        divisor = counts.sum().item()
-    else:
-        divisor = (weight.array[labels.array * counts] * counts).sum().item()
-    return sum(loss) / divisor if divisor else sum(loss) * float("nan")
+    count = count_of(labels, weight, ignore_index)
+    return sum(loss) / count if count else sum(loss) * float("nan")
+
+
+def count_of(labels, weight, ignore_index):
+    """How many labels are not to be ignored; with class weights, what these come to."""
+    met = labels.array != ignore_index
+    return met.sum().item() if weight is None else (weight.array[labels.array * met] * met).sum().item()
 
 
 def cross_entropy_of_probabilities(input, target, weight, reduction, label_smoothing):
