@@ -101,7 +101,7 @@ def test_the_seed_decides_the_weights(name):
 
 
 @pytest.mark.parametrize("name, nearest", [
-    ("lenet", "lenet5 or alexnet or lenet5_1998"), ("keras_mnist", "keras_mnist_cnn"), ("LeNet5", "lenet5")])
+    ("lenet", "lenet5 or alexnet or unet"), ("keras_mnist", "keras_mnist_cnn"), ("LeNet5", "lenet5")])
 def test_an_unknown_name_is_answered_with_the_nearest(name, nearest):
     with pytest.raises(ValueError, match=f"no network '{name}', did you mean {nearest}.*there are lenet5, "):
         build(name)
