@@ -6,7 +6,7 @@ arXiv 1505.04597. Section 2, figure 1; first weights, section 3; dropout, sectio
 No convolution is padded, so that the scores are those of the middle of the image: a margin of 92 pixels on every side
 is only seen. For masks of a whole image, give it a larger one: the paper mirrors 92 pixels outwards.
 
-The loss of section 3 weighs the pixels, those between two cells most:
+The loss of section 3 weighs the pixels, those between two cells most; `cells` and `masks` are of the middle:
 
     weights = minidl.tensor(minidl.utils.data.pixel_weights(cells))
     loss = (weights * F.cross_entropy(unet(images), masks, reduction="none")).mean()

@@ -174,10 +174,10 @@ def test_paths_are_dropped_more_often_in_later_cells_and_later_in_training():
     model = on_shapes("nasnet_a_cifar10", drop_path=0.4)[0]
     assert [{layer.p for layer in cell} for cell in paths(model)] == [{0.4 * i / 20} for i in range(1, 21)]
     model.set_progress(0.25)
-    x, last = minidl.ones(4000, 1, 2, 2), paths(model)[-1][0]
-    y = last(x).numpy()[:, 0]
-    assert abs((y == 0).all((1, 2)).mean() - 0.1) < 0.03                # a tenth of the examples, and these are 0
-    np.testing.assert_allclose(y[(y != 0).any((1, 2))], 1 / 0.9, rtol=1e-6)
+    x, last = minidl.ones(4000, 3, 2, 2), paths(model)[-1][0]
+    y = last(x).numpy()
+    assert abs((y == 0).all((1, 2, 3)).mean() - 0.1) < 0.03            # a tenth of the examples, as a whole
+    np.testing.assert_allclose(y[(y != 0).any((1, 2, 3))], 1 / 0.9, rtol=1e-6)
     model.eval()
     np.testing.assert_array_equal(last(x).numpy(), x.numpy())
 

@@ -79,13 +79,16 @@ def test_what_came_down_stands_before_what_comes_up():
 
 
 def test_the_end_of_the_path_down_is_dropped_from():
-    """Section 3.1. With p = 1 there is nothing left of it, and all of the rest."""
-    model, read = build("unet", base_channels=2, dropout=1.0), {}
-    for name in ("down4", "down5", "up4", "up3"):
+    """Section 3.1: from the fourth level, before anything reads it, and from the fifth."""
+    order = [name for name, _ in shapes_of(*on_shapes("unet"))]
+    assert order == ["down1", "pool", "down2", "pool", "down3", "pool", "down4", "dropout", "pool", "down5", "dropout",
+                     "up4", "up3", "up2", "up1", "last"]
+    model, read = build("unet", base_channels=2, dropout=1.0), {}            # which leaves nothing
+    for name in ("up4", "up3"):
         getattr(model, name).register_forward_hook(
             lambda layer, args, y, name=name: read.update({name: [bool(x.detach().numpy().any()) for x in args]}))
     model(minidl.randn(1, 1, 188, 188))
-    assert read == {"down4": [True], "down5": [False], "up4": [False, False], "up3": [False, True]}
+    assert read == {"up4": [False, False], "up3": [False, True]}
 
 
 def test_weights_start_with_variance_2_by_the_number_of_inputs():
