@@ -163,7 +163,9 @@ def _avg_pool_plane(x, W, rows, columns, whole, stride, counts, y):
     for oy in range(len(rows)):
         top, height = rows[oy]
         for ox in range(left, right, LANES):
-            if stride == 1:
+            if stride == 2 and columns[ox, 1] == 2:
+                mean_of_pairs(x, top * W + columns[ox, 0], height, W, counts, y, oy * OW + ox, right - ox)
+            elif stride == 1:
                 mean1(x, top * W + columns[ox, 0], height, W, columns[ox, 1], counts, y, oy * OW + ox, right - ox)
             else:
                 mean2(x, top * W + columns[ox, 0], height, W, columns[ox, 1], counts, y, oy * OW + ox, right - ox)
@@ -206,30 +208,50 @@ def neighbours_mean(stride):
 mean1, mean2 = neighbours_mean(1), neighbours_mean(2)
 
 
+@jit
+def mean_of_pairs(x, cell, rows, row_step, counts, y, o, count):
+    """The same for windows of two columns, each of which begins where the one before ends: every cell is read once."""
+    for n in range(min(count, LANES)):
+        mean(x, cell + n * 2, rows, row_step, 2, counts, y, o + n)
+
+
+@vectorized(mean_of_pairs)
+def mean_of_pairs(code, x, cell, rows, row_step, counts, y, o, count):
+    total = code.variable(code.zero())
+    with code.loop(rows) as i:
+        look_ahead(x, cell + i * row_step, 2)
+        left, right = x.load_pairs(cell + i * row_step, count)
+        total.set(total.get() + left + right)
+    y.store_some(o, total.get() / counts.load_some(o, count), count)
+
+
 def avg_pool_gradient(gy, shape, size, stride, padding, ceil_mode, count_include_pad, divisor_override=None):
     gx, shape, out = empty(shape, gy.dtype), tuple(shape[2:]), gy.shape[2:]
     counts = divisors(shape, out, size, stride, padding, count_include_pad, divisor_override, gy.dtype)
-    where = *cells_inside(shape, size, stride, padding, (1, 1), out), stride[1]
+    apart = size[0] <= stride[0] and size[1] == stride[1] == 2
+    where = *cells_inside(shape, size, stride, padding, (1, 1), out), stride[1], apart
     _avg_pool_gradient(planes(np.ascontiguousarray(gy)), *where, counts.reshape(-1), planes(gx), thread_count())
     return gx
 
 
 @jit(each="threads")
-def _avg_pool_gradient(t, gy, rows, columns, whole, stride, counts, gx, threads):
+def _avg_pool_gradient(t, gy, rows, columns, whole, stride, apart, counts, gx, threads):
     first, end = portion(len(gx), t, threads)
     for plane in range(first, end):
-        _avg_plane_gradient(gy[plane].reshape(-1), rows, columns, whole, stride, counts, gx[plane].reshape(-1),
+        _avg_plane_gradient(gy[plane].reshape(-1), rows, columns, whole, stride, apart, counts, gx[plane].reshape(-1),
                             gx.shape[2])
 
 
 @jit(inline=True)
-def _avg_plane_gradient(gy, rows, columns, whole, stride, counts, gx, W):
+def _avg_plane_gradient(gy, rows, columns, whole, stride, apart, counts, gx, W):
     (left, right), OW = whole, len(columns)
     gx[:] = 0
     for oy in range(len(rows)):
         top, height = rows[oy]
         for ox in range(left, right, LANES):
-            if stride == 1:
+            if apart:
+                shares_of_pairs(gy, counts, oy * OW + ox, gx, top * W + columns[ox, 0], height, W, right - ox)
+            elif stride == 1:
                 shares1(gy, counts, oy * OW + ox, gx, top * W + columns[ox, 0], height, W, columns[ox, 1], right - ox)
             else:
                 shares2(gy, counts, oy * OW + ox, gx, top * W + columns[ox, 0], height, W, columns[ox, 1], right - ox)
@@ -265,6 +287,22 @@ def neighbours_shares(stride):
 
 
 shares1, shares2 = neighbours_shares(1), neighbours_shares(2)
+
+
+@jit
+def shares_of_pairs(gy, counts, o, gx, cell, rows, row_step, count):
+    """The same for windows of two columns that have no cells in common, of which nothing is there yet."""
+    for n in range(min(count, LANES)):
+        share(gy, counts, o + n, gx, cell + n * 2, rows, row_step, 2)
+
+
+@vectorized(shares_of_pairs)
+def shares_of_pairs(code, gy, counts, o, gx, cell, rows, row_step, count):
+    one = gy.load_some(o, count) / code.where(code.first(count), counts.load_some(o, count), code.constant(1))
+    low, high = code.interleaved(one, one)
+    with code.loop(rows) as i:
+        gx.store_some(cell + i * row_step, low, count * 2)
+        gx.store_some(cell + i * row_step + LANES, high, count * 2 - LANES)
 
 
 def adaptive_avg_pool(x, out):
