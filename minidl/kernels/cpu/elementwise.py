@@ -3,7 +3,7 @@ import numpy as np
 
 from minidl.kernels.cpu.one_pass import in_one_pass
 
-LARGE = 2 ** 15              # numbers; below, NumPy is done before our threads are awake
+LARGE = 2 ** 17              # numbers; below, NumPy is done before our threads are awake
 
 
 def add(a, b, out=None):

@@ -82,7 +82,7 @@ class ParallelKernel(Kernel):
         self.each, self.counts, self.codes = names.index(each), [name != "work" for name in names], {}
 
     def __call__(self, *args):
-        kinds = kinds_of(args)
+        kinds = fingerprint()(args)
         code = self.codes.get(kinds) or self.code(args, kinds)
         if code is None:                                 # an error could not be raised from there
             return self.one_by_one(self.compiled, *args)
@@ -113,10 +113,11 @@ class ParallelKernel(Kernel):
         return self.codes[kinds]
 
 
-def kinds_of(args):
-    """What is compiled for: arguments of one kind have one type of Numba's."""
-    return tuple([(x.dtype.char, x.ndim, x.flags.num) if type(x) is np.ndarray else
-                  (type(x), *kinds_of(x)) if isinstance(x, tuple) else type(x) for x in args])
+@functools.cache
+def fingerprint():
+    """Numba's own function of what is compiled for: a short text for the types of all arguments."""
+    from numba._dispatcher import compute_fingerprint
+    return compute_fingerprint
 
 
 @functools.cache

@@ -26,8 +26,7 @@ def empty(shape, dtype):
         return np.empty(shape, dtype)
     keep_memory()
     block = np.empty(size + ALIGNED, np.uint8)
-    skipped = -block.ctypes.data % ALIGNED
-    return block[skipped:skipped + size].view(dtype).reshape(shape)
+    return np.ndarray(shape, dtype, block, -block.ctypes.data % ALIGNED)
 
 
 @functools.cache
