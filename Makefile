@@ -5,6 +5,7 @@ PYTHON ?= $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 PIP     := .venv/bin/python -m pip --disable-pip-version-check --quiet install
 EXTRA   := slow or parity or notebook
+PYTEST  := .venv/bin/python -m pytest -n auto --dist loadfile
 
 .PHONY: help demo test test-all parity lint clean
 
@@ -20,14 +21,14 @@ demo: .venv/has-core-$(VERSION)
 	.venv/bin/python -m minidl demo
 
 test: .venv/has-test-$(VERSION)
-	.venv/bin/python -m pytest -m "not ($(EXTRA))" $(ARGS)
+	$(PYTEST) -m "not ($(EXTRA))" $(ARGS)
 
 # In one run of make `test` goes first and is not repeated, and it runs before PyTorch is there.
 test-all: test .venv/has-parity-$(VERSION) .venv/has-notebook-$(VERSION)
-	.venv/bin/python -m pytest -m "$(EXTRA)" $(ARGS)
+	$(PYTEST) -m "$(EXTRA)" $(ARGS)
 
 parity: .venv/has-parity-$(VERSION)
-	.venv/bin/python -m pytest -m parity $(ARGS)
+	$(PYTEST) -m parity $(ARGS)
 
 lint: .venv/has-lint-$(VERSION)
 	.venv/bin/python -m ruff check .
