@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -30,6 +32,9 @@ def test_softmax_and_its_logarithm_are_their_definitions(k, axis, rng):
                     numerical_gradient(lambda x: k.log_softmax(x, axis), x, gy), 1e-6, 1e-9)
     for empty in np.zeros((3, 0)), np.zeros((0, 3)):
         assert k.softmax(empty, 1).shape == k.log_softmax(empty, 1).shape == empty.shape
+    one = np.array(3.0)
+    assert (k.softmax(one, 0), k.log_softmax(one, 0), k.softmax_gradient(one, one, 0)) == (1, 0, 3 * (3 - 3 * 3))
+    assert_allclose(k.log_softmax_gradient(one, one, 0), 3 - math.exp(3) * 3)
     assert k.softmax(x.astype("f"), axis).dtype == k.log_softmax(x.astype("f"), axis).dtype == np.float32
 
 

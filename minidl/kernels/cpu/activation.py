@@ -75,7 +75,7 @@ def _log_softmax_gradient(t, gy, y, C, gx, work):
 
 def in_rows(x, axis):
     """Do the numbers along this axis lie one behind the other?"""
-    return x.dtype.char in "fd" and x.size > 0 and math.prod(x.shape[axis:]) == x.shape[axis]
+    return x.dtype.char in "fd" and x.size > 0 < x.ndim and math.prod(x.shape[axis:]) == x.shape[axis]
 
 
 # ---- rows
