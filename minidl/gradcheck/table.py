@@ -234,7 +234,10 @@ PROOFS = {
         Case("binary_cross_entropy", const(unit(3, 4)), unit(3, 4), const(positive(4)), reduction="none")],
     "BinaryCrossEntropyWithLogits": [
         Case("binary_cross_entropy_with_logits", x(3, 4), unit(3, 4)),
-        Case("binary_cross_entropy_with_logits", x(3, 4), const(bits(3, 4)), const(positive(4)), reduction="none")],
+        Case("binary_cross_entropy_with_logits", x(3, 4), const(bits(3, 4)), const(positive(4)), reduction="none"),
+        Case("binary_cross_entropy_with_logits", x(3, 4), unit(3, 4), const(positive(4)), reduction="sum",
+             pos_weight=const(positive(4))),
+        Case("binary_cross_entropy_with_logits", x(3, 4), unit(3, 4), pos_weight=positive(4), torch=None)],
     "SmoothL1": [Case("smooth_l1_loss", x(3, 4), x(3, 4)),
                  Case("smooth_l1_loss", x(3, 4), x(3, 4), reduction="none", beta=0.3)],
     # ---- dropout
@@ -268,8 +271,6 @@ COMPOSED = [
     Case("nll_loss", x(5, 4), ints(4, 5), const(positive(4)), ignore_index=2),
     Case("nll_loss", x(2, 3, 4), ints(3, 2, 4), reduction="sum"), Case("mse_loss", x(3, 4), x(3, 4)),
     Case("l1_loss", x(3, 4), x(3, 4), reduction="sum"),
-    Case("binary_cross_entropy_with_logits", x(3, 4), unit(3, 4), const(positive(4)), reduction="sum",
-         pos_weight=const(positive(4))),
     Case("kl_div", x(4, 3), positive(4, 3), reduction="batchmean"),
     Case("kl_div", x(4, 3), x(4, 3), log_target=True),
     Case("interpolate", x(1, 2, 3, 4), (5, 6)), Case("interpolate", x(2, 2, 5), scale_factor=1.7, mode="linear"),

@@ -194,7 +194,7 @@ def in_one_pass(expression, arrays):
     most = MetaArray.most
     try:
         return expression(sys.modules[__name__], *arrays)
-    except TypeError:                                    # it is not number by number
+    except Exception:                                    # it is not number by number
         return None
     finally:
         MetaArray.most = max(most, MetaArray.alive)

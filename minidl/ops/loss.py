@@ -73,14 +73,15 @@ class BinaryCrossEntropy(Elementwise):
 
 
 class BinaryCrossEntropyWithLogits(Elementwise):
-    """-(t log s(x) + (1 - t) log(1 - s(x))) = (1 - t) x + log(1 + e^-x), s the sigmoid."""
-    reads = "x t, x"
+    """-(p t log s(x) + (1 - t) log(1 - s(x))) = (1 - t) x + c log(1 + e^-x), with c = 1 + (p - 1) t, s the sigmoid."""
+    reads = "x t c, x, x"
 
-    def forward(self, k, x, t):
-        return (1 - t) * x + k.softplus(-x)
+    def forward(self, k, x, t, c):
+        return (1 - t) * x + c * k.softplus(-x)
 
-    def backward(self, gy, y, x, t):
-        return gy * (sigmoid(x) - t), -gy * x
+    def backward(self, gy, y, x, t, c):
+        gc = gy * softplus(-x, threshold=float("inf")) if self.needs(2) else None
+        return gy * (c * sigmoid(x) - (c - 1 + t)), -gy * x, gc
 
 
 @dataclass(eq=False)
@@ -144,6 +145,7 @@ def by_class(who, input, target, C, ignore_index):
 
 
 def check_labels(who, input, target, C, ignore_index):
+    """One of C classes for every place of the scores, or the number to be ignored; an error that says what else came."""
     wanted = input.shape[:1] + input.shape[2:] if input.ndim > 1 else ()
     if target.dtype.kind not in "iu" or target.shape != wanted:
         raise ValueError(f"{who}: for scores of shape {tuple(input.shape)} the target holds class numbers in shape "
@@ -216,11 +218,8 @@ def binary_cross_entropy(input, target, weight=None, reduction="mean"):
 def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean", pos_weight=None):
     """`binary_cross_entropy` of sigmoid(input), without overflow; pos_weight weighs the target's ones."""
     target = alike("binary_cross_entropy_with_logits", input, target)
-    if pos_weight is None:
-        loss = BinaryCrossEntropyWithLogits()(input, target)
-    else:
-        counts = 1 + (pos_weight - 1) * target
-        loss = (1 - target) * input + counts * softplus(-input, threshold=float("inf"))
+    counts = 1 if pos_weight is None else 1 + (pos_weight - 1) * target
+    loss = BinaryCrossEntropyWithLogits()(input, target, counts)
     return reduced("binary_cross_entropy_with_logits", loss if weight is None else loss * weight, reduction)
 
 

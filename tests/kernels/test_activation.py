@@ -57,6 +57,7 @@ def test_rows_of_any_length_are_as_in_the_reference(C, dtype, error, rng):
         assert y.dtype == gx.dtype == dtype
         assert_allclose(y, wanted, error, error)
         assert_allclose(gx, wanted_gx, 10 * error, 10 * error)
+        assert_allclose(getattr(cpu, name)(x.astype(x.dtype.newbyteorder()), 1), wanted, error, error)
         lying = np.asfortranarray(x)
         assert_allclose(getattr(cpu, name)(lying, -1), wanted, error, error)
         assert_allclose(getattr(cpu, name)(x[:, :, None, None], 1)[:, :, 0, 0], wanted, error, error)

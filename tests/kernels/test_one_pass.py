@@ -150,10 +150,12 @@ def test_arrays_that_cannot_be_gone_through_in_runs_are_left_to_numpy(rng, monke
     x = rng.standard_normal((40, 50))
     plus = lambda k, a, b: a + b
     assert in_one_pass(plus, [x, x]) is not None
-    for other in x.T.copy().T, x[:, ::2].repeat(2, 1).T.copy().T, x.astype("f"), x.astype(int), x.astype("e"):
+    swapped = x.astype(x.dtype.newbyteorder())
+    for other in x.T.copy().T, x[:, ::-1], swapped, x.astype("f"), x.astype(int), x.astype("e"):
         assert in_one_pass(plus, [x, other]) is None
     assert in_one_pass(plus, [2.0, 3.0]) is in_one_pass(plus, [np.array(2.0), 3.0]) is None
-    assert in_one_pass(plus, [x.astype(int)] * 2) is None
+    assert in_one_pass(plus, [x.astype(int)] * 2) is in_one_pass(plus, [swapped] * 2) is None
+    assert in_one_pass(plus, [np.empty((0, 50)), x[0]]) is in_one_pass(plus, [x[:, :0], x[:, :1]]) is None
     monkeypatch.setattr(one_pass, "SHORT", 51)
     one_pass.plan_for.cache_clear()
     assert in_one_pass(plus, [x, x[:, :1]]) is None

@@ -13,18 +13,27 @@ from minidl.kernels.reference import activation as reference
 
 
 def softmax(x, axis):
-    if not in_rows(x, axis):
-        return reference.softmax(x, axis)
+    return row_by_row(x, axis, logarithm=False) if in_rows(x, axis) else reference.softmax(x, axis)
+
+
+def log_softmax(x, axis):
+    return row_by_row(x, axis, logarithm=True) if in_rows(x, axis) else reference.log_softmax(x, axis)
+
+
+def row_by_row(x, axis, logarithm):
     y = empty(x.shape, x.dtype)
-    _softmax(flat(x), x.shape[axis], flat(y), workspace(LANES, x.dtype))
+    _row_by_row(flat(x), x.shape[axis], logarithm, flat(y), workspace(LANES, x.dtype))
     return y
 
 
 @jit(each="work")
-def _softmax(t, x, C, y, work):
+def _row_by_row(t, x, C, logarithm, y, work):
     first, end = portion(len(x) // C, t, len(work))
     for i in range(first * C, end * C, C):
-        softmax_of_row(x, i, C, y, work[t])
+        if logarithm:
+            log_softmax_of_row(x, i, C, y, work[t])
+        else:
+            softmax_of_row(x, i, C, y, work[t])
 
 
 def softmax_gradient(gy, y, axis):
@@ -40,21 +49,6 @@ def _softmax_gradient(t, gy, y, C, gx, threads):
     first, end = portion(len(y) // C, t, threads)
     for i in range(first * C, end * C, C):
         _times_less(y[i:i + C], gy[i:i + C], _product(gy[i:i + C], y[i:i + C]), gx[i:i + C])
-
-
-def log_softmax(x, axis):
-    if not in_rows(x, axis):
-        return reference.log_softmax(x, axis)
-    y = empty(x.shape, x.dtype)
-    _log_softmax(flat(x), x.shape[axis], flat(y), workspace(LANES, x.dtype))
-    return y
-
-
-@jit(each="work")
-def _log_softmax(t, x, C, y, work):
-    first, end = portion(len(x) // C, t, len(work))
-    for i in range(first * C, end * C, C):
-        log_softmax_of_row(x, i, C, y, work[t])
 
 
 def log_softmax_gradient(gy, y, axis):
@@ -75,7 +69,7 @@ def _log_softmax_gradient(t, gy, y, C, gx, work):
 
 def in_rows(x, axis):
     """Do the numbers along this axis lie one behind the other?"""
-    return x.dtype.char in "fd" and x.size > 0 < x.ndim and math.prod(x.shape[axis:]) == x.shape[axis]
+    return x.dtype in (np.float32, np.float64) and x.size > 0 < x.ndim and math.prod(x.shape[axis:]) == x.shape[axis]
 
 
 # ---- rows

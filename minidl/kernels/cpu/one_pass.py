@@ -32,7 +32,7 @@ def in_one_pass(expression, arrays):
                  the same; it answers with an array, or with several, some of which may be None
     arrays     : of float32, or of float64, contiguous where they are not broadcast; of bool; numbers; None
     """
-    layouts = tuple([(x.shape, x.strides, x.dtype.char) if isinstance(x, np.ndarray) else None if x is None else NUMBER
+    layouts = tuple([(x.shape, x.strides, x.dtype.str) if isinstance(x, np.ndarray) else None if x is None else NUMBER
                      for x in arrays])
     try:
         plan = plan_for(expression, layouts, threads.thread_count())
@@ -45,11 +45,11 @@ def in_one_pass(expression, arrays):
 def plan_for(expression, layouts, threads):
     """The Plan for arguments that lie like this, or None."""
     given = [layout for layout in layouts if isinstance(layout, tuple)]
-    chars = {char for *_, char in given} - {"?"}
-    if chars not in ({"f"}, {"d"}):
+    dtypes = {np.dtype(name) for *_, name in given} - {np.dtype(bool)}
+    if dtypes not in ({np.dtype(np.float32)}, {np.dtype(np.float64)}):
         return None
-    dtype = np.dtype(*chars)
-    number = ((), (), dtype.char)
+    dtype, = dtypes
+    number = ((), (), dtype.str)
     layouts = [number if layout is NUMBER else layout for layout in layouts]
     shape = np.broadcast_shapes(*[own for own, *_ in given])
     pieces = cut(shape, [layout for layout in layouts if layout], threads)
@@ -57,7 +57,8 @@ def plan_for(expression, layouts, threads):
         return None
     runs, lines, starts, aligned = pieces
     runs = iter(runs)
-    program = program_for(expression, tuple([layout and Kind(layout[2], next(runs)) for layout in layouts]), dtype.char)
+    kinds = tuple([layout and Kind(np.dtype(layout[2]).char, next(runs)) for layout in layouts])
+    program = program_for(expression, kinds, dtype.char)
     return program and Plan(program, dtype, shape, lines, starts, aligned, threads)
 
 
@@ -92,7 +93,7 @@ class Plan:
 
 
 def cut(shape, layouts, threads):
-    """How to compute a result of this shape from arrays that lie like `layouts`, (shape, strides, dtype's letter):
+    """How to compute a result of this shape from arrays that lie like `layouts`, (shape, strides, dtype's name):
 
     runs    : does each array go on from number to number in a piece? Else it stays at one number
     lines   : for each piece how many numbers it has, and how many bytes from its beginning each array has them
@@ -102,11 +103,11 @@ def cut(shape, layouts, threads):
     None where there are no runs that all arrays have in common.
     """
     dims = [d for d in range(len(shape)) if shape[d] > 1]
-    if not dims:
+    if not dims or 0 in shape:
         return None
     strides = [[0] * (len(shape) - len(own)) + [0 if n == 1 else stride for n, stride in zip(own, strides)]
                for own, strides, _ in layouts]
-    sizes = [np.dtype(char).itemsize for *_, char in layouts]
+    sizes = [np.dtype(name).itemsize for *_, name in layouts]
     length, runs = 1, [stride[dims[-1]] != 0 for stride in strides]
     while dims and all([stride[dims[-1]] == size * length * run for stride, size, run in zip(strides, sizes, runs)]):
         length *= shape[dims.pop()]

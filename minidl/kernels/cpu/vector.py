@@ -1,7 +1,7 @@
 """The kernel interface for vectors of instructions (simd.py), as far as it acts number by number.
 
 An expression that is called with such vectors in the place of arrays is written down as instructions; one_pass.py
-compiles them. What is not here, an expression that asks for it is computed by NumPy.
+compiles them. An expression that asks for what is not here is computed by NumPy.
 """
 import contextlib
 
@@ -13,9 +13,7 @@ def add(a, b): return a + b
 def subtract(a, b): return a - b
 def multiply(a, b): return a * b
 def divide(a, b): return a / b
-def negative(x): return -x
 def square(x): return x * x
-def reciprocal(x): return 1 / x
 def sqrt(x): return x.code.root(x)
 def rsqrt(x): return 1 / sqrt(x)
 def abs(x): return where(x < 0, -x, x)
