@@ -4,7 +4,7 @@ import numpy as np
 from minidl.kernels import cpu, meta, reference
 from minidl.kernels.cpu import vector
 from minidl.kernels.cpu.convolution import autotune, conv_algorithm
-from minidl.kernels.cpu.simd import Condition, Vector
+from minidl.kernels.cpu.instructions import Condition, Vector
 
 KERNEL_SETS = {"reference": reference, "cpu": cpu}      # the sets that NumPy arrays can use, by name
 

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from minidl.kernels.cpu import threads, vector
-from minidl.kernels.cpu.simd import LANES, Code, Condition, Vector, processor
+from minidl.kernels.cpu.instructions import Code, Condition, Vector
+from minidl.kernels.cpu.simd import LANES, processor
 
 
 class Kind(NamedTuple):

@@ -1,4 +1,4 @@
-"""The kernel interface for vectors of instructions (simd.py), as far as it acts number by number.
+"""The kernel interface for vectors of instructions (instructions.py), as far as it acts number by number.
 
 An expression that is called with such vectors in the place of arrays is written down as instructions; one_pass.py
 compiles them. An expression that asks for what is not here is computed by NumPy.
@@ -6,7 +6,7 @@ compiles them. An expression that asks for what is not here is computed by NumPy
 import contextlib
 
 from minidl.kernels.cpu.exponential import erf, exp, expm1, log, log1p, tanh         # noqa: F401, for the kernel set
-from minidl.kernels.cpu.simd import Vector
+from minidl.kernels.cpu.instructions import Vector
 
 
 def add(a, b): return a + b
