@@ -96,16 +96,20 @@ class BasicBlockC(BasicBlock):
 
 
 class Bottleneck(nn.Module):
-    """relu(F(x) + shortcut(x)), F being 1x1 to fewer channels, 3x3, and 1x1 to four times as many: figure 5, right."""
+    """relu(F(x) + shortcut(x)), F being 1x1 to fewer channels, 3x3, and 1x1 to four times as many: figure 5, right.
+
+    inside, groups : the channels that the 3x3 convolution reads, and its groups, in younger networks made of this block
+    """
     expansion = 4
 
-    def __init__(self, in_channels, channels, stride=1):
+    def __init__(self, in_channels, channels, stride=1, inside=None, groups=1):
         super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, channels, 1, stride, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.conv3 = nn.Conv2d(channels, 4 * channels, 1, bias=False)
+        n = inside or channels
+        self.conv1 = nn.Conv2d(in_channels, n, 1, stride, bias=False)
+        self.bn1 = nn.BatchNorm2d(n)
+        self.conv2 = nn.Conv2d(n, n, 3, padding=1, groups=groups, bias=False)
+        self.bn2 = nn.BatchNorm2d(n)
+        self.conv3 = nn.Conv2d(n, 4 * channels, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(4 * channels)
         self.shortcut = projection(in_channels, 4 * channels, stride)
 
@@ -121,8 +125,8 @@ class Bottleneck(nn.Module):
 class BottleneckV15(Bottleneck):
     """The 3x3 convolution takes the stride: no pixel goes unread, as three in four do by a 1x1 with stride 2."""
 
-    def __init__(self, in_channels, channels, stride=1):
-        super().__init__(in_channels, channels, stride)
+    def __init__(self, in_channels, channels, stride=1, inside=None, groups=1):
+        super().__init__(in_channels, channels, stride, inside, groups)
         self.conv1.stride, self.conv2.stride = self.conv2.stride, self.conv1.stride
 
 

@@ -8,12 +8,10 @@ after the addition, as in the paper's text and the authors' code; their README s
 those of blocks that activate before. First weights are those of ResNet, variance 2 / fan-in; the authors' code has
 2 / fan-out. The max pooling is that of resnet.py.
 """
-from architectures.resnet import CifarResNet, ResNet, projection
-from minidl import nn
-from minidl.nn import functional as F
+from architectures.resnet import BottleneckV15, CifarResNet, ResNet
 
 
-class ResNeXtBlock(nn.Module):
+class ResNeXtBlock(BottleneckV15):
     """relu(F(x) + shortcut(x)), F being 1x1, 3x3 in groups, and 1x1: figure 3(c).
 
     (N, in_channels, H, W) -> (N, 4 channels, H / stride, W / stride)
@@ -21,27 +19,11 @@ class ResNeXtBlock(nn.Module):
     cardinality : the number of groups, C of the paper
     width       : the channels of each, d of the paper, in the first stage, where `channels` is 64
     """
-    expansion = 4
     cardinality, width = 32, 4
 
     def __init__(self, in_channels, channels, stride=1):
-        super().__init__()
-        n = self.cardinality * self.width * channels // 64
-        self.conv1 = nn.Conv2d(in_channels, n, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(n)
-        self.conv2 = nn.Conv2d(n, n, 3, stride, padding=1, groups=self.cardinality, bias=False)
-        self.bn2 = nn.BatchNorm2d(n)
-        self.conv3 = nn.Conv2d(n, 4 * channels, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(4 * channels)
-        self.shortcut = projection(in_channels, 4 * channels, stride)
-
-    def forward(self, x):
-        return F.relu(self.branch(x) + self.shortcut(x))
-
-    def branch(self, x):
-        x = F.relu(self.bn1(self.conv1(x)))
-        x = F.relu(self.bn2(self.conv2(x)))
-        return self.bn3(self.conv3(x))
+        inside = self.cardinality * self.width * channels // 64
+        super().__init__(in_channels, channels, stride, inside, groups=self.cardinality)
 
 
 class ResNeXtBlock32x8d(ResNeXtBlock):

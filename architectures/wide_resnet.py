@@ -10,7 +10,7 @@ after the addition, and has its strides in the 3x3 convolutions.
 Departures. First weights are those of ResNet, variance 2 / fan-in; the authors' code has 2 / fan-out. The max pooling is
 that of resnet.py.
 """
-from architectures.resnet import ResNet, init_, projection
+from architectures.resnet import BottleneckV15, ResNet, init_
 from minidl import nn
 from minidl.nn import functional as F
 
@@ -49,28 +49,11 @@ class WideningBlock(WideBlock):
         return self.shortcut(x) + self.branch(x)
 
 
-class WideBottleneck(nn.Module):
+class WideBottleneck(BottleneckV15):
     """ResNet's bottleneck with twice the channels inside, and as many as ever outside: "WRN-50-2-bottleneck"."""
-    expansion = 4
 
     def __init__(self, in_channels, channels, stride=1):
-        super().__init__()
-        n = 2 * channels
-        self.conv1 = nn.Conv2d(in_channels, n, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(n)
-        self.conv2 = nn.Conv2d(n, n, 3, stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(n)
-        self.conv3 = nn.Conv2d(n, 4 * channels, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(4 * channels)
-        self.shortcut = projection(in_channels, 4 * channels, stride)
-
-    def forward(self, x):
-        return F.relu(self.branch(x) + self.shortcut(x))
-
-    def branch(self, x):
-        x = F.relu(self.bn1(self.conv1(x)))
-        x = F.relu(self.bn2(self.conv2(x)))
-        return self.bn3(self.conv3(x))
+        super().__init__(in_channels, channels, stride, inside=2 * channels)
 
 
 # ---- networks

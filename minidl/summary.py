@@ -8,7 +8,7 @@ from minidl.dtypes import get_default_dtype
 from minidl.footprint import Footprint, footprint, without_numbers
 from minidl.kernels.cpu.convolution import Convolution, algorithm
 from minidl.kernels.meta import MetaArray
-from minidl.mode import mode
+from minidl.mode import Observer, mode
 from minidl.nn.module import calls
 from minidl.ops.convolution import Conv2d, ConvTranspose2d
 from minidl.ops.matrix import Einsum, Linear, MatMul
@@ -161,7 +161,7 @@ def rows_of(model, input_shape, batch_size=1):
     return watcher.rows
 
 
-class Watcher:
+class Watcher(Observer):
     """Sees every op run, and adds it to the row of the module that it runs in."""
 
     def __init__(self, image, batch_size):
@@ -170,13 +170,6 @@ class Watcher:
         self.alive = [image]                     # so that no id is used twice
         self.counted = set()
         self.is_layer = False                    # is the module of the last row one, or the ops between layers?
-
-    def forward(self, op, forward):
-        def run(k, *arrays):
-            y = forward(k, *arrays)
-            self.note(op, arrays, y)
-            return y
-        return run
 
     def note(self, op, arrays, y):
         row = self.row_of_this_call(op)

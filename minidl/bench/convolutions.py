@@ -9,6 +9,7 @@ from minidl.bench.passes import as_lists, macs, wrong
 from minidl.bench.processes import ask
 from minidl.bench.report import geometric_mean, median, ms, number
 from minidl.kernels.cpu.convolution import ALGORITHMS, PASSES, Convolution, algorithm
+from minidl.mode import Observer, mode
 
 OPPONENTS = tuple(setting for setting in PYTORCH if setting.keep_pages and not setting.fused)
 CLEARLY = 1.1                # times as long: less than that is noise
@@ -33,29 +34,24 @@ def of_network(case):
 def of_model(build, shape):
     """Counter of the Convolutions of the model that `build` makes, on images of `shape` (N, C, H, W)."""
     import minidl
-    from minidl.mode import mode
     seen = Watcher()
     with minidl.device("meta"), mode(observer=seen, recording=False):
         build()(minidl.empty(*shape))
     return seen.found
 
 
-class Watcher:
+class Watcher(Observer):
     """Sees every op run, and notes the convolutions."""
 
     def __init__(self):
         self.found = Counter()
 
-    def forward(self, op, forward):
+    def note(self, op, arrays, y):
         from minidl.ops.convolution import Conv2d
-
-        def run(k, *arrays):
-            if isinstance(op, Conv2d):
-                x, w = arrays[:2]
-                self.found[Convolution(x.shape, w.shape, op.stride, op.padding, op.dilation, op.groups,
-                                       np.dtype(np.float32))] += 1
-            return forward(k, *arrays)
-        return run
+        if isinstance(op, Conv2d):
+            x, w = arrays[:2]
+            self.found[Convolution(x.shape, w.shape, op.stride, op.padding, op.dilation, op.groups,
+                                   np.dtype(np.float32))] += 1
 
 
 def few(found):

@@ -6,7 +6,7 @@ from minidl import nn
 from minidl.dtypes import get_default_dtype
 from minidl.footprint import without_numbers
 from minidl.kernels.meta import MetaArray
-from minidl.mode import mode
+from minidl.mode import Observer, mode
 from minidl.ops.indexing import GetItem
 from minidl.ops.shape import Alias, Clone, Expand, Reshape
 from minidl.tensor import Tensor, of
@@ -70,7 +70,7 @@ def trace(model, input_shape):
     return watcher.outermost
 
 
-class Watcher:
+class Watcher(Observer):
     """The hooks around every call, and the observer of every op."""
 
     def __init__(self, image):
@@ -94,13 +94,6 @@ class Watcher:
             self.add(None, call.arguments[:1], [], y.array)
         call.shape = tuple(y.shape[1:]) if isinstance(y, Tensor) else ()
         self.current = call.outer
-
-    def forward(self, op, forward):
-        def run(k, *arrays):
-            y = forward(k, *arrays)
-            self.note(op, arrays, y)
-            return y
-        return run
 
     def note(self, op, arrays, y):
         inputs = [self.makers[id(x)] for x in arrays if id(x) in self.makers]

@@ -31,7 +31,7 @@ def assert_learnt(name, model, optimizer):
     "preact_resnet164", "constant_scaling", "convex_scaling", "gated_shortcut", "dropped_shortcut", "wrn_16_4",
     "wide_resnet50_2", "resnext29_8x64d", "resnext50_32x4d", "se_resnet50", "senet154",
     "mobilenet_v1", "mobilenet_v2", "densenet40_12", "densenet121", "fractalnet20", "shufflenet_v1", "shufflenet_v2",
-    "efficientnet_b0"])
+    "efficientnet_b0", "nasnet_a_cifar10", "amoebanet_a_cifar10"])
 def test_one_batch_is_learnt_by_heart(name):
     """From the first weights that they are made with."""
     file, make, _ = REDUCED[name]

@@ -14,6 +14,7 @@ from architectures.preact_resnet import (
     PreActBottleneck,
     PreActResNet,
 )
+from architectures.wide_resnet import WideResNet
 from minidl import nn
 from minidl.nn import functional as F
 
@@ -98,8 +99,9 @@ def test_blocks_of_each_stage():
     assert kinds == 3 * [[FirstPreActBottleneck] + 17 * [PreActBottleneck]]
 
 
-def test_the_last_block_is_followed_by_norm_relu_and_the_mean_of_every_channel():
-    model, seen = PreActResNet(*BASIC, 1, width=4), {}
+@pytest.mark.parametrize("network", [lambda: PreActResNet(*BASIC, 1, width=4), lambda: WideResNet(10, 1)])
+def test_the_last_block_is_followed_by_norm_relu_and_the_mean_of_every_channel(network):
+    model, seen = network(), {}
     for name in ("layer3", "bn", "fc"):
         layer = getattr(model, name)
         layer.register_forward_hook(lambda layer, args, y, name=name: seen.__setitem__(name, (args[0], y)))

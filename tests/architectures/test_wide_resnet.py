@@ -88,17 +88,6 @@ def test_a_wide_bottleneck_has_twice_the_channels_inside_and_its_stride_in_the_3
     assert [conv.stride[0] for conv in (wide.conv1, wide.conv2, wide.conv3)] == [1, 2, 1]
 
 
-def test_the_last_block_is_followed_by_norm_relu_and_the_mean_of_every_channel():
-    model, seen = WideResNet(10, 1), {}
-    for name in ("layer3", "bn", "fc"):
-        layer = getattr(model, name)
-        layer.register_forward_hook(lambda layer, args, y, name=name: seen.__setitem__(name, (args[0], y)))
-    model(minidl.randn(2, 3, 8, 8))
-    assert seen["bn"][0] is seen["layer3"][1]
-    wanted = np.maximum(seen["bn"][1].detach().numpy(), 0).mean((2, 3))
-    np.testing.assert_allclose(seen["fc"][0].detach().numpy(), wanted, rtol=1e-5)
-
-
 def test_weights_start_with_variance_2_by_fan_in():
     """Delving deep into rectifiers, equation 10."""
     for _, layer in layers_with_weights(WideResNet(10, 2, 100)):
