@@ -197,7 +197,8 @@ PROOFS = {
         Case("avg_pool2d", x(2, 2, 6, 5), 2), Case("avg_pool2d", x(2, 2, 6, 7), (3, 2), (2, 1), (1, 1)),
         Case("avg_pool2d", x(1, 2, 7, 6), 3, 2, 1, True, False), Case("avg_pool2d", x(1, 2, 6, 6), 5, 2, 2, True),
         Case("avg_pool2d", x(1, 1, 5, 7), 4, 2, 1, True), Case("avg_pool2d", x(1, 1, 4, 6), 7, 2, 3, True),
-        Case("avg_pool2d", x(1, 1, 3, 20), 2, 1),
+        Case("avg_pool2d", x(1, 1, 3, 20), 2, 1), Case("avg_pool2d", x(1, 1, 4, 37), 2),
+        Case("avg_pool2d", x(1, 1, 7, 5), (3, 2), 2), Case("avg_pool2d", x(1, 1, 4, 5), 2, (1, 2)),
         Case("avg_pool2d", x(2, 5, 6), (2, 3), 2, 0, False, True, 5), Case("avg_pool1d", x(2, 3, 7), 3, 2, 1)],
     "AdaptiveAvgPool2d": [
         Case("adaptive_avg_pool2d", x(2, 3, 7, 5), (3, 2)), Case("adaptive_avg_pool2d", x(2, 3, 4, 5), 1),

@@ -39,16 +39,16 @@ def _row_by_row(t, x, C, logarithm, y, work):
 def softmax_gradient(gy, y, axis):
     if not in_rows(y, axis):
         return reference.softmax_gradient(gy, y, axis)
-    gx = empty(y.shape, y.dtype)
-    _softmax_gradient(flat(gy), flat(y), y.shape[axis], flat(gx), thread_count())
+    gx, rows = empty(y.shape, y.dtype), (-1, y.shape[axis])
+    _softmax_gradient(flat(gy).reshape(rows), flat(y).reshape(rows), gx.reshape(rows), thread_count())
     return gx
 
 
 @jit(each="threads")
-def _softmax_gradient(t, gy, y, C, gx, threads):
-    first, end = portion(len(y) // C, t, threads)
-    for i in range(first * C, end * C, C):
-        _times_less(y[i:i + C], gy[i:i + C], _product(gy[i:i + C], y[i:i + C]), gx[i:i + C])
+def _softmax_gradient(t, gy, y, gx, threads):
+    first, end = portion(len(y), t, threads)
+    for r in range(first, end):
+        _times_less(y[r], gy[r], _product(gy[r], y[r]), gx[r])
 
 
 def log_softmax_gradient(gy, y, axis):

@@ -291,9 +291,11 @@ shares1, shares2 = neighbours_shares(1), neighbours_shares(2)
 
 @jit
 def shares_of_pairs(gy, counts, o, gx, cell, rows, row_step, count):
-    """The same for windows of two columns that have no cells in common, of which nothing is there yet."""
+    """The same for windows of two columns that have no cells in common: a cell is its window's share, and nothing else."""
     for n in range(min(count, LANES)):
-        share(gy, counts, o + n, gx, cell + n * 2, rows, row_step, 2)
+        for i in range(rows):
+            for j in range(2):
+                gx[cell + n * 2 + i * row_step + j] = gy[o + n] / counts[o + n]
 
 
 @vectorized(shares_of_pairs)
