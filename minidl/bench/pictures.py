@@ -19,7 +19,7 @@ def save(figure, path):
 def bars(rows, title):
     """minidl's bars on top of PyTorch's, whose length is 1: rows of (name, minidl's seconds, PyTorch's seconds).
 
-    A bar that would be longer than 3 ends at the edge, so that the others can be told apart.
+    A bar that would be longer than 3 ends there, so that the others can be told apart, and says how long it is.
     """
     from matplotlib.figure import Figure
 
@@ -31,7 +31,8 @@ def bars(rows, title):
         for shift, seconds, colour, name in ((0.2, mine, BLUE, "minidl"), (-0.2, theirs, GREY, "PyTorch, its best")):
             end = min(seconds / theirs, 3)
             axes.barh(place + shift, end, 0.36, color=colour, label=name if place == len(rows) - 1 else None)
-            axes.annotate(f"{ms(seconds)} ms", (end, place + shift), (4, 0), va="center", fontsize=9,
+            text = f"{ms(seconds)} ms" if seconds <= 3 * theirs else f"{ms(seconds)} ms: {seconds / theirs:.1f}"
+            axes.annotate(text, (end, place + shift), (4, 0), va="center", fontsize=9,
                           textcoords="offset points")
     axes.set_yticks(places, [name for name, _, _ in rows])
     axes.axvline(1, color="black", linewidth=0.8, linestyle=":")

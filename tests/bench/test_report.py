@@ -63,7 +63,9 @@ def test_a_busy_machine_is_owned_up_to():
 
 
 def test_bars_are_drawn(tmp_path):
-    pictures.save(pictures.bars([("a", 1.0, 2.0), ("b", 3.0, 1.0)], "title"), tmp_path / "bars.png")
+    figure = pictures.bars([("a", 1.0, 2.0), ("b", 3.0, 1.0), ("c", 9.0, 2.0)], "title")
+    assert [text.get_text() for text in figure.axes[0].texts][::2] == ["1000 ms", "3000 ms", "9000 ms: 4.5"]
+    pictures.save(figure, tmp_path / "bars.png")
     assert (tmp_path / "bars.png").read_bytes().startswith(b"\x89PNG")
     rows = [("a", {"y": ("direct", 0.001), "gx": ("gemm", 1.0), "gw": ("direct", 100.0)})] * 2
     pictures.save(pictures.panels(rows, "title"), tmp_path / "panels.png")
