@@ -6,13 +6,12 @@ from minidl.kernels import autotune, conv_algorithm, use_kernels
 from minidl.kernels.cpu.threads import get_num_threads, set_num_threads
 from minidl.mode import enable_grad, is_grad_enabled, mode, no_grad, set_grad_enabled
 from minidl.tensor import Tensor
-from minidl.elementwise import Elementwise
-from minidl.op import Op
+from minidl.op import Elementwise, Op
 from minidl.graph import Step, backprop, topological_order
 from minidl.fused import Fused
 from minidl.random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, set_rng_state
 from minidl.creation import *
-from minidl import anomaly, autograd, creation, ops
+from minidl import anomaly, autograd, creation, expression, ops
 from minidl.ops import *
 from minidl import nn, optim
 from minidl.interop import load, save

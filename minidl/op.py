@@ -5,6 +5,7 @@ import inspect
 import numpy as np
 
 import minidl
+from minidl.dtypes import category, get_default_dtype, result_type
 from minidl.kernels import is_array, kernels_for
 from minidl.mode import Mode
 from minidl.tensor import Tensor, of
@@ -34,7 +35,7 @@ class Op:
     """
     reads = ""
     view = False              # may the result share x's memory?
-    number_by_number = False  # is it the same function of every number? Then arrays are gone through once (elementwise.py)
+    number_by_number = False  # is it the same function of every number? Then arrays are gone through once (Elementwise)
 
     edges = None              # per input: the node its gradient goes to, or None; FREED after the walk
     hooks = None              # tensor hooks on the result
@@ -200,6 +201,55 @@ class Op:
         return f"{type(self).__name__}()"
 
 
+class Elementwise(Op):
+    """An op whose inputs broadcast. Their dtypes are promoted first, by PyTorch's rules; each gradient
+    is summed back to its input's shape.
+
+    Forward and backward are arithmetic, and NumPy goes through whole arrays for each operation in it. For large arrays a
+    kernel set may compile the arithmetic, and go through them once.
+
+    to_float         : integers become the default float dtype first, as for exp or division
+    number_by_number : False for ops that only broadcast like these, as a matrix product does
+    """
+    to_float = False
+    number_by_number = True
+
+    def prepare(self, inputs):
+        for x in inputs:
+            if isinstance(x, np.generic):
+                inputs = scalars_settled(inputs)
+                break
+        try:
+            dtypes = [x.dtype for x in inputs if type(x) not in (float, int, bool)]
+        except AttributeError:
+            kinds = ", ".join([type(x).__name__ for x in inputs])
+            raise TypeError(f"{self}: takes tensors, arrays and real numbers, not {kinds}") from None
+        if dtypes and dtypes.count(dtypes[0]) == len(dtypes) and dtypes[0].kind == "f":
+            return inputs                                # by far the most common case
+        dtype = result_type(*inputs)
+        if self.to_float and category(dtype) < 2:
+            dtype = get_default_dtype()
+        return [minidl.ops.cast(x, dtype) if hasattr(x, "dtype") and x.dtype != dtype else x for x in inputs]
+
+    def fitted(self, gx, shape):
+        lead = len(gx.shape) - len(shape)
+        if lead < 0 or any([n not in (1, m) for n, m in zip(shape, gx.shape[lead:])]):
+            return super().fitted(gx, shape)
+        return minidl.ops.sum_to(gx, shape)
+
+    # ---- large arrays
+
+    def forward_in_one_pass(self, k, *arrays):
+        y = k.in_one_pass(minidl.expression.of(self), arrays)
+        return self.forward(k, *arrays) if y is None else y
+
+    def backward_in_one_pass(self, gy, y, *xs):
+        kept = [not isinstance(x, Outline) for x in (y, *xs)]
+        arrays = [x if there else None for x, there in zip((y, *xs), kept)]
+        gxs = kernels_for(gy).in_one_pass(minidl.expression.of(self, tuple(self.wanted), tuple(kept)), [gy, *arrays])
+        return self.backward(gy, y, *xs) if gxs is None else gxs
+
+
 class Outline:
     """An array's shape and dtype, where its numbers were not kept because no wanted gradient reads them.
 
@@ -246,3 +296,10 @@ def reads_of(cls, wanted):
 
 def needs_grad(x):
     return isinstance(x, Tensor) and x._requires_grad
+
+
+def scalars_settled(inputs):
+    """NumPy scalars beside tensors become Python numbers, which take part in promotion without deciding
+    it; among arrays they are what NumPy made of a 0-d array, and become one again."""
+    beside_tensors = any([isinstance(x, Tensor) for x in inputs])
+    return [x if not isinstance(x, np.generic) else x.item() if beside_tensors else np.asarray(x) for x in inputs]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 import minidl
-from minidl import elementwise, graph, ops
+from minidl import graph, op, ops
 from minidl.gradcheck import calls
 from minidl.gradcheck.case import Case, Draw
 from minidl.gradcheck.check import GradcheckError, gradcheck, outputs, recorded_gradients
@@ -248,7 +248,7 @@ def nothing_is_needed(self, i):
     return False
 
 
-checked = elementwise.Elementwise.checked
+checked = op.Elementwise.checked
 x = Draw("x", (3, 3))
 
 
@@ -261,9 +261,9 @@ ENGINE = [  # what goes wrong, what is replaced by what, and the calls that shou
     ("gradients that meet overwrite each other", (graph.Walk, "add", overwrite), [Case(calls.twice, x)]),
     ("of gradients that meet the first stays", (graph.Walk, "add", keep_the_first), [Case(calls.twice, x)]),
     ("of a broadcast input's gradient one part is taken",
-     (elementwise.Elementwise, "checked", first_of_what_was_broadcast), BROADCAST),
+     (op.Elementwise, "checked", first_of_what_was_broadcast), BROADCAST),
     ("a broadcast input's gradient is averaged",
-     (elementwise.Elementwise, "checked", mean_of_what_was_broadcast), BROADCAST),
+     (op.Elementwise, "checked", mean_of_what_was_broadcast), BROADCAST),
     ("a node is left before all that use it",
      (graph, "topological_order", in_the_order_found), [Case(long_and_short, x)]),
     ("one tensor in two slots counts as one",

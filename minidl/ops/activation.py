@@ -1,9 +1,8 @@
 """Activations: what stands between two linear maps."""
 from dataclasses import dataclass
 
-from minidl.elementwise import Elementwise
 from minidl.fused import Fused
-from minidl.op import Op
+from minidl.op import Elementwise, Op
 from minidl.ops.arithmetic import erf, exp, log, sigmoid, tanh, where
 from minidl.ops.reduction import max, sum
 from minidl.ops.shape import dimension, reshape

@@ -2,9 +2,8 @@
 from dataclasses import dataclass
 
 from minidl.dtypes import category, get_default_dtype, result_type
-from minidl.elementwise import Elementwise
 from minidl.kernels import kernels_for
-from minidl.op import Op
+from minidl.op import Elementwise, Op
 from minidl.ops.comparison import floor_divide, sign
 
 __all__ = [

@@ -1,7 +1,7 @@
 """Comparisons, rounding and other functions whose results carry no gradient."""
 from dataclasses import dataclass
 
-from minidl.elementwise import Elementwise
+from minidl.op import Elementwise
 
 __all__ = [
     "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "ceil", "eq", "floor", "floor_divide", "ge", "gt",

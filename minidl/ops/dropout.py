@@ -1,6 +1,6 @@
 """Dropout and its relatives: a random mask, drawn once, is an input of the op."""
-from minidl.elementwise import Elementwise
 from minidl.kernels import kernels_for
+from minidl.op import Elementwise
 from minidl.ops.arithmetic import mul
 from minidl.random import default_generator
 

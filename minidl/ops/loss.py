@@ -2,8 +2,8 @@
 from dataclasses import dataclass
 from math import prod
 
-from minidl.elementwise import Elementwise
 from minidl.fused import Fused
+from minidl.op import Elementwise
 from minidl.ops.activation import log_softmax, per_channel, softplus
 from minidl.ops.arithmetic import abs, cast, clamp, exp, log, log1p, sigmoid, square, where
 from minidl.ops.comparison import eq, sign

@@ -3,9 +3,8 @@ import string
 from dataclasses import dataclass
 from math import prod
 
-from minidl.elementwise import Elementwise
 from minidl.fused import Fused
-from minidl.op import Outline
+from minidl.op import Elementwise, Outline
 from minidl.ops.shape import expand, permute, reshape, squeeze, transpose, unsqueeze
 
 __all__ = ["bmm", "dot", "einsum", "linear", "matmul", "mm", "outer"]

@@ -5,9 +5,8 @@ from math import prod as product
 from typing import NamedTuple
 
 from minidl.dtypes import category
-from minidl.elementwise import Elementwise
 from minidl.fused import Fused
-from minidl.op import Op
+from minidl.op import Elementwise, Op
 from minidl.ops.arithmetic import abs, cast, exp, pow, sqrt, square, where
 from minidl.ops.comparison import Untracked, isfinite, ne
 from minidl.ops.indexing import gather

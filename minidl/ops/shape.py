@@ -2,9 +2,8 @@
 from dataclasses import dataclass
 from math import prod
 
-from minidl.elementwise import Elementwise
 from minidl.kernels import kernels_for
-from minidl.op import Op
+from minidl.op import Elementwise, Op
 
 __all__ = [
     "alias", "cat", "chunk", "clone", "contiguous", "expand", "flatten", "flip", "narrow", "pad", "permute", "repeat",
