@@ -234,10 +234,10 @@ def _sums(a, a_at, i, rows, at, count, d, depth, panel, width, c, c0, c_row, mor
     done = 0
     while True:
         if rows == ROWS:
-            multiply_tile(a, at, 1, a_at[0], work, panel, width, c, c0, c_row, count, more)
+            multiply_tile(a, at, 1, a_at[0], work, panel, width, c, c0, c_row, count, more, at)
         else:
             for k in range(rows):
-                multiply_row(a, at + k * a_at[0], 1, 0, work, panel, width, c, c0 + k * c_row, 0, count, more)
+                multiply_row(a, at + k * a_at[0], 1, 0, work, panel, width, c, c0 + k * c_row, 0, count, more, at)
         done += count
         if done == depth:
             break

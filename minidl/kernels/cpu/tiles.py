@@ -33,11 +33,12 @@ def tile(rows, vectors):
     there are half as many."""
 
     @jit
-    def multiply(a, a0, a_step, a_row, b, b0, b_step, c, c0, c_row, depth, more):
+    def multiply(a, a0, a_step, a_row, b, b0, b_step, c, c0, c_row, depth, more, following):
         """c[k, t] = the sum over r < depth of a[r, k] b[r, t], for k < rows and t < width; with `more`, c grows by it.
 
         All three lie in flat arrays: a[r, k] at a0 + r a_step + k a_row, b[r, t] at b0 + r b_step + t, and
-        c[k, t] at c0 + k c_row + t.
+        c[k, t] at c0 + k c_row + t. The numbers of a from `following` on are for the next call: memory is asked for
+        them a few at a time, and answers in the meantime.
         """
         for k in range(rows):
             for t in range(max(1, vectors * 4 // c.itemsize) * LANES):
@@ -47,12 +48,13 @@ def tile(rows, vectors):
                 c[c0 + k * c_row + t] = total
 
     @vectorized(multiply)
-    def multiply(code, a, a0, a_step, a_row, b, b0, b_step, c, c0, c_row, depth, more):
+    def multiply(code, a, a0, a_step, a_row, b, b0, b_step, c, c0, c_row, depth, more, following):
         sums = Sums(code, rows, max(1, vectors * 4 // c.itemsize), c, [c0 + k * c_row for k in range(rows)])
         sums.prefetch()
         with code.when(more):
             sums.load()
         with code.loop(depth) as r:
+            a.prefetch(following + r * rows)
             numbers = (a.spread(a0 + r * a_step + k * a_row) for k in range(rows))
             sums.add_products(numbers, b, b0 + r * b_step)
         sums.store()

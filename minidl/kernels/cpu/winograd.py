@@ -17,11 +17,15 @@ Two orders of the work. *By tiles*: each thread takes some rows of tiles from V 
 reads all of U for them; for layers with few channels. *By filters*: V of all tiles is made first, and then each thread
 takes some filters and transforms them in its cache: U, four times as large as w, is never in memory.
 
+V is read once for every few filters, from beyond the second-level cache, which takes as long as to multiply, unless it
+is read from one end to the other, and asked for in time. So it lies there in slabs of some channels (class Slabs).
+
 Inside, the channels are the lanes of vectors, so that images of any width serve. Channels and filters come in
 multiples of LANES. Float32 only: the largest error, 1e-5 to 1e-4 of the result's standard deviation (ten times that
 of the other algorithms), is harmless in training, but a gradient check would take it for a mistake.
 """
-from math import prod
+from math import lcm, prod
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,13 +39,14 @@ from minidl.kernels.cpu.winograd_transforms import transform
 
 BLOCK = 3 * 2 ** 16                          # numbers that a thread works on: three quarters of a megabyte
 MANY = 2 ** 21                               # numbers of V that are made at a time, for all threads
-FEW = 64 * 64                                # channels times filters for which U stays in every cache
+FEW = 128 * 128                              # channels times filters up to which all of U is read again and again
 DEPTH = 128                                  # channels of a filter that a thread keeps
 RUN = 128                                    # tiles whose products are summed while they are in the first-level cache
 AHEAD = 4                                    # rows of filters that are fetched before they are needed
 PAD = 16                                     # numbers between places: at powers of two they would share cache lines
 WIDTH = VECTORS * LANES
 TILES = ROWS * VECTORS                       # tiles come in multiples of this
+THIN = lcm(TILES, LANES)                     # channels of V side by side, where it is V's columns that are multiplied
 
 B_T, A_T, A, G, G_T = (transform(name) for name in ("bt", "at", "a", "g", "gt"))
 multiply, multiply_narrow = tile(ROWS, VECTORS), tile(ROWS * VECTORS, 1)
@@ -93,6 +98,25 @@ def joined(parts, axis):
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis)
 
 
+class Slabs(NamedTuple):
+    """How V (places, tiles, C) lies in memory, or Q: (C / depth, places, tiles, depth). The number [e, t, c] is at
+
+    c // depth slab + e place + t depth + c % depth
+    """
+    slab: int
+    place: int
+    depth: int
+
+
+def slabs(places, tiles, depth):
+    place = tiles * depth + PAD
+    return Slabs(places * place, place, depth)
+
+
+def up(count, unit):
+    return -(-count // unit) * unit
+
+
 # ---- y and gx
 
 
@@ -103,76 +127,72 @@ def correlate(m, x, w, b, turned, shape, padding):
     rows, columns = N * -(-OH // m), -(-OW // m)                        # of tiles; rows are numbered through all images
     width = WIDTH if F % WIDTH == 0 else LANES                          # filters that are multiplied at a time
     strip = (m + 2) * (columns * m + 2 + LANES) * LANES                 # an image's rows, as vectors of channels
-    step = BLOCK // (places * columns * (C + F))                        # rows at a time
-    if step * columns >= 16 or C * F <= FEW:
-        step = max(1, min(step, -(-rows // thread_count())))
-        tiles = up(step * columns, TILES)
+    depth = min(C, DEPTH)
+    if C * F <= FEW:
+        step = max(1, min(BLOCK // (places * columns * (C + width)), -(-rows // thread_count())))       # rows at a time
+        V_at = slabs(places, up(step * columns, TILES), depth)
         U = empty((places * (C * F + PAD),), x.dtype)
         _all_filters(m, w, w_shape, turned, width, U, workspace((9 + LANES) * LANES, x.dtype))
-        work = workspace(places * (tiles * (C + F) + 2 * PAD) + strip, x.dtype)
-        _by_tiles(m, x, U, b, y, rows, columns, step, *padding, width, work)
+        work = workspace(-(-C // depth) * V_at.slab + slabs(places, up(step * columns, TILES), width).slab + strip, x.dtype)
+        _by_tiles(m, x, U, b, y, rows, columns, step, *padding, width, tuple(V_at), work)
     else:
         step = min(rows, max(1, MANY // (places * columns * C)))
-        tiles, depth = up(step * columns, TILES), min(C, DEPTH)
-        V = empty((places * (tiles * C + PAD),), x.dtype)
-        work = workspace(places * ((depth + tiles) * width + 2 * PAD) + (9 + LANES) * LANES + strip, x.dtype)
+        V_at = slabs(places, up(step * columns, TILES), depth)
+        V = empty((-(-C // depth) * V_at.slab,), x.dtype)
+        work = workspace(places * ((depth + up(step * columns, TILES)) * width + 2 * PAD) + (9 + LANES) * LANES + strip, x.dtype)
         for first in range(0, rows, step):
             last = min(first + step, rows)
-            _all_tiles(m, x, V, OH, first, last, columns, *padding, tiles * C + PAD, work)
-            _by_filters(m, V, w, w_shape, turned, depth, b, y, first, last, columns, width, tiles, work)
+            _all_tiles(m, x, V, tuple(V_at), OH, first, last, columns, *padding, work)
+            _by_filters(m, V, tuple(V_at), w, w_shape, turned, b, y, first, last, columns, width, work)
     return y
 
 
-def up(count, unit):
-    return -(-count // unit) * unit
-
-
 @jit(each="work")
-def _by_tiles(thread, m, x, U, b, y, rows, columns, step, PH, PW, width, work):
+def _by_tiles(thread, m, x, U, b, y, rows, columns, step, PH, PW, width, V_at, work):
     """Each thread takes `step` rows of tiles after the other from x to y."""
     for block in range(thread, -(-rows // step), len(work)):
         first, last = block * step, min(rows, (block + 1) * step)
-        _tiles_to_end(m, x, U, b, y, first, last, columns, step, PH, PW, width, work[thread])
+        _tiles_to_end(m, x, U, b, y, first, last, columns, PH, PW, width, V_at, work[thread])
 
 
 @jit(inline=True)
-def _tiles_to_end(m, x, U, b, y, first, last, columns, step, PH, PW, width, work):
-    C, F, tiles, places = x.shape[1], y.shape[1], -(-step * columns // TILES) * TILES, (m + 2) ** 2
-    V, M = 0, places * (tiles * C + PAD)
-    strip = M + places * (tiles * F + PAD)
-    _tiles(m, x, y.shape[2], first, last, columns, PH, PW, work, V, tiles * C + PAD, work, strip)
+def _tiles_to_end(m, x, U, b, y, first, last, columns, PH, PW, width, V_at, work):
+    C, F, (slab, place, depth) = x.shape[1], y.shape[1], V_at
+    M, M_place = -(-C // depth) * slab, (place - PAD) // depth * width + PAD
+    strip = M + (m + 2) ** 2 * M_place
+    _tiles(m, x, y.shape[2], first, last, columns, PH, PW, work, 0, V_at, work, strip)
     for f in range(0, F, width):
-        _products(m, work, V, tiles * C + PAD, C, U, f * C, C * F + PAD, C, work, M + f, tiles * F + PAD, F,
-                  (last - first) * columns, width, 0)
-    _outputs(m, work, M, tiles * F + PAD, F, b, 0, y, first, last, columns, work, strip)
+        for c in range(0, C, depth):
+            _products(m, work, c // depth * slab, V_at, U, f * C + c * width, C * F + PAD, min(depth, C - c),
+                      work, M, M_place, (last - first) * columns, width, c)
+        _outputs(m, work, M, M_place, width, b, f, y, first, last, columns, work, strip)
 
 
 @jit(each="work")
-def _all_tiles(thread, m, x, V, OH, first, last, columns, PH, PW, step, work):
+def _all_tiles(thread, m, x, V, V_at, OH, first, last, columns, PH, PW, work):
     """V of all tiles, for all threads."""
     for row in range(first + thread, last, len(work)):
-        _tiles(m, x, OH, row, row + 1, columns, PH, PW, V, (row - first) * columns * x.shape[1], step, work[thread], 0)
+        _tiles(m, x, OH, row, row + 1, columns, PH, PW, V, (row - first) * columns * V_at[2], V_at, work[thread], 0)
 
 
 @jit(each="work")
-def _by_filters(thread, m, V, w, w_shape, turned, depth, b, y, first, last, columns, width, tiles, work):
-    """Each thread takes `width` filters after the other: it makes their U, `depth` channels at a time, and their y."""
+def _by_filters(thread, m, V, V_at, w, w_shape, turned, b, y, first, last, columns, width, work):
+    """Each thread takes `width` filters after the other: it makes their U, a slab's channels at a time, and their y."""
     for f in range(thread * width, y.shape[1], len(work) * width):
-        _filters_to_end(m, V, w, w_shape, turned, depth, b, y, f, first, last, columns, width, tiles, work[thread])
+        _filters_to_end(m, V, V_at, w, w_shape, turned, b, y, f, first, last, columns, width, work[thread])
 
 
 @jit(inline=True)
-def _filters_to_end(m, V, w, w_shape, turned, depth, b, y, f, first, last, columns, width, tiles, work):
-    C, places = w_shape[0] if turned else w_shape[1], (m + 2) ** 2
-    U, M = 0, places * (depth * width + PAD)
-    strip = M + places * (tiles * width + PAD)
+def _filters_to_end(m, V, V_at, w, w_shape, turned, b, y, f, first, last, columns, width, work):
+    C, places, (slab, place, depth) = w_shape[0] if turned else w_shape[1], (m + 2) ** 2, V_at
+    U_place, M_place = depth * width + PAD, (place - PAD) // depth * width + PAD
+    U, M, strip = 0, places * U_place, places * (U_place + M_place)
     for c in range(0, C, depth):
         count = min(depth, C - c)
         for lane in range(0, width, LANES):
-            _filters(m, w, w_shape, turned, f + lane, c, count, work, U + lane, depth * width + PAD, width, work, strip)
-        _products(m, V, c, tiles * C + PAD, C, work, U, depth * width + PAD, count, work, M, tiles * width + PAD, width,
-                  (last - first) * columns, width, c)
-    _outputs(m, work, M, tiles * width + PAD, width, b, f, y, first, last, columns, work, strip)
+            _filters(m, w, w_shape, turned, f + lane, c, count, work, U + lane, U_place, width, work, strip)
+        _products(m, V, c // depth * slab, V_at, work, U, U_place, count, work, M, M_place, (last - first) * columns, width, c)
+    _outputs(m, work, M, M_place, width, b, f, y, first, last, columns, work, strip)
 
 
 # ---- the steps: each stands at a place in an array; `step` leads from one place of a tile to the next
@@ -198,15 +218,16 @@ def _strip(x, image, c, top, rows, left, width, strip, at):
 
 
 @jit
-def _tiles(m, x, OH, first, last, columns, PH, PW, V, v, step, strip, s):
+def _tiles(m, x, OH, first, last, columns, PH, PW, V, v, V_at, strip, s):
     """V (places, tiles, C) = B^T d B for the rows `first` to `last` of tiles."""
-    C, per_image, width = x.shape[1], -(-OH // m), columns * m + 2
+    C, per_image, width, (slab, place, depth) = x.shape[1], -(-OH // m), columns * m + 2, V_at
     for row in range(first, last):
         for c in range(0, C, LANES):
             _strip(x, row // per_image, c, row % per_image * m - PH, m + 2, PW, width, strip, s)
             for column in range(columns):
                 B_T(m, strip, s + column * m * LANES, (width + LANES) * LANES, LANES,
-                    V, v + ((row - first) * columns + column) * C + c, (m + 2) * step, step)
+                    V, v + c // depth * slab + ((row - first) * columns + column) * depth + c % depth,
+                    (m + 2) * place, place)
 
 
 @jit
@@ -236,17 +257,20 @@ def _all_filters(thread, m, w, w_shape, turned, width, U, work):
 
 
 @jit
-def _products(m, V, v, v_step, C, U, u, u_step, depth, M, mm, m_step, F, tiles, width, more):
-    """M[e] (tiles, width) = V[e] (tiles, depth) U[e] (depth, width), for every place e; with `more`, M grows by it."""
+def _products(m, V, v, V_at, U, u, u_step, count, M, mm, m_step, tiles, width, more):
+    """M[e] (tiles, width) = V[e] (tiles, count) U[e] (count, width), for every place e; with `more`, M grows by it."""
+    slab, place, depth = V_at
     for e in range((m + 2) ** 2):
         if width == WIDTH:
             for t in range(0, tiles, ROWS):
-                multiply(V, v + e * v_step + t * C, 1, C, U, u + e * u_step, width,
-                         M, mm + e * m_step + t * F, F, depth, more)
+                here = v + e * place + t * depth
+                multiply(V, here, 1, depth, U, u + e * u_step, width, M, mm + e * m_step + t * width, width, count, more,
+                         here + ROWS * depth)
         else:
             for t in range(0, tiles, TILES):
-                multiply_narrow(V, v + e * v_step + t * C, 1, C, U, u + e * u_step, width,
-                                M, mm + e * m_step + t * F, F, depth, more)
+                here = v + e * place + t * depth
+                multiply_narrow(V, here, 1, depth, U, u + e * u_step, width, M, mm + e * m_step + t * width, width, count,
+                                more, here + TILES * depth)
 
 
 @jit
@@ -283,45 +307,46 @@ def gradient_of_filters(m, gy, x, padding):
     strip = (m + 2) * (columns * m + 2 + LANES) * LANES
     if places * C * F <= BLOCK:                                         # each thread has a dU of its own
         step = max(1, BLOCK // 2 // (places * columns * (C + F)))
-        work = workspace(places * (step * columns * (C + F) + 2 * PAD) + up(C, TILES) + strip, x.dtype)
+        V_at, Q_at = slabs(places, step * columns, THIN), slabs(places, step * columns, width)
+        work = workspace(-(-C // THIN) * V_at.slab + F // width * Q_at.slab + strip, x.dtype)
         dU = empty((len(work), places * (up(C, TILES) * F + PAD)), x.dtype)
-        _gradient_by_tiles(m, x, gy, rows, columns, step, *padding, width, dU, work)
+        _gradient_by_tiles(m, x, gy, rows, columns, step, *padding, tuple(V_at), tuple(Q_at), dU, work)
         _all_gradients(m, dU, F, up(C, TILES) * F + PAD, gw, workspace((9 + LANES) * LANES, x.dtype))
     else:                                                               # each takes a part of dU after the other
-        step, depth = min(rows, max(1, MANY // (places * columns * max(C, F)))), min(C, DEPTH)
-        V = empty((places * (step * columns * C + PAD) + TILES,), x.dtype)
-        Q = empty((places * (step * columns * F + PAD),), x.dtype)
+        step, depth = min(rows, max(1, MANY // (places * columns * max(C, F)))), min(C, DEPTH // THIN * THIN)
+        V_at, Q_at = slabs(places, step * columns, THIN), slabs(places, step * columns, width)
+        V, Q = empty((-(-C // THIN) * V_at.slab,), x.dtype), empty((F // width * Q_at.slab,), x.dtype)
         part = places * (up(depth, TILES) * width + PAD)
         work = workspace(strip, x.dtype)
         dU = empty((-(-C // depth) * (F // width) if step < rows else len(work), part), x.dtype)
         for first in range(0, rows, step):
             last = min(first + step, rows)
-            _all_tiles(m, x, V, OH, first, last, columns, *padding, step * columns * C + PAD, work)
-            _all_gradient_tiles(m, gy, Q, first, last, columns, step * columns * F + PAD, work)
-            _gradient_by_filters(m, V, Q, (last - first) * columns, step * columns, first > 0, last == rows, depth, width,
+            _all_tiles(m, x, V, tuple(V_at), OH, first, last, columns, *padding, work)
+            _all_gradient_tiles(m, gy, Q, tuple(Q_at), first, last, columns, work)
+            _gradient_by_filters(m, V, tuple(V_at), Q, tuple(Q_at), (last - first) * columns, first > 0, last == rows, depth,
                                  dU, gw, work)
     return gw
 
 
 @jit(each="work")
-def _gradient_by_tiles(thread, m, x, gy, rows, columns, step, PH, PW, width, dU, work):
+def _gradient_by_tiles(thread, m, x, gy, rows, columns, step, PH, PW, V_at, Q_at, dU, work):
     """Each thread takes `step` rows of tiles after the other, and adds what they give to its own dU (places, C, F)."""
     dU[thread] = 0
     for first in range(thread * step, rows, len(work) * step):
         last = min(rows, first + step)
-        _tiles_to_gradient(m, x, gy, first, last, columns, step, PH, PW, width, dU[thread], work[thread])
+        _tiles_to_gradient(m, x, gy, first, last, columns, PH, PW, V_at, Q_at, dU[thread], work[thread])
 
 
 @jit(inline=True)
-def _tiles_to_gradient(m, x, gy, first, last, columns, step, PH, PW, width, dU, work):
-    C, F, tiles, places = x.shape[1], gy.shape[1], step * columns, (m + 2) ** 2
-    V, Q = 0, places * (tiles * C + PAD) + -(-C // TILES) * TILES
-    strip = Q + places * (tiles * F + PAD)
-    _tiles(m, x, gy.shape[2], first, last, columns, PH, PW, work, V, tiles * C + PAD, work, strip)
-    _gradient_tiles(m, gy, first, last, columns, work, Q, tiles * F + PAD, work, strip)
+def _tiles_to_gradient(m, x, gy, first, last, columns, PH, PW, V_at, Q_at, dU, work):
+    C, F, width = x.shape[1], gy.shape[1], Q_at[2]
+    Q = -(-C // V_at[2]) * V_at[0]
+    strip = Q + F // width * Q_at[0]
+    _tiles(m, x, gy.shape[2], first, last, columns, PH, PW, work, 0, V_at, work, strip)
+    _gradient_tiles(m, gy, first, last, columns, work, Q, Q_at, work, strip)
     for f in range(0, F, width):
-        _gradient_products(m, work, V, tiles * C + PAD, C, work, Q + f, tiles * F + PAD, F, (last - first) * columns,
-                           dU, f, -(-C // TILES) * TILES * F + PAD, F, C, width, 1)
+        _gradient_products(m, work, 0, V_at, work, Q + f // width * Q_at[0], Q_at, (last - first) * columns,
+                           dU, f, -(-C // TILES) * TILES * F + PAD, F, C, 1)
 
 
 @jit(each="work")
@@ -337,54 +362,59 @@ def _all_gradients(thread, m, dU, F, step, gw, work):
 
 
 @jit(each="work")
-def _all_gradient_tiles(thread, m, gy, Q, first, last, columns, step, work):
+def _all_gradient_tiles(thread, m, gy, Q, Q_at, first, last, columns, work):
     """Q of all tiles, for all threads."""
     for row in range(first + thread, last, len(work)):
-        _gradient_tiles(m, gy, row, row + 1, columns, Q, (row - first) * columns * gy.shape[1], step, work[thread], 0)
+        _gradient_tiles(m, gy, row, row + 1, columns, Q, (row - first) * columns * Q_at[2], Q_at, work[thread], 0)
 
 
 @jit(each="work")
-def _gradient_by_filters(thread, m, V, Q, tiles, room, more, done, depth, width, dU, gw, work):
-    """Each thread takes `width` filters and `depth` of their channels after the other: a part of dU stays in its cache."""
-    F, C = gw.shape[:2]
+def _gradient_by_filters(thread, m, V, V_at, Q, Q_at, tiles, more, done, depth, dU, gw, work):
+    """Each thread takes some filters, a slab of Q, and `depth` of their channels after the other: a part of dU stays in
+    its cache."""
+    (F, C), width = gw.shape[:2], Q_at[2]
     deep = -(-C // depth)
     for part in range(thread, deep * (F // width), len(work)):
         f, c = part // deep * width, part % deep * depth
         own = dU[part] if len(dU) > len(work) else dU[thread]
         count, step = min(depth, C - c), -(-depth // TILES) * TILES * width + PAD
-        _gradient_products(m, V, c, room * C + PAD, C, Q, f, room * F + PAD, F, tiles,
-                           own, 0, step, width, count, width, more)
+        _gradient_products(m, V, c // V_at[2] * V_at[0], V_at, Q, f // width * Q_at[0], Q_at, tiles,
+                           own, 0, step, width, count, more)
         if done:
             for lane in range(0, width, LANES):
                 _gradients(m, own, lane, step, width, f + lane, c, count, gw, work[thread], 0)
 
 
 @jit
-def _gradient_tiles(m, gy, first, last, columns, Q, q, step, strip, s):
+def _gradient_tiles(m, gy, first, last, columns, Q, q, Q_at, strip, s):
     """Q (places, tiles, F) = A gy A^T for the rows `first` to `last` of tiles; outside of gy it is zero."""
-    F, per_image, width = gy.shape[1], -(-gy.shape[2] // m), columns * m
+    F, per_image, length, (slab, place, width) = gy.shape[1], -(-gy.shape[2] // m), columns * m, Q_at
     for row in range(first, last):
         for f in range(0, F, LANES):
-            _strip(gy, row // per_image, f, row % per_image * m, m, 0, width, strip, s)
+            _strip(gy, row // per_image, f, row % per_image * m, m, 0, length, strip, s)
             for column in range(columns):
-                A(m, strip, s + column * m * LANES, (width + LANES) * LANES, LANES,
-                  Q, q + ((row - first) * columns + column) * F + f, (m + 2) * step, step)
+                A(m, strip, s + column * m * LANES, (length + LANES) * LANES, LANES,
+                  Q, q + f // width * slab + ((row - first) * columns + column) * width + f % width, (m + 2) * place, place)
 
 
 @jit
-def _gradient_products(m, V, v, v_step, C, Q, q, q_step, F, tiles, dU, u, u_step, u_row, count, width, more):
+def _gradient_products(m, V, v, V_at, Q, q, Q_at, tiles, dU, u, u_step, u_row, count, more):
     """dU[e] (count, width) = V[e]^T (count, tiles) Q[e] (tiles, width), for every place e; with `more`, dU grows by it."""
+    slab, place, depth = V_at
+    _, Q_place, width = Q_at
     for e in range((m + 2) ** 2):
         for t in range(0, tiles, RUN):
-            run = min(RUN, tiles - t)
+            run, at = min(RUN, tiles - t), q + e * Q_place + t * width
             if width == WIDTH:
                 for c in range(0, count, ROWS):
-                    multiply(V, v + e * v_step + t * C + c, C, 1, Q, q + e * q_step + t * F, F,
-                             dU, u + e * u_step + c * u_row, u_row, run, more or t > 0)
+                    here = v + c // depth * slab + e * place + t * depth
+                    multiply(V, here + c % depth, depth, 1, Q, at, width, dU, u + e * u_step + c * u_row, u_row, run,
+                             more or t > 0, here + slab + c % depth * run)
             else:
                 for c in range(0, count, TILES):
-                    multiply_narrow(V, v + e * v_step + t * C + c, C, 1, Q, q + e * q_step + t * F, F,
-                                    dU, u + e * u_step + c * u_row, u_row, run, more or t > 0)
+                    here = v + c // depth * slab + e * place + t * depth
+                    multiply_narrow(V, here + c % depth, depth, 1, Q, at, width, dU, u + e * u_step + c * u_row, u_row, run,
+                                    more or t > 0, here + slab + c % depth * run)
 
 
 @jit
