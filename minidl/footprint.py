@@ -1,8 +1,8 @@
 """footprint: the memory that a training step takes, without computing a number."""
 from dataclasses import dataclass
 
+from minidl.autograd import backward
 from minidl.dtypes import get_default_dtype
-from minidl.graph import backprop
 from minidl.kernels.meta import MetaArray
 from minidl.mode import mode
 from minidl.random import get_rng_state, set_rng_state
@@ -41,8 +41,7 @@ def footprint(model, input_shape, batch_size=1):
         MetaArray.most = MetaArray.alive
         y = model(of(MetaArray((batch_size, *input_shape), get_default_dtype())))
         results = [x for x in (y if isinstance(y, tuple) else (y,)) if x.requires_grad]
-        for _ in backprop(results, [of(MetaArray(x.shape, x.dtype)) for x in results]):
-            pass
+        backward(results, [of(MetaArray(x.shape, x.dtype)) for x in results])
         return Footprint(batch_size, parameters, sum(x.nbytes for x in momentum), MetaArray.most - elsewhere)
 
 

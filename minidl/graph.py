@@ -1,4 +1,6 @@
 """Backpropagation: one walk over the recorded graph, from the outputs back to the leaves."""
+import sys
+
 import minidl
 from minidl.kernels import is_array, kernels_for
 from minidl.mode import Mode, mode
@@ -42,11 +44,11 @@ def backprop(outputs, gradient=None, *, retain_graph=None, create_graph=False):
     outputs, gradients = paired(outputs, gradient)
     walk = Walk(outputs, gradients, create_graph)
     retain_graph = create_graph if retain_graph is None else retain_graph
-    for node, gy in walk:
+    for node in walk:
         if isinstance(node, Tensor):
-            accumulate(node, gy, create_graph)
+            accumulate(node, *walk.handed_over(node), create_graph)
             continue
-        yield walk.push(node, gy, wanted=[edge is not None for edge in node.edges])
+        yield walk.push(node, walk.grads.pop(node), wanted=[edge is not None for edge in node.edges])
         if not retain_graph:
             node.release()
 
@@ -68,7 +70,8 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     asked = {x.node for x in inputs}
     leading = walk.nodes_that_lead_to(asked)
     found = {}
-    for node, gy in walk:
+    for node in walk:
+        gy = walk.grads.pop(node)
         if node in asked:
             found[node] = gy
         if node in leading:
@@ -83,7 +86,7 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
 
 
 class Walk:
-    """Nodes with their full gradients, each after all nodes that use its result."""
+    """Nodes, each after all nodes that use its result; by then `grads` has the full gradient."""
 
     def __init__(self, outputs, gradients, create_graph, end=()):
         self.create_graph, self.grads = create_graph, {}
@@ -94,15 +97,14 @@ class Walk:
     def __iter__(self):
         while self.order:
             node = self.order.pop()
-            gy = self.grads.pop(node, None)
-            if gy is None:                     # every rule on the way here answered None
+            if node not in self.grads:         # every rule on the way here answered None
                 continue
             if node.hooks:
                 for hook in list(node.hooks.values()):
-                    gy = self.hooked(hook, gy)
+                    self.grads[node] = self.hooked(hook, self.grads[node])
             if isinstance(node, Op) and node.retained_by is not None and (y := node.retained_by()) is not None:
-                accumulate(y, gy, self.create_graph)
-            yield node, gy
+                accumulate(y, self.grads[node], False, self.create_graph)
+            yield node
 
     def push(self, node, gy, wanted):
         """Run the rule of `node` on `gy`, and add what it gives to the gradients of its inputs."""
@@ -128,6 +130,11 @@ class Walk:
             if not isinstance(gx, Tensor) and not is_array(gx):      # NumPy adds 0-d arrays up to a scalar
                 gx = kernels_for(gx).asarray(gx)
         self.grads[node] = gx
+
+    def handed_over(self, node):
+        """A gradient, which the walk is done with; and is its memory now nobody's? A Step that is kept has it, too."""
+        last = sys.getrefcount(self.grads[node]) == ONCE and alone_in_memory(self.grads[node])
+        return self.grads.pop(node), last
 
     def hooked(self, hook, gy):
         with mode(recording=self.create_graph):
@@ -170,12 +177,23 @@ def topological_order(nodes, end=()):
     return order
 
 
-def accumulate(x, gy, create_graph):
-    """x.grad += gy, into memory that belongs to x alone."""
+ONCE = 2                                       # references to an array with one owner: Python adds one while it counts
+
+
+def alone_in_memory(x):
+    """Is an array contiguous, in memory that no other array shares, nor another library, and of its size?"""
+    if not x.flags.c_contiguous or not getattr(x.flags, "writeable", True):              # as all of CuPy's are
+        return False
+    return x.base is None or (hasattr(x.base, "base") and x.base.base is None and sys.getrefcount(x.base) == ONCE
+                              and x.base.nbytes <= 2 * x.nbytes)
+
+
+def accumulate(x, gy, nobodys, create_graph):
+    """x.grad += gy, into memory that belongs to x alone: gy's, if that is nobody's."""
     if create_graph:
         x.grad = gy if x.grad is None else x.grad + gy
     elif x.grad is None:
-        x.grad = of(kernels_for(gy).copy(gy))
+        x.grad = of(gy if nobodys else kernels_for(gy).copy(gy))
     elif x.grad.requires_grad:
         x.grad = of(x.grad.array + gy)
     else:

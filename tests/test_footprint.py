@@ -16,13 +16,13 @@ from minidl.nn import functional as F
 
 
 def test_a_chain_of_two_layers_worked_out_by_hand():
-    """The walk back comes to w2 last; the most is there while its gradient is copied into w2.grad."""
+    """The most is there in the sigmoid's rule, gs * s * (1 - s): gs, s, gs s, 1 - s, and what it comes to."""
     model = nn.Sequential(nn.Linear(10, 300, bias=False), nn.Sigmoid(), nn.Linear(300, 200, bias=False))
     N, w1, w2 = 50, 10 * 300, 300 * 200
     step = footprint(model, (10,), N)
     assert (step.parameters, step.momentum) == (4 * (w1 + w2), 4 * (w1 + w2))
-    result, before_it = 2 * N * 200, N * 300                     # y and gy of the last layer; gy of the first
-    assert step.peak == 4 * (2 * (w1 + w2) + result + before_it + 2 * w1 + 2 * w2)
+    images, result, hidden = N * 10, 2 * N * 200, N * 300        # the result is there with its gradient
+    assert step.peak == 4 * (2 * (w1 + w2) + images + result + w2 + 5 * hidden)
 
 
 class OneByOne(nn.Module):

@@ -303,6 +303,42 @@ def test_two_leaves_do_not_share_a_grad():
     close(b.grad, np.ones(3))
 
 
+@pytest.mark.parametrize("size", [(3, 4), (300, 400)], ids=["small", "large"])
+def test_a_gradient_that_nobody_else_has_becomes_the_leafs_own_without_a_copy(size):
+    """The memory that the rule of the matrix product made."""
+    made = []
+
+    class Watched(type((leaf(3, 4) @ leaf(4, 5)).op)):
+        def backward(self, gy, y, *xs):
+            gxs = super().backward(gy, y, *xs)
+            made[:] = [gx.__array_interface__["data"][0] for gx in gxs]
+            return gxs
+
+    a, b = leaf(*size), leaf(size[1], 5)
+    Watched()(a, b).sum().backward()
+    assert [x.grad.array.__array_interface__["data"][0] for x in (a, b)] == made
+
+    a.grad = b.grad = None
+    steps = list(backprop(Watched()(a, b).sum()))        # here a Step has it, too
+    for x, gx in zip((a, b), steps[-1].gxs):
+        assert not np.shares_memory(x.grad.array, gx.array)
+
+
+def test_a_gradient_in_anothers_memory_is_copied():
+    """The rule of a slice's concatenation gives views of one array, and that of a sum the same array twice."""
+    a, b = leaf(300, 400), leaf(300, 400)
+    minidl.cat([a, b]).sin().sum().backward()
+    assert a.grad.array.base is not b.grad.array.base and not np.shares_memory(a.grad.array, b.grad.array)
+    kept = []
+    a, b = leaf(300, 400), leaf(300, 400)
+    y = a * b
+    y.register_hook(lambda g: kept.append(g.array))
+    (y + a).sum().backward()
+    a.grad.zero_()
+    b.grad.zero_()
+    close(minidl.Tensor(kept[0]), np.ones((300, 400)))
+
+
 def test_grad_is_writable_and_not_the_gradient_that_was_passed():
     x, g = leaf(3), np.ones(3)
     (x + 0).backward(minidl.Tensor(g))

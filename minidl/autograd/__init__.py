@@ -1,4 +1,6 @@
 """Gradients on request, in PyTorch's words: `grad`, `backward`, the products of `functional`, anomaly mode."""
+from collections import deque
+
 from minidl.anomaly import AnomalyError
 from minidl.autograd import functional
 from minidl.graph import backprop, grad
@@ -10,8 +12,8 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False):
 
     grad_tensors : the gradient in each, of its shape; left out, or None, for single numbers
     """
-    for _ in backprop(tensors, grad_tensors, retain_graph=retain_graph, create_graph=create_graph):
-        pass
+    steps = backprop(tensors, grad_tensors, retain_graph=retain_graph, create_graph=create_graph)
+    deque(steps, maxlen=0)                     # to the end, keeping no Step, as a variable of a loop would
 
 
 def detect_anomaly():

@@ -130,16 +130,18 @@ def correlate(m, x, w, b, turned, shape, padding):
     depth = min(C, DEPTH)
     if C * F <= FEW:
         step = max(1, min(BLOCK // (places * columns * (C + width)), -(-rows // thread_count())))       # rows at a time
-        V_at = slabs(places, up(step * columns, TILES), depth)
+        tiles = up(step * columns, TILES)
+        V_at, M_at = slabs(places, tiles, depth), slabs(places, tiles, width)
         U = empty((places * (C * F + PAD),), x.dtype)
         _all_filters(m, w, w_shape, turned, width, U, workspace((9 + LANES) * LANES, x.dtype))
-        work = workspace(-(-C // depth) * V_at.slab + slabs(places, up(step * columns, TILES), width).slab + strip, x.dtype)
+        work = workspace(-(-C // depth) * V_at.slab + M_at.slab + strip, x.dtype)
         _by_tiles(m, x, U, b, y, rows, columns, step, *padding, width, tuple(V_at), work)
     else:
         step = min(rows, max(1, MANY // (places * columns * C)))
-        V_at = slabs(places, up(step * columns, TILES), depth)
+        tiles = up(step * columns, TILES)
+        V_at, M_at, U_at = (slabs(places, *size) for size in ((tiles, depth), (tiles, width), (depth, width)))
         V = empty((-(-C // depth) * V_at.slab,), x.dtype)
-        work = workspace(places * ((depth + up(step * columns, TILES)) * width + 2 * PAD) + (9 + LANES) * LANES + strip, x.dtype)
+        work = workspace(U_at.slab + M_at.slab + (9 + LANES) * LANES + strip, x.dtype)
         for first in range(0, rows, step):
             last = min(first + step, rows)
             _all_tiles(m, x, V, tuple(V_at), OH, first, last, columns, *padding, work)
@@ -191,7 +193,8 @@ def _filters_to_end(m, V, V_at, w, w_shape, turned, b, y, f, first, last, column
         count = min(depth, C - c)
         for lane in range(0, width, LANES):
             _filters(m, w, w_shape, turned, f + lane, c, count, work, U + lane, U_place, width, work, strip)
-        _products(m, V, c // depth * slab, V_at, work, U, U_place, count, work, M, M_place, (last - first) * columns, width, c)
+        _products(m, V, c // depth * slab, V_at, work, U, U_place, count, work, M, M_place, (last - first) * columns, width,
+                  c)
     _outputs(m, work, M, M_place, width, b, f, y, first, last, columns, work, strip)
 
 
