@@ -26,10 +26,11 @@ def test_a_product_is_numpys_whatever_the_shapes(k, few, dtype, a, b, rng, monke
         assert_allclose(k.matmul(a, b), np.matmul(a, b), 1e-5)
 
 
-# Fewer rows than a tile, more, blocks of them; columns that fill no panel, several, blocks of these; depths of blocks.
+# Fewer rows than a tile, more, blocks of them; columns that fill no panel, several, blocks of these; depths of blocks;
+# and few rows by so many columns and so deep that these, too, come in pieces.
 @pytest.mark.parametrize("dtype, tolerance", [(np.float32, 1e-4), (np.float64, 1e-12)])
 @pytest.mark.parametrize("M, K, N", [(1, 300, 150), (5, 600, 40), (13, 70, 1100), (100, 17, 33), (64, 300, 64),
-                                     (601, 20, 70)])
+                                     (601, 20, 70), (3, 2112, 96), (16, 43, 8256), (11, 64, 4)])
 @pytest.mark.parametrize("parallel", [False, True])
 def test_blocks_of_a_large_product_fit_together_in_any_layout(M, K, N, dtype, tolerance, parallel, rng, monkeypatch):
     monkeypatch.setattr(jit, "WORTH_A_THREAD", 0 if parallel else 10 ** 9)

@@ -1,6 +1,7 @@
 """Matrix products, on the kernels' own threads."""
 import numpy as np
 
+from minidl.kernels.cpu import few_rows
 from minidl.kernels.cpu.memory import empty
 from minidl.kernels.cpu.panels import Layout, product, transposed
 
@@ -28,6 +29,9 @@ def multiply(a, b, y):
     turned = b.T.flags.c_contiguous                      # as the weights of a linear layer are
     a = transposed(a.T[None])[0] if a.T.flags.c_contiguous else np.ascontiguousarray(a)
     b = np.ascontiguousarray(b.T if turned else b)
+    if few_rows.suits(a, b, turned):
+        y[...] = few_rows.product(a, b, turned)
+        return
     (a, a_at), (b, b_at), (y, y_at) = map(laid_out, (a, b, y))
     product(a, a_at, b, b_at, y, y_at, (M, K, N), turned=turned)
 

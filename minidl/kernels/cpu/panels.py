@@ -27,7 +27,7 @@ import numpy as np
 
 from minidl.kernels.cpu.jit import jit
 from minidl.kernels.cpu.memory import empty
-from minidl.kernels.cpu.moves import copy, fetch, stream, turn_some_in, worth_streaming
+from minidl.kernels.cpu.moves import copy, fetch, turn_some_in, worth_streaming
 from minidl.kernels.cpu.simd import LANES, vectorized
 from minidl.kernels.cpu.threads import thread_count, workspace
 from minidl.kernels.cpu.tiles import ROWS, VECTORS, WIDTH, tile, width_of
@@ -35,7 +35,7 @@ from minidl.kernels.cpu.tiles import ROWS, VECTORS, WIDTH, tile, width_of
 DEPTH = 256                      # rows and
 COLUMNS = 512                    # columns of b that are packed at a time: the second-level cache holds them twice,
 BLOCK = 30 * ROWS                # and so many rows of a
-SHALLOW = 32                     # columns of a, so few that it is c that takes the time, if that is in no cache
+SHALLOW = 64                     # columns of a, so few that it is c that takes the time, if that is in no cache
 NEAR = False                     # c is in a cache: what `multiply` is told instead of `streaming`
 
 # The memory of a thread: panels, which turn_in may overrun by LANES rows, a tile that has no place in c, and a square.
@@ -43,7 +43,7 @@ SUMS = (DEPTH + LANES) * COLUMNS
 SPARE = SUMS + ROWS * WIDTH
 ROOM = SPARE + LANES * LANES
 
-multiply_tile, multiply_row = tile(ROWS, VECTORS), tile(1, VECTORS)
+multiply_tile, multiply_row, stream_tile = tile(ROWS, VECTORS), tile(1, VECTORS), tile(ROWS, VECTORS, streamed=True)
 
 
 class Layout(NamedTuple):
@@ -219,10 +219,8 @@ def _panel(a, a_at, c, c_at, rows, j, columns, d, depth, panel, width, more, str
                   work, SUMS, width, more, work)
             _move(c, c_at, i, end - i, j, columns, work, SUMS + (i - top) * width, width, True)
         elif streaming:
-            _sums(a, a_at, i, ROWS, a0 + (i - rows[0]) * a_at[0], some, d, depth, panel, width,
-                  work, SUMS, width, more, work)
-            for row in range(ROWS):
-                stream(work[SUMS + row * width:SUMS + (row + 1) * width], c, c0 + (i - rows[0] + row) * c_at[0])
+            at = a0 + (i - rows[0]) * a_at[0]
+            stream_tile(a, at, 1, a_at[0], work, panel, width, c, c0 + (i - rows[0]) * c_at[0], c_at[0], depth, False, at)
         else:
             _sums(a, a_at, i, ROWS, a0 + (i - rows[0]) * a_at[0], some, d, depth, panel, width,
                   c, c0 + (i - rows[0]) * c_at[0], c_at[0], more, work)

@@ -28,9 +28,9 @@ def width_of(c):
     return WIDTH * 4 // c.itemsize
 
 
-def tile(rows, vectors):
+def tile(rows, vectors, streamed=False):
     """The kernel `multiply` for tiles of `rows` times `vectors` vectors; vectors of float64 take two registers, and
-    there are half as many."""
+    there are half as many. `streamed`: the sums go past the caches, to places that are multiples of vectors."""
 
     @jit
     def multiply(a, a0, a_step, a_row, b, b0, b_step, c, c0, c_row, depth, more, following):
@@ -50,14 +50,15 @@ def tile(rows, vectors):
     @vectorized(multiply)
     def multiply(code, a, a0, a_step, a_row, b, b0, b_step, c, c0, c_row, depth, more, following):
         sums = Sums(code, rows, max(1, vectors * 4 // c.itemsize), c, [c0 + k * c_row for k in range(rows)])
-        sums.prefetch()
+        if not streamed:
+            sums.prefetch()
         with code.when(more):
             sums.load()
         with code.loop(depth) as r:
             a.prefetch(following + r * rows)
             numbers = (a.spread(a0 + r * a_step + k * a_row) for k in range(rows))
             sums.add_products(numbers, b, b0 + r * b_step)
-        sums.store()
+        sums.stream() if streamed else sums.store()
 
     return multiply
 
@@ -126,6 +127,9 @@ class Sums:
         for row, number in zip(self.sums, numbers):
             for sum, vector in zip(row, vectors):
                 sum.set(number * vector + sum.get())
+
+    def stream(self):
+        self.each(self.places, lambda sum, place: self.c.stream(place, sum.get()))
 
     def store(self, places=None):
         self.each(places or self.places, lambda sum, place: self.c.store(place, sum.get()))
