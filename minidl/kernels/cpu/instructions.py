@@ -153,6 +153,7 @@ class Integer(Value):
     def __sub__(self, other): return self._with("sub", other)
     def __rsub__(self, other): return self.code.integer(other) - self
     def __floordiv__(self, other): return self._with("sdiv", other)          # of a number that is not negative
+    def __mod__(self, other): return self._with("urem", other)
     def __rshift__(self, other): return self._with("ashr", other)
 
     def equals(self, number):

@@ -35,7 +35,7 @@ from minidl.kernels.cpu.tiles import ROWS, VECTORS, WIDTH, tile, width_of
 DEPTH = 256                      # rows and
 COLUMNS = 512                    # columns of b that are packed at a time: the second-level cache holds them twice,
 BLOCK = 30 * ROWS                # and so many rows of a
-SHALLOW = 64                     # columns of a, so few that it is c that takes the time, if that is in no cache
+SHALLOW = 256                     # columns of a, so few that it is c that takes the time, if that is in no cache
 NEAR = False                     # c is in a cache: what `multiply` is told instead of `streaming`
 
 # The memory of a thread: panels, which turn_in may overrun by LANES rows, a tile that has no place in c, and a square.
@@ -60,7 +60,8 @@ def product(a, a_at, b, b_at, c, c_at, size, start=None, turned=False):
     M, K, N = size
     width = width_of(c)
     blocks = shares(ceil(M / ROWS), ceil(N / width), COLUMNS // width, thread_count())
-    streaming = start is None and K <= SHALLOW and c_at.jump == c_at.row % width == 0 and worth_streaming(c)
+    streaming = (start is None and K <= SHALLOW and c_at.row % LANES == c_at.run % LANES == c_at.jump % LANES == 0
+                 and worth_streaming(c))
     _product(a, tuple(a_at), b, tuple(b_at), turned, c, tuple(c_at), size, c[:0] if start is None else start, blocks,
              streaming, workspace(ROOM, c.dtype))
 
@@ -153,7 +154,7 @@ def multiply(a, a_at, b, b_at, turned, c, c_at, rows, columns, K, more, streamin
             for i in range(rows[0], rows[1], some):
                 block = i, min(i + some, rows[1])
                 for j in range(first, last, width):
-                    _panel(a, a_at, c, c_at, block, j, min(width, last - j), d, depth, (j - first) * depth, width,
+                    _panel(a, a_at, c, c_at, block, j, min(width, last - j), d, depth, (j - first) * (depth + 1), width,
                            more or d > 0, streaming, work)
 
 
@@ -162,30 +163,31 @@ def _pack(b, b_at, first, last, d, depth, width, work):
     """Rows d to d + depth of b as panels: of each, `width` numbers of a row, then those of the next row."""
     j = first
     while j < last:
-        lane = (j - first) % width
-        at, count = run(b_at, d, j, min(last, j - lane + width))
-        to = (j - first - lane) * depth + lane
-        if count == width:
-            for r in range(depth):
-                _copy_row(b, at + r * b_at[0], work, to + r * width)
-        else:
-            for r in range(depth):
-                copy(b, at + r * b_at[0], work, to + r * width, count)
+        at, count = run(b_at, d, j, last)
+        for r in range(depth):
+            done = 0
+            while done < count:
+                lane = (j - first + done) % width
+                some, to = min(width - lane, count - done), (j - first + done - lane) * (depth + 1) + r * width + lane
+                if some == width:
+                    _copy_row(b, at + r * b_at[0] + done, work, to, b_at[0])
+                else:
+                    copy(b, at + r * b_at[0] + done, work, to, some)
+                done += some
         j += count
 
 
 @jit
-def _copy_row(b, i, panel, j):
+def _copy_row(b, i, panel, j, row):
     for t in range(width_of(b)):
         panel[j + t] = b[i + t]
 
 
 @vectorized(_copy_row)
-def _copy_row(code, b, i, panel, j):
-    vectors = VECTORS * 4 // b.itemsize
-    for v in range(vectors):
+def _copy_row(code, b, i, panel, j, row):
+    for v in range(VECTORS * 4 // b.itemsize):
         panel.store(j + v * LANES, b.load(i + v * LANES))
-        b.prefetch(i + (vectors + v) * LANES)            # for the next panel: memory answers while this one is multiplied
+        b.prefetch(i + row + v * LANES)                  # the next row is on another page, where no processor looks ahead
 
 
 @jit(inline=True)
@@ -197,7 +199,7 @@ def _pack_turned(b, b_at, first, last, d, depth, width, work):
         while done < depth:
             at, count = run(b_at, j, d + done, d + depth)
             for k in range(0, count, LANES):
-                turn_some_in(b, at + k, b_at[0], last - j, work, (j - first - lane) * depth + (done + k) * width + lane,
+                turn_some_in(b, at + k, b_at[0], last - j, work, (j - first - lane) * (depth + 1) + (done + k) * width + lane,
                              width, min(LANES, count - k), SPARE)
                 for row in range(min(LANES, last - j)):          # for the next time
                     fetch(b, at + k + row * b_at[0] + DEPTH)
@@ -232,7 +234,7 @@ def _sums(a, a_at, i, rows, at, count, d, depth, panel, width, c, c0, c_row, mor
     done = 0
     while True:
         if rows == ROWS:
-            multiply_tile(a, at, 1, a_at[0], work, panel, width, c, c0, c_row, count, more, at)
+            multiply_tile(a, at, 1, a_at[0], work, panel, width, c, c0, c_row, count, more, at + ROWS * a_at[0])
         else:
             for k in range(rows):
                 multiply_row(a, at + k * a_at[0], 1, 0, work, panel, width, c, c0 + k * c_row, 0, count, more, at)

@@ -37,8 +37,8 @@ def tile(rows, vectors, streamed=False):
         """c[k, t] = the sum over r < depth of a[r, k] b[r, t], for k < rows and t < width; with `more`, c grows by it.
 
         All three lie in flat arrays: a[r, k] at a0 + r a_step + k a_row, b[r, t] at b0 + r b_step + t, and
-        c[k, t] at c0 + k c_row + t. The numbers of a from `following` on are for the next call: memory is asked for
-        them a few at a time, and answers in the meantime.
+        c[k, t] at c0 + k c_row + t. The a of the next call begins at `following`: memory is asked for one of its
+        rows after the other, and answers in the meantime.
         """
         for k in range(rows):
             for t in range(max(1, vectors * 4 // c.itemsize) * LANES):
@@ -55,7 +55,7 @@ def tile(rows, vectors, streamed=False):
         with code.when(more):
             sums.load()
         with code.loop(depth) as r:
-            a.prefetch(following + r * rows)
+            a.prefetch(following + r * a_step + r % rows * a_row)
             numbers = (a.spread(a0 + r * a_step + k * a_row) for k in range(rows))
             sums.add_products(numbers, b, b0 + r * b_step)
         sums.stream() if streamed else sums.store()

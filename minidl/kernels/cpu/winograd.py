@@ -412,12 +412,12 @@ def _gradient_products(m, V, v, V_at, Q, q, Q_at, tiles, dU, u, u_step, u_row, c
                 for c in range(0, count, ROWS):
                     here = v + c // depth * slab + e * place + t * depth
                     multiply(V, here + c % depth, depth, 1, Q, at, width, dU, u + e * u_step + c * u_row, u_row, run,
-                             more or t > 0, here + slab + c % depth * run)
+                             more or t > 0, here + slab)
             else:
                 for c in range(0, count, TILES):
                     here = v + c // depth * slab + e * place + t * depth
                     multiply_narrow(V, here + c % depth, depth, 1, Q, at, width, dU, u + e * u_step + c * u_row, u_row, run,
-                                    more or t > 0, here + slab + c % depth * run)
+                                    more or t > 0, here + slab)
 
 
 @jit
