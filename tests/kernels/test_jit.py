@@ -133,7 +133,8 @@ def test_a_tile_is_a_matrix_product(rows, vectors, more, dtype, error, rng):
     c = rng.standard_normal((rows + 1, width + 5)).astype(dtype)
     wanted = c.copy()
     wanted[:rows, 2:width + 2] = wanted[:rows, 2:width + 2] * more + a @ b[:, 1:width + 1]
-    tile(rows, vectors)(a.reshape(-1), 0, 1, depth, b.reshape(-1), 1, width + 3, c.reshape(-1), 2, width + 5, depth, more)
+    tile(rows, vectors)(a.reshape(-1), 0, 1, depth, b.reshape(-1), 1, width + 3, c.reshape(-1), 2, width + 5, depth, more,
+                        rows * depth)
     np.testing.assert_allclose(c, wanted, error, error)
 
 

@@ -154,8 +154,15 @@ def multiply(a, a_at, b, b_at, turned, c, c_at, rows, columns, K, more, streamin
             for i in range(rows[0], rows[1], some):
                 block = i, min(i + some, rows[1])
                 for j in range(first, last, width):
-                    _panel(a, a_at, c, c_at, block, j, min(width, last - j), d, depth, (j - first) * (depth + 1), width,
+                    _panel(a, a_at, c, c_at, block, j, min(width, last - j), d, depth, _begin(j - first, depth), width,
                            more or d > 0, streaming, work)
+
+
+@jit
+def _begin(j, depth):
+    """Where the panel of the columns from j on lies. A row is between two: powers of two apart they would share places
+    in the caches."""
+    return j * (depth + 1)
 
 
 @jit(inline=True)
@@ -168,7 +175,8 @@ def _pack(b, b_at, first, last, d, depth, width, work):
             done = 0
             while done < count:
                 lane = (j - first + done) % width
-                some, to = min(width - lane, count - done), (j - first + done - lane) * (depth + 1) + r * width + lane
+                some = min(width - lane, count - done)
+                to = _begin(j - first + done - lane, depth) + r * width + lane
                 if some == width:
                     _copy_row(b, at + r * b_at[0] + done, work, to, b_at[0])
                 else:
@@ -199,8 +207,8 @@ def _pack_turned(b, b_at, first, last, d, depth, width, work):
         while done < depth:
             at, count = run(b_at, j, d + done, d + depth)
             for k in range(0, count, LANES):
-                turn_some_in(b, at + k, b_at[0], last - j, work, (j - first - lane) * (depth + 1) + (done + k) * width + lane,
-                             width, min(LANES, count - k), SPARE)
+                to = _begin(j - first - lane, depth) + (done + k) * width + lane
+                turn_some_in(b, at + k, b_at[0], last - j, work, to, width, min(LANES, count - k), SPARE)
                 for row in range(min(LANES, last - j)):          # for the next time
                     fetch(b, at + k + row * b_at[0] + DEPTH)
             done += count
