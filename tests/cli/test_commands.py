@@ -27,7 +27,8 @@ def test_help_answers_without_loading_what_only_training_needs():
             "sys.exit(f'loaded: {heavy & set(sys.modules)}' if heavy & set(sys.modules) else status)")
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    for command in ("demo", "train", "evaluate", "gradcheck", "models", "summary", "draw", "bench", "data"):
+    for command in ("demo", "train", "evaluate", "gradcheck", "models", "lineage", "summary", "draw", "bench",
+                    "data"):
         assert f"\n  {command} " in result.stdout
 
 
