@@ -16,9 +16,10 @@ def lineage(
     if out and out.suffix not in (".svg", ".png"):
         raise ValueError(f"lineage: {out} should end in .svg or .png, which is what can be drawn")
     known = {name: (model, parameters, macs) for name, model, parameters, macs in costs()}
+    oldest_first = sorted(RESULTS, key=lambda result: list(known).index(result.network))
     for data in dict.fromkeys([result.data for result in RESULTS]):
         rows = []
-        for result in sorted(RESULTS, key=lambda result: list(known).index(result.network)):
+        for result in oldest_first:
             if result.data == data:
                 model, parameters, macs = known[result.network]
                 rows.append([str(model.year), result.network, count(parameters), rounded(macs), percent(result.top1),

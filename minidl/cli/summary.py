@@ -10,8 +10,8 @@ def summary(
     size: Annotated[int, typer.Option(min=1, help="Height and width of the image, if not the paper's.")] = None,
     stages: Annotated[bool, typer.Option("--stages", help="A line for the layers of one height and width together, not for "
                                          "each layer.")] = False,
-    algorithms: Annotated[bool, typer.Option("--algorithms", help="Also how each convolution is computed: forward/"
-                                             "gradient of its input/gradient of its weights.")] = False,
+    algorithms: Annotated[bool, typer.Option("--algorithms", help="In the place of memory, how each convolution is "
+                                             "computed: forward/gradient of its input/gradient of its weights.")] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Images at a time, on which that and the memory of a "
                                          "training step depend.")] = 32,
 ):
