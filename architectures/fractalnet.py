@@ -1,7 +1,7 @@
 """FractalNet: depth without shortcuts, from paths of 1, 2, 4, ... convolutions side by side.
 
 G. Larsson, M. Maire, G. Shakhnarovich. FractalNet: ultra-deep neural networks without residuals. 2016,
-arXiv 1605.07648. Section 3, figure 1, equation 1; drop-path: section 3.1.
+arXiv 1605.07648. Section 3, figure 1; drop-path: section 3.1.
 
 Departures. Where the paper leaves it open, its authors' generator of networks decides: convolution, dropout, batch norm,
 ReLU; each column is pooled before the last join of its block; first weights uniform with variance 1 / fan-in, which
@@ -54,7 +54,7 @@ class Join(nn.Module):
 class Fractal(nn.Module):
     """The columns of f_C, not yet joined: C tensors, the first from one unit, the last from 2^(C - 1) in a row.
 
-    f_{C+1}(z) = (f_C o f_C)(z) joined with f_1(z): equation 1, where joins that meet are one
+    f_{C+1}(z) = (f_C o f_C)(z) joined with f_1(z), the rule that figure 1 draws, where joins that meet are one
     """
 
     def __init__(self, columns, in_channels, channels, dropout=0.0, drop_path=0.0):

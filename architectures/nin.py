@@ -1,7 +1,7 @@
 """NiN: a small network of full layers slides over the image where a filter did, and no full layer follows.
 
 M. Lin, Q. Chen, S. Yan. Network in network. 2013, arXiv 1312.4400. Sections 3.1 (mlpconv), 3.2 (global average
-pooling) and 4.1, figure 2.
+pooling), 3.3 (the network) and 4.1, figure 2.
 
 The paper prints no widths, and says of the first weights only that they were set by hand: both are from the authors'
 code, `NIN/cifar-10_def` in their cuda-convnet for CIFAR-10 and `nin_imagenet` in the model zoo of Caffe for ImageNet,

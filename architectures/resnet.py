@@ -14,7 +14,7 @@ both sides.
 from minidl import nn
 from minidl.nn import functional as F
 
-# ---- shortcuts: section 3.3
+# ---- shortcuts: section 3.3, and section 4.1 for option C
 
 
 def zero_padding(in_channels, channels, stride):

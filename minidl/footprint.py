@@ -1,12 +1,15 @@
 """footprint: the memory that a training step takes, without computing a number."""
+import weakref
 from dataclasses import dataclass
 
 from minidl.autograd import backward
 from minidl.dtypes import get_default_dtype
+from minidl.kernels import is_array
 from minidl.kernels.meta import MetaArray
 from minidl.mode import mode
+from minidl.op import FREED
 from minidl.random import get_rng_state, set_rng_state
-from minidl.tensor import Version, of
+from minidl.tensor import Tensor, Version, of
 
 
 @dataclass(frozen=True)
@@ -66,3 +69,34 @@ class without_numbers:
             x.array, x.grad, x.version = before
         for module, training in self.modes:
             module.training = training
+
+
+class Kept:
+    """What ops keep for the way back, told op by op: memory that several keep is told of the first.
+
+    Parameters, which live anyway, do not count.
+    """
+
+    def __init__(self):
+        self.told = {}                                   # id of an array -> weak reference to it
+
+    def newly(self, op):
+        """Bytes that this op keeps and none did before; 0 if it is not in a graph."""
+        if op.edges is None or op.edges is FREED:
+            return 0
+        inputs = [x for x in op.saved if not (isinstance(x, Tensor) and x.is_leaf and x.requires_grad)]
+        arrays = [x.array if isinstance(x, Tensor) else x for x in [*inputs, *vars(op).values()]]
+        return sum([self.bytes_of(owner(x)) for x in arrays if is_array(x)])
+
+    def bytes_of(self, array):
+        if id(array) in self.told and self.told[id(array)]() is array:
+            return 0
+        self.told[id(array)] = weakref.ref(array)
+        return array.nbytes
+
+
+def owner(array):
+    """The array whose memory this one shows a part of, or itself."""
+    while is_array(getattr(array, "base", None)):
+        array = array.base
+    return array

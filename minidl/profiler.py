@@ -1,14 +1,11 @@
 """profile: how long each op and module takes, forward and backward, and what memory it makes and keeps."""
 import io
-import weakref
 from collections import defaultdict
 from dataclasses import dataclass
 from time import perf_counter
 
-from minidl.kernels import is_array
+from minidl.footprint import Kept
 from minidl.mode import Mode, switch
-from minidl.op import FREED
-from minidl.tensor import Tensor
 
 
 @dataclass
@@ -42,7 +39,7 @@ class profile:
 
     def __enter__(self):
         self.parts = defaultdict(lambda: Row(""))            # by (op, module)
-        self.counted = {}                                    # id of an array -> weak reference to it
+        self.kept = Kept()
         self.last, self.inside_rule = None, False
         self.switch, self.start = switch(observer=self), perf_counter()
         return self
@@ -123,12 +120,5 @@ class profile:
     def look_at_last(self):
         """What does the op that ran last keep? It can be seen once the op has become a node."""
         op, self.last = self.last, None
-        if op is None or op.edges is None or op.edges is FREED:
-            return
-        kept = [x.array for x in op.saved if isinstance(x, Tensor) and not (x.is_leaf and x.requires_grad)]
-        for array in kept + [x for x in vars(op).values() if is_array(x)]:
-            while is_array(getattr(array, "base", None)):
-                array = array.base
-            if id(array) not in self.counted or self.counted[id(array)]() is not array:
-                self.counted[id(array)] = weakref.ref(array)
-                self.part_of(op).kept += array.nbytes
+        if op is not None:
+            self.part_of(op).kept += self.kept.newly(op)

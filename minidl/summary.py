@@ -1,14 +1,16 @@
 """summary: what every layer of a network makes, costs and sees, without computing a number."""
+import weakref
 from dataclasses import dataclass
 from dataclasses import field as attribute
 from itertools import groupby
 from math import ceil, prod
 
 from minidl.dtypes import get_default_dtype
-from minidl.footprint import Footprint, footprint, without_numbers
+from minidl.footprint import Footprint, Kept, footprint, owner, without_numbers
+from minidl.kernels import is_array
 from minidl.kernels.cpu.convolution import Convolution, algorithm
 from minidl.kernels.meta import MetaArray
-from minidl.mode import Observer, mode
+from minidl.mode import Mode, Observer, mode
 from minidl.nn.module import calls
 from minidl.ops.convolution import Conv2d, ConvTranspose2d
 from minidl.ops.matrix import Einsum, Linear, MatMul
@@ -29,6 +31,10 @@ class Row:
                    a method macs(shape) that knows better
     field        : the receptive field, (height, width) in pixels of the input, which may be smaller
     activations  : bytes of the results of its ops
+    kept         : bytes that stay from forward to backward in training, because a gradient's rule reads them: results of
+                   its own ops, and what they read or store, unless a row before keeps it; parameters do not count
+    gradients    : bytes that the rules of its ops make in backward, of gradients of what the ops read: inputs and
+                   parameters; one that is handed on as it is takes none
     columns      : bytes of the patches that im2col makes of the inputs of its convolutions
     algorithms   : what its convolutions are computed with on a CPU: forward, gradient of x, gradient of w
     """
@@ -39,6 +45,8 @@ class Row:
     macs: int = 0
     field: tuple = (1, 1)
     activations: int = 0
+    kept: int = 0
+    gradients: int = 0
     columns: int = 0
     algorithms: str = ""
     module: object = attribute(default=None, repr=False)
@@ -53,13 +61,16 @@ class Stage:
     macs: int
     field: tuple
     activations: int
+    kept: int
+    gradients: int
 
     @classmethod
     def of(cls, rows):
         names = [row.name for row in rows if row.name]
         name = f"{names[0]} to {names[-1]}" if len(set(names)) > 1 else "".join(names[:1])
-        return cls(name, rows[-1].shape, sum(row.parameters for row in rows), sum(row.macs for row in rows),
-                   rows[-1].field, sum(row.activations for row in rows))
+        sums = {what: sum([getattr(row, what) for row in rows])
+                for what in ("parameters", "macs", "activations", "kept", "gradients")}
+        return cls(name, rows[-1].shape, field=rows[-1].field, **sums)
 
 
 @dataclass
@@ -67,6 +78,8 @@ class Summary:
     """The rows in the order of the forward pass, and what the whole network comes to, for one image.
 
     training : the Footprint of a training step with a whole batch; None where such a batch cannot be trained on
+
+    What is kept, and the gradients, are 0 where a single image cannot be trained on.
     """
     rows: list
     parameters: int
@@ -76,14 +89,20 @@ class Summary:
 
     macs = property(lambda self: sum(row.macs for row in self.rows))
     activations = property(lambda self: sum(row.activations for row in self.rows))
+    kept = property(lambda self: sum(row.kept for row in self.rows))
+    gradients = property(lambda self: sum(row.gradients for row in self.rows))
     columns = property(lambda self: max((row.columns for row in self.rows), default=0))
 
     def table(self, algorithms=False):
-        """The rows as strings, headings first; with `algorithms`, a last column says how convolutions are computed."""
-        headings = ("layer", "", "output", "parameters", "MACs", "sees", "activations", "im2col", "algorithms")
-        lines = [(row.name, row.kind, times(row.shape), count(row.parameters), count(row.macs), times(row.field),
-                  size(row.activations), size(row.columns), row.algorithms) for row in self.rows]
-        return [line if algorithms else line[:-1] for line in [headings, *lines]]
+        """The rows as strings, headings first; with `algorithms`, how convolutions are computed in the place of memory."""
+        headings = ("layer", "", "output", "parameters", "MACs", "sees")
+        lines = [(row.name, row.kind, times(row.shape), count(row.parameters), count(row.macs), times(row.field))
+                 for row in self.rows]
+        if algorithms:
+            more = [("im2col", "algorithms"), *[(size(row.columns), row.algorithms) for row in self.rows]]
+        else:
+            more = [MEMORY, *map(memory_of, self.rows)]
+        return [line + cells for line, cells in zip([headings, *lines], more)]
 
     @property
     def stages(self):
@@ -98,15 +117,16 @@ class Summary:
 
     def table_of_stages(self):
         """The stages as strings, headings first."""
-        headings = ("layers", "output", "parameters", "MACs", "sees", "activations")
+        headings = ("layers", "output", "parameters", "MACs", "sees", *MEMORY)
         return [headings, *[(stage.name, times(stage.shape), count(stage.parameters), count(stage.macs),
-                             times(stage.field), size(stage.activations)) for stage in self.stages]]
+                             times(stage.field), *memory_of(stage)) for stage in self.stages]]
 
     def totals(self):
         fixed = self.parameters - self.trainable
         return (f"{self.parameters:,} parameters{f', {fixed:,} of them fixed' if fixed else ''} "
                 f"({size(4 * self.parameters)} in float32); for one image {times(self.input_shape)}: "
-                f"{self.macs:,} MACs, {size(self.activations)} of activations, "
+                f"{self.macs:,} MACs, {size(self.activations)} of activations"
+                f"{f', {size(self.kept)} kept to train, {size(self.gradients)} of gradients' if self.kept else ''}, "
                 f"{size(self.columns) or 'nothing'} for the largest im2col")
 
     def memory(self):
@@ -126,6 +146,13 @@ class Summary:
         return "\n".join([*map("  ".join, ragged), self.totals(), self.memory()])
 
 
+MEMORY = "activations", "kept", "gradients"
+
+
+def memory_of(row):
+    return size(row.activations), size(row.kept), size(row.gradients)
+
+
 def summary(model, input_shape, batch_size=1):
     """What each layer of `model` makes of an image of `input_shape` (C, H, W), and what that costs: print it.
 
@@ -134,6 +161,7 @@ def summary(model, input_shape, batch_size=1):
     have a shape and no numbers; it takes no time and no memory, and changes nothing.
     """
     rows = rows_of(model, input_shape, batch_size)
+    watch_training(rows, model, input_shape)
     parameters = list(model.parameters())
     try:
         training = footprint(model, input_shape, batch_size)
@@ -159,6 +187,16 @@ def rows_of(model, input_shape, batch_size=1):
         if hasattr(row.module, "macs"):
             row.macs = row.module.macs(row.shape)
     return watcher.rows
+
+
+def watch_training(rows, model, input_shape):
+    """Let the rows know what they keep, and their gradients, in a training step with one image."""
+    try:
+        with mode(observer=TrainingWatcher(rows)):
+            footprint(model, input_shape)
+    except ValueError:                                   # see above
+        for row in rows:
+            row.kept = row.gradients = 0
 
 
 class Watcher(Observer):
@@ -196,6 +234,46 @@ class Watcher(Observer):
         if not self.is_layer and not op.view:
             self.rows[-1].kind += f"{' ' if self.rows[-1].kind else ''}{type(op).__name__}"
         return self.rows[-1]
+
+
+class TrainingWatcher(Observer):
+    """Sees a training step, and adds what is kept and the gradients to the rows of a forward pass before.
+
+    A module's rows are found by its path, in their order; ops of one that was not there then, to the last row before.
+    """
+
+    def __init__(self, rows):
+        self.module, self.row = None, rows[0] if rows else Row("", "")
+        self.to_come = {row.name: iter([other for other in rows if other.name == row.name]) for row in rows}
+        self.rows = weakref.WeakKeyDictionary()          # by op
+        self.kept, self.last = Kept(), None
+
+    def note(self, op, arrays, y):
+        if Mode.rule is not None:                        # a part of a rule
+            return
+        self.look_at_last()
+        module, path = calls.stack[-1]
+        if module is not self.module:
+            self.module, self.row = module, next(self.to_come.get(path, iter(())), self.row)
+        self.rows[op], self.last = self.row, op
+
+    def backward(self, op, rule):
+        self.look_at_last()
+
+        def run(gy, y, *xs):
+            gxs = rule(gy, y, *xs)
+            answers = gxs if isinstance(gxs, (tuple, list)) else [gxs]
+            made = {id(owner(gx)): owner(gx).nbytes for gx in answers if is_array(gx)}
+            made.pop(id(owner(gy)), None)
+            self.rows[op].gradients += sum(made.values())
+            return gxs
+        return run
+
+    def look_at_last(self):
+        """What does the op that ran last keep? It can be seen once the op has become a node."""
+        op, self.last = self.last, None
+        if op is not None:
+            self.rows[op].kept += self.kept.newly(op)
 
 
 def macs(op, arrays, y):

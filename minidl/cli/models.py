@@ -3,18 +3,23 @@
 
 def models():
     """All networks: year, paper, parameters, and multiply-adds (MACs) for an image as large as the paper's."""
+    from minidl.cli.tables import print_table
+    from minidl.summary import count, times
+    rows = [[name, str(known.year), known.paper, count(parameters), rounded(macs), times(known.input_shape)]
+            for name, known, parameters, macs in costs()]
+    print_table(["network", "year", "paper", "parameters", "MACs", "input"], rows, right=["parameters", "MACs"],
+                cut=["paper"])
+
+
+def costs():
+    """(name, entry of MODELS, parameters, MACs) of all networks, the oldest first."""
     import architectures
     import minidl
-    from minidl.cli.tables import print_table
-    from minidl.summary import cost, count, times
-    rows = []
+    from minidl.summary import cost
     for name, known in sorted(architectures.MODELS.items(), key=lambda item: item[1].year):
         with minidl.device("meta"):
             network = architectures.build(name)
-        parameters, macs = cost(network, known.input_shape)
-        rows.append([name, str(known.year), known.paper, count(parameters), rounded(macs), times(known.input_shape)])
-    print_table(["network", "year", "paper", "parameters", "MACs", "input"], rows, right=["parameters", "MACs"],
-                cut=["paper"])
+        yield name, known, *cost(network, known.input_shape)
 
 
 def rounded(n):

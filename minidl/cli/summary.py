@@ -10,14 +10,15 @@ def summary(
     size: Annotated[int, typer.Option(min=1, help="Height and width of the image, if not the paper's.")] = None,
     stages: Annotated[bool, typer.Option("--stages", help="A line for the layers of one height and width together, not for "
                                          "each layer.")] = False,
-    algorithms: Annotated[bool, typer.Option("--algorithms", help="Also how each convolution is computed: forward/"
-                                             "gradient of its input/gradient of its weights.")] = False,
+    algorithms: Annotated[bool, typer.Option("--algorithms", help="In the place of memory, how each convolution is "
+                                             "computed: forward/gradient of its input/gradient of its weights.")] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Images at a time, on which that and the memory of a "
                                          "training step depend.")] = 32,
 ):
     """What every layer of a network makes, costs and sees: shapes, parameters, multiplications, memory."""
     import architectures
     from minidl.cli.tables import print_table
+    from minidl.summary import MEMORY
     if (model is None) == (compare is None):
         raise ValueError("summary: of which network? For example: minidl summary lenet5, "
                          "or minidl summary --compare vgg16 resnet50")
@@ -31,7 +32,7 @@ def summary(
     result = summarised(model, size, batch_size)
     headings, *rows = result.table_of_stages() if stages else result.table(algorithms)
     print(f"{model}: {known.paper}, {known.year}")
-    print_table(headings, rows, right=("parameters", "MACs", "sees", "activations", "im2col"))
+    print_table(headings, rows, right=("parameters", "MACs", "sees", *MEMORY, "im2col"))
     print(result.totals())
     print(result.memory())
 
@@ -56,6 +57,8 @@ def side_by_side(names, summaries):
             row("MACs", [network.macs for network in summaries], count),
             ("the last map sees", *[times(network.field) for network in summaries], ""),
             row("activations, one image", [network.activations for network in summaries], memory),
+            row("kept to train, one image", [network.kept for network in summaries], memory),
+            row("gradients, one image", [network.gradients for network in summaries], memory),
             row("largest im2col", [network.columns for network in summaries], memory)]
     if all([network.training for network in summaries]):
         peaks = [network.training.peak for network in summaries]
@@ -67,6 +70,7 @@ def side_by_side(names, summaries):
                  row(f"{f'at {times(size)}' if size else 'full layers'}: parameters", sums(pair, "parameters"), count),
                  row("MACs", sums(pair, "macs"), count),
                  row("activations", sums(pair, "activations"), memory),
+                 row("kept to train", sums(pair, "kept"), memory),
                  ("sees", *[times(stages[-1].field) if stages else "" for stages in pair], "")]
     return [("", *names, "factor"), *rows]
 

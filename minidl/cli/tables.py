@@ -10,7 +10,7 @@ def print_table(headings, rows, right=(), cut=()):
 
     cut : where there is too little room these columns lose it, and every row stays one line. Without, all columns do.
     """
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for heading in headings:
         table.add_column(heading, justify="right" if heading in right else "left", overflow="fold",
                          no_wrap=bool(cut) and heading not in cut)

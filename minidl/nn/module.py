@@ -190,14 +190,15 @@ class Module:
         own = self.state_dict()
         missing = [key for key in own if key not in state_dict]
         unexpected = [key for key in state_dict if key not in own]
+        shapes = {key: tuple(getattr(x, "shape", ())) for key, x in state_dict.items()}
         problems = []
         if strict and missing:
-            problems.append(f"missing: {', '.join(missing)}")
+            problems.append(f"missing: {', '.join([f'{key} {own[key].shape}' for key in missing])}")
         if strict and unexpected:
-            problems.append(f"unexpected: {', '.join(unexpected)}")
+            problems.append(f"unexpected: {', '.join([f'{key} {shapes[key]}' for key in unexpected])}")
         for key, x in own.items():
-            if key in state_dict and (shape := tuple(getattr(state_dict[key], "shape", ()))) != x.shape:
-                problems.append(f"{key} has shape {shape} in the state dict, but {x.shape} here")
+            if key in shapes and shapes[key] != x.shape:
+                problems.append(f"{key} has shape {shapes[key]} in the state dict, but {x.shape} here")
         if problems:
             problems.insert(0, f"the state dict does not fit {type(self).__name__}:")
             raise RuntimeError("\n  ".join(problems))

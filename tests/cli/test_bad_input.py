@@ -67,6 +67,7 @@ def trained(tmp_path_factory, capsys):
     (["summary", "lenet5", "--stages", "--algorithms"], "--algorithms is for layers"),
     (["draw", "resnot"], "there is no network 'resnot'"),
     (["draw", "lenet5", "--out", "picture.png"], "picture.png should end in .svg"),
+    (["lineage", "--out", "lineage.pdf"], "lineage.pdf should end in .svg or .png"),
     (["draw", "lenet5", "--size", "3"], "smaller than the kernel"),
     (["summary", "lenet5", "--compare", "vgg11", "vgg13"], "of which network"),
     (["summary", "--compare", "vgg11", "vgg12"], "no network 'vgg12', did you mean vgg1"),

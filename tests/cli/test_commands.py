@@ -27,7 +27,8 @@ def test_help_answers_without_loading_what_only_training_needs():
             "sys.exit(f'loaded: {heavy & set(sys.modules)}' if heavy & set(sys.modules) else status)")
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    for command in ("demo", "train", "evaluate", "gradcheck", "models", "summary", "draw", "bench", "data"):
+    for command in ("demo", "train", "evaluate", "gradcheck", "models", "lineage", "summary", "draw", "bench",
+                    "data"):
         assert f"\n  {command} " in result.stdout
 
 
@@ -123,7 +124,9 @@ def test_summary_prints_the_table_and_the_totals(capsys):
     text = capsys.readouterr().out
     assert "61,706 parameters" in text and "416,520 MACs" in text and "Gradient-based learning" in text
     assert next(line for line in text.splitlines() if " c3 " in f" {line} ").split() == [
-        "c3", "Conv2d", "16x10x10", "2,416", "240,000", "14x14", "6.2", "KiB", "58.6", "KiB"]
+        "c3", "Conv2d", "16x10x10", "2,416", "240,000", "14x14", "6.2", "KiB", "4.6", "KiB", "14.0", "KiB"]
+    assert main(["summary", "lenet5", "--algorithms"]) == 0
+    assert "c3 Conv2d 16x10x10 2,416 240,000 14x14 58.6 KiB" in " ".join(capsys.readouterr().out.split())
 
 
 def cells(text):
@@ -134,7 +137,7 @@ def cells(text):
 def test_summary_of_stages_has_a_line_for_each_size(capsys):
     assert main(["summary", "vgg16", "--stages"]) == 0
     lines = cells(capsys.readouterr().out)
-    assert "features.4 to features.8 128x112x112 221,440 2,774,532,096 14x14 27.6 MiB" in lines
+    assert "features.4 to features.8 128x112x112 221,440 2,774,532,096 14x14 27.6 MiB 18.4 MiB 34.5 MiB" in lines
     assert len([line for line in lines if line.startswith("features")]) == 6
 
 

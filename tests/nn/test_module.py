@@ -248,8 +248,8 @@ def test_everything_that_does_not_fit_is_told_at_once_and_nothing_is_changed():
     with pytest.raises(RuntimeError) as error:
         net.load_state_dict(wrong)
     assert str(error.value) == ("the state dict does not fit Sequential:\n"
-                                "  missing: 1.bias\n"
-                                "  unexpected: head\n"
+                                "  missing: 1.bias (1,)\n"
+                                "  unexpected: head (1,)\n"
                                 "  0.weight has shape (3, 5) in the state dict, but (3, 2) here")
     with pytest.raises(RuntimeError, match="0.weight has shape"):
         net.load_state_dict(wrong, strict=False)     # shapes always matter
