@@ -16,6 +16,7 @@ def evaluate(
     The crops are the outermost of those that training takes at random, as its recipe says.
     """
     from minidl.cli.training import recipe_of
+    from minidl.nn.functional import cross_entropy
     from minidl.train import averaged, checkpoint_in, measure, read_checkpoint
     if crops not in (1, 5, 10):
         raise ValueError(f"evaluate --crops: there can be 5 or 10, not {crops}")
@@ -25,7 +26,8 @@ def evaluate(
     if not data:
         check_images(paths, trainings)
     found = [predicted(path, settings, images, crops) for path, settings in zip(checkpoints, trainings)]
-    results = [measure(pairs, recipe_of(settings).loss) for settings, pairs in zip(trainings, found)]
+    losses = [recipe_of(settings).loss if crops == 1 else cross_entropy for settings in trainings]
+    results = [measure(pairs, loss) for pairs, loss in zip(found, losses)]
     of = f"{results[0].images:,} images of {images['data']}" + (f", {crops} crops of each" if crops > 1 else "")
     if len(paths) > 1:
         return print_errors(paths, trainings, results, measure(averaged(found)), of)
@@ -70,8 +72,8 @@ def over_crops(model, settings, crops):
         if isinstance(crop, RandomCrop):
             larger = Compose([*recipe.prepare, Pad(crop.padding, crop.fill), *recipe.last])
             return OverCrops(model, crop.size, ten_crop if crops == 10 else five_crop), larger
-    raise ValueError(f"evaluate --crops: the recipe {recipe.name} takes no random crops of images in training, so that there "
-                     "are none to average over")
+    raise ValueError(f"evaluate --crops: the recipe {recipe.name} takes no random crops of images in training, so that "
+                     "there are none to average over")
 
 
 def print_errors(paths, trainings, results, together, of):
@@ -81,4 +83,5 @@ def print_errors(paths, trainings, results, together, of):
     rows = [[name, str(path), f"{result.loss:.4f}", f"{1 - result.top1:.2%}", f"{1 - result.top5:.2%}"]
             for name, path, result in zip(names, [*paths, ""], [*results, together])]
     print(f"on {of}:")
-    print_table(["network", "from", "loss", "top-1 error", "top-5 error"], rows, right=["loss", "top-1 error", "top-5 error"])
+    measured = ["loss", "top-1 error", "top-5 error"]
+    print_table(["network", "from", *measured], rows, right=measured)

@@ -22,13 +22,15 @@ def train(
     hold_out: Annotated[int, typer.Option(min=0, help="Evaluate on so many training images, held out, instead "
                                           "of the test images: for choosing settings.")] = None,
     seed: Annotated[int, typer.Option(min=0)] = None,
-    pretrained: Annotated[str, typer.Option("--from", help="Begin with the weights of another training, its folder, or "
-                                            "those in a .pth or .safetensors file; a head for other classes is new.")] = None,
-    new_head: Annotated[bool, typer.Option("--new-head", help="With --from: a new head also where the old one fits.")] = None,
+    pretrained: Annotated[str, typer.Option("--from", help="Begin with the weights of another training, its folder, "
+                                            "or those in a .pth or .safetensors file; a head for other classes is "
+                                            "drawn anew.")] = None,
+    new_head: Annotated[bool, typer.Option("--new-head", help="With --from: a new head also where the old one "
+                                           "fits.")] = None,
     freeze: Annotated[list[str], typer.Option(help="A part that is not trained, such as features; body is all but the "
                                               "head. Can be given several times.")] = None,
-    lr_decay: Annotated[float, typer.Option(min=0, max=1, help="The learning rate of every layer is that of the one after "
-                                            "it, times this.")] = None,
+    lr_decay: Annotated[float, typer.Option(min=0, max=1, help="The learning rate of every layer is that of the one "
+                                            "after it, times this.")] = None,
     out: Annotated[Path, typer.Option(help="The folder of this training. [default: runs/MODEL-DATA]")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the training in --out.")] = False,
     detect_anomaly: Annotated[bool, typer.Option("--detect-anomaly", help="Stop at the op that first makes a NaN "

@@ -15,7 +15,7 @@ from minidl.utils.data.digits import stratified_split
 
 OPTIMIZERS = ("SGD", "RMSprop", "Adagrad", "Adam", "AdamW")
 OF_THE_RECIPE = ("epochs", "batch_size", "optimizer", "optimizer_options", "lr", "weight_decay")
-OF_TRANSFER = ("pretrained", "new_head", "freeze", "lr_decay")              # settings that are only there where they are used
+OF_TRANSFER = ("pretrained", "new_head", "freeze", "lr_decay")      # settings that are only there where they are used
 
 
 def settings_for(model, data=None, recipe=None, *, momentum=None, seed=0, accumulate=1, hold_out=0, **flags):

@@ -14,8 +14,8 @@ from minidl.interop.torch import differing
 def heads(model):
     """The layers that give the scores, by name: the network's, and one for each of its auxiliary classifiers.
 
-    It is the last layer, in the order in which they were assigned, that holds numbers. A child that is called aux...,
-    as in GoogLeNet and NASNet, is a classifier by itself.
+    Each is the last layer that holds numbers, in the order in which layers were assigned; a child of the network that is
+    called aux..., as in GoogLeNet and NASNet, is a classifier by itself.
     """
     last = {}
     for name, layer in model.named_modules():

@@ -10,8 +10,7 @@ import minidl
 from architectures import MODELS
 from minidl import nn, optim
 from minidl.nn import functional as F
-from minidl.train import (
-    freeze, heads, load_pretrained, parameter_groups, predictions, replace_head, unfreeze, update)
+from minidl.train import freeze, heads, load_pretrained, parameter_groups, predictions, replace_head, unfreeze, update
 
 
 def numbers(model):
