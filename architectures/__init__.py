@@ -1,4 +1,7 @@
-"""Networks from papers, one family a file: `architectures.build("lenet5")`."""
+"""Networks from papers, one family a file: `architectures.build("lenet5")`.
+
+Each has a method `init_(module)` that gives a layer the first values of its paper; the constructor applies it to all.
+"""
 import difflib
 import inspect
 from collections.abc import Callable

@@ -39,7 +39,7 @@ class AlexNet(nn.Module):
         self.norm = nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2)     # the paper's 1e-4: it is divided by 5
         self.pool = nn.MaxPool2d(3, stride=2)                               # overlapping, section 3.4
         self.dropout = nn.Dropout(dropout)
-        self.init_()
+        self.apply(self.init_)
 
     def forward(self, x):                                           # (N,   3, 227, 227)
         x = self.norm(F.relu(self.conv1(x)))                        # (N,  96,  55,  55)
@@ -54,13 +54,12 @@ class AlexNet(nn.Module):
         x = self.dropout(F.relu(self.fc7(x)))                       # (N, 4096)
         return self.fc8(x)                                          # (N, 1000)
 
-    def init_(self):
+    def init_(self, module):
         """Section 5. With a bias of 1 a ReLU is positive at first, and learns."""
-        for layer in self.conv1, self.conv2, self.conv3, self.conv4, self.conv5, self.fc6, self.fc7, self.fc8:
-            nn.init.normal_(layer.weight, std=0.01)
-            nn.init.zeros_(layer.bias)
-        for layer in self.conv2, self.conv4, self.conv5, self.fc6, self.fc7:
-            nn.init.ones_(layer.bias)
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            positive = module in (self.conv2, self.conv4, self.conv5, self.fc6, self.fc7)
+            nn.init.normal_(module.weight, std=0.01)
+            nn.init.constant_(module.bias, 1.0 if positive else 0.0)
 
 
 class OneTowerAlexNet(nn.Module):
@@ -86,24 +85,22 @@ class OneTowerAlexNet(nn.Module):
             nn.Dropout(dropout), nn.Linear(c5 * size_after_pool5(image_size + 4) ** 2, hidden), nn.ReLU(),
             nn.Dropout(dropout), nn.Linear(hidden, hidden), nn.ReLU(),
             nn.Linear(hidden, num_classes))
-        self.init_()
+        self.apply(self.init_)
 
     def forward(self, x):                                           # (N,   3, 224, 224)
         x = self.features(x)                                        # (N, 256,   6,   6)
         return self.classifier(x.flatten(1))                        # (N, 1000)
 
-    def init_(self):
+    def init_(self, module):
         """As in cuda-convnet2, layers-223-1gpu.cfg; the paper does not say.
 
         The last biases, -7 there, are 0, which to a softmax is the same.
         """
         conv1, conv2, conv3, conv4, conv5 = [layer for layer in self.features if isinstance(layer, nn.Conv2d)]
         fc6, fc7, fc8 = [layer for layer in self.classifier if isinstance(layer, nn.Linear)]
-        for layer in conv1, conv2, conv3, conv4, conv5, fc6, fc7, fc8:
-            nn.init.normal_(layer.weight, std=0.03 if layer in (conv3, conv4, conv5) else 0.01)
-            nn.init.zeros_(layer.bias)
-        for layer in conv2, conv4, conv5, fc6, fc7:
-            nn.init.ones_(layer.bias)
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            nn.init.normal_(module.weight, std=0.03 if module in (conv3, conv4, conv5) else 0.01)
+            nn.init.constant_(module.bias, 1.0 if module in (conv2, conv4, conv5, fc6, fc7) else 0.0)
 
 
 def size_after_pool5(n):

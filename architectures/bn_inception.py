@@ -86,7 +86,7 @@ class BNInception(nn.Module):
             n = row[-1].out_channels
         self.inception = nn.Sequential(*row)
         self.fc = nn.Linear(n, num_classes)
-        self.apply(init_)
+        self.apply(self.init_)
 
     def forward(self, x):                                           # (N,    3, 224, 224)
         x = self.conv1(x)                                           # (N,   64, 112, 112)
@@ -98,11 +98,10 @@ class BNInception(nn.Module):
         x = F.adaptive_avg_pool2d(x, 1).flatten(1)                  # (N, 1024)
         return self.fc(x)                                           # (N, 1000)
 
-
-def init_(module):
-    if isinstance(module, (nn.Conv2d, nn.Linear)):
-        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        nn.init.zeros_(module.bias)
+    def init_(self, module):
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            nn.init.zeros_(module.bias)
 
 
 # ---- the variant

@@ -124,20 +124,19 @@ class DenseNet(nn.Module):
             n += layers * growth
         self.features.add_module(f"norm{len(blocks) + 1}", nn.BatchNorm2d(n))
         self.classifier = nn.Linear(n, num_classes)
-        self.apply(init_)
+        self.apply(self.init_)
 
     def forward(self, x):                                   # (N,    3, 224, 224) or, for CIFAR, (N,   3, 32, 32)
         x = F.relu(self.features(x))                        # (N, 1024,   7,   7)            (N, 342,  8,  8)
         x = F.adaptive_avg_pool2d(x, 1).flatten(1)          # (N, 1024)                      (N, 342)
         return self.classifier(x)                           # (N, 1000)                      (N, 10)
 
-
-def init_(module):
-    """Normal with variance 2 / fan-in, biases 0, for the full layer as well: its input are ReLUs' outputs, too."""
-    if isinstance(module, (nn.Conv2d, nn.Linear)):
-        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-    if isinstance(module, nn.Linear):
-        nn.init.zeros_(module.bias)
+    def init_(self, module):
+        """Normal with variance 2 / fan-in, biases 0, for the full layer as well: its input are ReLUs' outputs, too."""
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        if isinstance(module, nn.Linear):
+            nn.init.zeros_(module.bias)
 
 
 # ---- the variants: depth and growth rate, then their table of blocks

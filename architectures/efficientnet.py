@@ -127,27 +127,26 @@ class EfficientNet(nn.Module):
             layers.append(nn.Sequential(*stage))
         self.features = nn.Sequential(*layers, conv_norm_silu(n, last, 1))
         self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(last, num_classes))
-        self.apply(init_)
+        self.apply(self.init_)
 
     def forward(self, x):                                       # (N,    3, 224, 224)
         x = self.features(x)                                    # (N, 1280,   7,   7)
         x = F.adaptive_avg_pool2d(x, 1).flatten(1)              # (N, 1280)
         return self.classifier(x)                               # (N, 1000)
 
+    def init_(self, module):
+        """Convolutions normal with variance 2 / fan-out, the full layer uniform with a third of 1 / fan-out, biases 0.
 
-def init_(module):
-    """Convolutions normal with variance 2 / fan-out, the full layer uniform with a third of 1 / fan-out, biases 0.
-
-    The fan-out of a convolution of each channel by itself is that of one channel, kernel_size^2, as is its fan-in.
-    """
-    if isinstance(module, nn.Conv2d):
-        mode = "fan_out" if module.groups == 1 else "fan_in"
-        nn.init.kaiming_normal_(module.weight, mode=mode, nonlinearity="relu")
-    elif isinstance(module, nn.Linear):
-        bound = 1 / math.sqrt(module.out_features)
-        nn.init.uniform_(module.weight, -bound, bound)
-    if isinstance(module, (nn.Conv2d, nn.Linear)) and module.bias is not None:
-        nn.init.zeros_(module.bias)
+        The fan-out of a convolution of each channel by itself is that of one channel, kernel_size^2, as is its fan-in.
+        """
+        if isinstance(module, nn.Conv2d):
+            mode = "fan_out" if module.groups == 1 else "fan_in"
+            nn.init.kaiming_normal_(module.weight, mode=mode, nonlinearity="relu")
+        elif isinstance(module, nn.Linear):
+            bound = 1 / math.sqrt(module.out_features)
+            nn.init.uniform_(module.weight, -bound, bound)
+        if isinstance(module, (nn.Conv2d, nn.Linear)) and module.bias is not None:
+            nn.init.zeros_(module.bias)
 
 
 # ---- the variants

@@ -106,7 +106,7 @@ class FractalNet(nn.Module):
             self.blocks.append(Block(columns, n, width, rate, drop_path))
             n = width
         self.fc = nn.Linear(n, num_classes)
-        self.apply(init_)
+        self.apply(self.init_)
 
     def forward(self, x):                                       # (N,   3, 32, 32)
         column = self.draw(x) if self.training else None
@@ -119,17 +119,16 @@ class FractalNet(nn.Module):
         u = uniform(self.columns, x)
         return (u == u.max()) & (uniform(1, x) < self.global_drop_path)
 
+    def init_(self, module):
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_uniform_(module.weight, nonlinearity="linear")
+        if isinstance(module, nn.Linear):
+            nn.init.zeros_(module.bias)
+
 
 def uniform(n, x):
     """n numbers between 0 and 1, where x is and of its dtype."""
     return minidl.rand(n, dtype=x.dtype, device=x.device)
-
-
-def init_(module):
-    if isinstance(module, (nn.Conv2d, nn.Linear)):
-        nn.init.kaiming_uniform_(module.weight, nonlinearity="linear")
-    if isinstance(module, nn.Linear):
-        nn.init.zeros_(module.bias)
 
 
 # ---- the variants

@@ -111,7 +111,7 @@ class GoogLeNet(nn.Module):
             size = (image_size + 1) // 2 // 2 // 2 // 2             # a convolution and three poolings
             self.aux1 = Auxiliary(self.inception["4a"].out_channels, size, num_classes)
             self.aux2 = Auxiliary(self.inception["4d"].out_channels, size, num_classes)
-        self.apply(init_)
+        self.apply(self.init_)
 
     def forward(self, x):                                           # (N,    3, 224, 224)
         inception = self.inception
@@ -137,17 +137,16 @@ class GoogLeNet(nn.Module):
             return scores
         return scores, self.aux1(low), self.aux2(high)
 
+    def init_(self, module):
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            nn.init.zeros_(module.bias)
+
 
 def loss_of_all(scores, labels):
     """Section 5: the cross-entropy of the network, and 0.3 times that of each auxiliary classifier."""
     final, low, high = scores
     return F.cross_entropy(final, labels) + 0.3 * (F.cross_entropy(low, labels) + F.cross_entropy(high, labels))
-
-
-def init_(module):
-    if isinstance(module, (nn.Conv2d, nn.Linear)):
-        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        nn.init.zeros_(module.bias)
 
 
 # ---- the variants

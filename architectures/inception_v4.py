@@ -112,7 +112,7 @@ class InceptionV4(nn.Module):
         self.c, n = in_a_row(branches, n, [figures["C"]] * c)
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(n, num_classes)
-        self.apply(init_)
+        self.apply(self.init_)
 
     def forward(self, x):                                           # (N,    3, 299, 299)
         x = self.stem(x)                                            # (N,  384,  35,  35)
@@ -123,6 +123,12 @@ class InceptionV4(nn.Module):
         x = self.c(x)                                               # (N, 1536,   8,   8)
         x = F.adaptive_avg_pool2d(x, 1).flatten(1)                  # (N, 1536)
         return self.fc(self.dropout(x))                             # (N, 1000)
+
+    def init_(self, module):
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
 
 
 class InceptionResNetV2(nn.Module):
@@ -145,7 +151,7 @@ class InceptionResNetV2(nn.Module):
         self.last, n = branches(n, figures["last"])
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(n, num_classes)
-        self.apply(init_)
+        self.apply(self.init_)
 
     def forward(self, x):                                           # (N,    3, 299, 299)
         x = self.stem(x)                                            # (N,  320,  35,  35)
@@ -158,12 +164,7 @@ class InceptionResNetV2(nn.Module):
         x = F.adaptive_avg_pool2d(x, 1).flatten(1)                  # (N, 1536)
         return self.fc(self.dropout(x))                             # (N, 1000)
 
-
-def init_(module):
-    if isinstance(module, (nn.Conv2d, nn.Linear)):
-        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
+    init_ = InceptionV4.init_
 
 
 # ---- the figures, and the variants

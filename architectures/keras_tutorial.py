@@ -20,7 +20,7 @@ class KerasMnistCnn(nn.Module):
         self.conv3 = nn.Conv2d(64, 64, 3)
         self.dense1 = nn.Linear(64 * 3 * 3, 64)
         self.dense2 = nn.Linear(64, num_classes)
-        self.apply(init_)
+        self.apply(self.init_)
 
     def forward(self, x):                                       # (N,  1, 28, 28)
         x = F.relu(self.conv1(x))                               # (N, 32, 26, 26)
@@ -30,6 +30,11 @@ class KerasMnistCnn(nn.Module):
         x = F.relu(self.conv3(x))                               # (N, 64,  3,  3)
         x = F.relu(self.dense1(x.flatten(1)))                   # (N, 64)
         return self.dense2(x)                                   # (N, 10)
+
+    def init_(self, module):
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            nn.init.xavier_uniform_(module.weight)
+            nn.init.zeros_(module.bias)
 
 
 class KerasCifar100Cnn(nn.Module):
@@ -41,7 +46,7 @@ class KerasCifar100Cnn(nn.Module):
         self.conv2 = nn.Conv2d(16, 32, 3)
         self.dense1 = nn.Linear(32 * 6 * 6, 256)
         self.dense2 = nn.Linear(256, num_classes)
-        self.apply(init_)
+        self.apply(self.init_)
 
     def forward(self, x):                                       # (N,  3, 32, 32)
         x = F.relu(self.conv1(x))                               # (N, 16, 30, 30)
@@ -51,11 +56,7 @@ class KerasCifar100Cnn(nn.Module):
         x = F.relu(self.dense1(x.flatten(1)))                   # (N, 256)
         return self.dense2(x)                                   # (N, 100)
 
-
-def init_(module):
-    if isinstance(module, (nn.Conv2d, nn.Linear)):
-        nn.init.xavier_uniform_(module.weight)
-        nn.init.zeros_(module.bias)
+    init_ = KerasMnistCnn.init_
 
 
 def keras_mnist_cnn(num_classes=10, in_channels=1):

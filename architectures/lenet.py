@@ -34,7 +34,7 @@ class LeNet5(nn.Module):
         self.c5 = nn.Conv2d(16, 120, 5)
         self.f6 = nn.Linear(120, 84)
         self.output = nn.Linear(84, num_classes)
-        self.apply(init_by_root_)
+        self.apply(self.init_)
 
     def forward(self, x):                                       # (N,   1, 32, 32)
         f = ACTIVATIONS[self.activation]
@@ -45,6 +45,15 @@ class LeNet5(nn.Module):
         x = f(self.c5(x)).flatten(1)                            # (N, 120)
         x = f(self.f6(x))                                       # (N,  84)
         return self.output(x)                                   # (N,  10)
+
+    def init_(self, module):
+        """Standard deviation 1 / sqrt(fan-in), biases 0, for inputs that are not correlated.
+
+        LeCun, Bottou, Orr, Müller. Efficient BackProp. Neural Networks: Tricks of the Trade, 1998. Equation 16.
+        """
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_uniform_(module.weight, nonlinearity="linear")
+            nn.init.zeros_(module.bias)
 
 
 class LeNet5Of1998(nn.Module):
@@ -59,7 +68,7 @@ class LeNet5Of1998(nn.Module):
         self.c5 = nn.Conv2d(16, 120, 5)
         self.f6 = nn.Linear(120, 84)
         self.output = RadialBasis(digit_bitmaps())
-        self.apply(init_)
+        self.apply(self.init_)
 
     def forward(self, x):                                       # (N,   1, 32, 32)
         x = squash(self.c1(x))                                  # (N,   6, 28, 28)
@@ -69,6 +78,18 @@ class LeNet5Of1998(nn.Module):
         x = squash(self.c5(x)).flatten(1)                       # (N, 120)
         x = squash(self.f6(x))                                  # (N,  84)
         return self.output(x)                                   # (N,  10)
+
+    def init_(self, module):
+        """Appendix A: uniform in ±2.4 / fan-in, biases too.
+
+        The deviation of a unit's sum then grows with the fan-in, as it does where the inputs are correlated.
+        """
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            fan_in = module.weight[0].numel()
+            uniform_(module.weight, fan_in)
+            uniform_(module.bias, fan_in)
+        elif isinstance(module, (Subsampling, SparseConv2d)):
+            module.reset_parameters()
 
 
 def squash(a):
@@ -156,31 +177,8 @@ def map_criterion(scores, labels, j=1.0):
     return F.cross_entropy(minidl.cat([scores, rubbish], 1), labels)
 
 
-def init_(module):
-    """Appendix A: uniform in ±2.4 / fan-in, biases too.
-
-    The deviation of a unit's sum then grows with the fan-in, as it does where the inputs are correlated.
-    """
-    if isinstance(module, (nn.Conv2d, nn.Linear)):
-        fan_in = module.weight[0].numel()
-        uniform_(module.weight, fan_in)
-        uniform_(module.bias, fan_in)
-    elif isinstance(module, (Subsampling, SparseConv2d)):
-        module.reset_parameters()
-
-
 def uniform_(x, fan_in):
     nn.init.uniform_(x, -2.4 / fan_in, 2.4 / fan_in)
-
-
-def init_by_root_(module):
-    """Standard deviation 1 / sqrt(fan-in), biases 0, for inputs that are not correlated.
-
-    LeCun, Bottou, Orr, Müller. Efficient BackProp. Neural Networks: Tricks of the Trade, 1998. Equation 16.
-    """
-    if isinstance(module, (nn.Conv2d, nn.Linear)):
-        nn.init.kaiming_uniform_(module.weight, nonlinearity="linear")
-        nn.init.zeros_(module.bias)
 
 
 # Table I: the maps of S2 that each map of C3 reads. Three neighbours, four neighbours, four with a gap, all.

@@ -49,13 +49,20 @@ class MobileNetV1(nn.Module):
             n = int(channels * width)
         self.blocks = nn.Sequential(*layers)
         self.fc = nn.Linear(n, num_classes)
-        self.apply(init_)
+        self.apply(self.init_)
 
     def forward(self, x):                                       # (N,    3, 224, 224)
         x = F.relu(self.bn1(self.conv1(x)))                     # (N,   32, 112, 112)
         x = self.blocks(x)                                      # (N, 1024,   7,   7)
         x = F.adaptive_avg_pool2d(x, 1).flatten(1)              # (N, 1024)
         return self.fc(x)                                       # (N, 1000)
+
+    def init_(self, module):
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        elif isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=0.01)
+            nn.init.zeros_(module.bias)
 
 
 # ---- version 2
@@ -115,7 +122,7 @@ class MobileNetV2(nn.Module):
         self.conv2 = conv_norm_relu6(n, last, 1)
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(last, num_classes)
-        self.apply(init_)
+        self.apply(self.init_)
 
     def forward(self, x):                                       # (N,    3, 224, 224)
         x = self.conv1(x)                                       # (N,   32, 112, 112)
@@ -124,19 +131,13 @@ class MobileNetV2(nn.Module):
         x = F.adaptive_avg_pool2d(x, 1).flatten(1)              # (N, 1280)
         return self.fc(self.dropout(x))                         # (N, 1000)
 
+    init_ = MobileNetV1.init_
+
 
 def multiple_of_8(channels):
     """The nearest one, or the next if that is less than nine tenths."""
     n = max(8, int(channels + 4) // 8 * 8)
     return n if n >= 0.9 * channels else n + 8
-
-
-def init_(module):
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-    elif isinstance(module, nn.Linear):
-        nn.init.normal_(module.weight, std=0.01)
-        nn.init.zeros_(module.bias)
 
 
 # ---- the variants

@@ -249,7 +249,7 @@ class NASNet(nn.Module):
             last, n, n_before = kind, channels * len(cells[kind].out), n
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(n, num_classes)
-        self.apply(init_)
+        self.apply(self.init_)
 
     def forward(self, x):
         x = before = self.stem(x)
@@ -268,6 +268,15 @@ class NASNet(nn.Module):
         for layer in self.modules():
             if isinstance(layer, ScheduledDropPath):
                 layer.progress = progress
+
+    def init_(self, module):
+        """Normal with variance 2 / fan-out, the number of weights that read a number; biases 0."""
+        if isinstance(module, nn.Conv2d):
+            fan_out = module.out_channels // module.groups * math.prod(module.kernel_size)
+            nn.init.normal_(module.weight, std=math.sqrt(2 / fan_out))
+        elif isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=math.sqrt(2 / module.out_features))
+            nn.init.zeros_(module.bias)
 
 
 class Auxiliary(nn.Module):
@@ -325,16 +334,6 @@ def three_rows(n, channels):
     for factor in (1, 2, 4):
         row += [("reduction", factor * channels)] * (factor > 1) + [("normal", factor * channels)] * n
     return row
-
-
-def init_(module):
-    """Normal with variance 2 / fan-out, the number of weights that read a number; biases 0."""
-    if isinstance(module, nn.Conv2d):
-        fan_out = module.out_channels // module.groups * math.prod(module.kernel_size)
-        nn.init.normal_(module.weight, std=math.sqrt(2 / fan_out))
-    elif isinstance(module, nn.Linear):
-        nn.init.normal_(module.weight, std=math.sqrt(2 / module.out_features))
-        nn.init.zeros_(module.bias)
 
 
 # ---- the variants

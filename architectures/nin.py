@@ -74,7 +74,7 @@ class ImageNetNiN(nn.Module):
         self.mlpconv4 = MLPConv(c3[-1], (*c4, num_classes), 3, padding=1)
         self.pool = nn.MaxPool2d(3, stride=2, ceil_mode=True)
         self.dropout = nn.Dropout(dropout)
-        self.init_()
+        self.apply(self.init_)
 
     def forward(self, x):                                           # (N,    3, 224, 224)
         x = self.mlpconv1(x)                                        # (N,   96,  54,  54)
@@ -86,12 +86,11 @@ class ImageNetNiN(nn.Module):
         x = self.mlpconv4(x)                                        # (N, 1000,   6,   6)
         return F.adaptive_avg_pool2d(x, 1).flatten(1)               # (N, 1000)
 
-    def init_(self):
-        narrow = self.mlpconv1.conv, self.mlpconv3.conv, self.mlpconv4.cccp2
-        for layer in self.modules():
-            if isinstance(layer, nn.Conv2d):
-                nn.init.normal_(layer.weight, std=0.01 if layer in narrow else 0.05)
-                nn.init.zeros_(layer.bias)
+    def init_(self, module):
+        if isinstance(module, nn.Conv2d):
+            narrow = self.mlpconv1.conv, self.mlpconv3.conv, self.mlpconv4.cccp2
+            nn.init.normal_(module.weight, std=0.01 if module in narrow else 0.05)
+            nn.init.zeros_(module.bias)
 
 
 # ---- the variants

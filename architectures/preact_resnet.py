@@ -9,7 +9,7 @@ stride stands in the first 1x1 convolution. `preact_resnet110`, which was not re
 
 Departure. First weights are those of ResNet, variance 2 / fan-in; the release has 2 / fan-out.
 """
-from architectures.resnet import init_, zero_padding
+from architectures.resnet import ResNet, zero_padding
 from minidl import nn
 from minidl.nn import functional as F
 
@@ -105,7 +105,7 @@ class PreActResNet(nn.Module):
         self.layer3 = stage(firsts[2], block, 2 * w * e, 4 * w, n, stride=2)
         self.bn = nn.BatchNorm2d(4 * w * e)
         self.fc = nn.Linear(4 * w * e, num_classes)
-        self.apply(init_)
+        self.apply(self.init_)
 
     def forward(self, x):                                       # (N,  3, 32, 32)
         x = self.conv1(x)                                       # (N, 16, 32, 32)
@@ -115,6 +115,8 @@ class PreActResNet(nn.Module):
         x = F.relu(self.bn(x))                                  # (N, 64,  8,  8)
         x = F.adaptive_avg_pool2d(x, 1).flatten(1)              # (N, 64)
         return self.fc(x)                                       # (N, 10)
+
+    init_ = ResNet.init_
 
 
 # ---- the variants, for CIFAR-10

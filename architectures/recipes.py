@@ -20,6 +20,7 @@ from architectures.lenet import map_criterion
 from minidl import optim
 from minidl.nn.functional import cross_entropy
 from minidl.optim.lr_scheduler import LambdaLR
+from minidl.train import parameter_groups
 from minidl.utils.data.transforms import Compose, Normalize, Pad, RandomAffine, RandomCrop, Resize, ToFloat
 
 
@@ -70,9 +71,11 @@ class Recipe:
     def last(self):
         return [self.normalize] if self.normalize else []
 
-    def optimizer_for(self, model):
+    def optimizer_for(self, model, lr_decay=None):
+        """lr_decay : the rate of every layer is that of the one after it, times this; None is one rate for all"""
         kind = getattr(optim, self.optimizer)
-        return kind(model.parameters(), lr=self.lr, weight_decay=self.weight_decay, **self.optimizer_options)
+        params = model.parameters() if lr_decay is None else parameter_groups(model, self.lr, lr_decay)
+        return kind(params, lr=self.lr, weight_decay=self.weight_decay, **self.optimizer_options)
 
     def scheduler_for(self, optimizer, updates_per_epoch):
         """To be stepped after every update."""

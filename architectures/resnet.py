@@ -159,7 +159,7 @@ class ResNet(nn.Module):
         self.layer3 = stage(block, 2 * n * e, 4 * n, blocks[2], stride=2)
         self.layer4 = stage(block, 4 * n * e, 8 * n, blocks[3], stride=2)
         self.fc = nn.Linear(8 * n * e, num_classes)
-        self.apply(init_)
+        self.apply(self.init_)
         if zero_init_residual:
             self.apply(zero_last_gamma_)
 
@@ -172,6 +172,13 @@ class ResNet(nn.Module):
         x = self.layer4(x)                                      # (N,  512,   7,   7)
         x = F.adaptive_avg_pool2d(x, 1).flatten(1)              # (N,  512)
         return self.fc(x)                                       # (N, 1000)
+
+    def init_(self, module):
+        """Normal with variance 2 / fan-in, biases 0, for the full layer as well: its input are ReLUs' outputs, too."""
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        if isinstance(module, nn.Linear):
+            nn.init.zeros_(module.bias)
 
 
 class CifarResNet(nn.Module):
@@ -190,7 +197,7 @@ class CifarResNet(nn.Module):
         self.layer2 = stage(block, w * e, 2 * w, n, stride=2)
         self.layer3 = stage(block, 2 * w * e, 4 * w, n, stride=2)
         self.fc = nn.Linear(4 * w * e, num_classes)
-        self.apply(init_)
+        self.apply(self.init_)
         if zero_init_residual:
             self.apply(zero_last_gamma_)
 
@@ -202,13 +209,7 @@ class CifarResNet(nn.Module):
         x = F.adaptive_avg_pool2d(x, 1).flatten(1)              # (N, 64)
         return self.fc(x)                                       # (N, 10)
 
-
-def init_(module):
-    """Normal with variance 2 / fan-in, biases 0, for the full layer as well: its input are ReLUs' outputs, too."""
-    if isinstance(module, (nn.Conv2d, nn.Linear)):
-        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-    if isinstance(module, nn.Linear):
-        nn.init.zeros_(module.bias)
+    init_ = ResNet.init_
 
 
 def zero_last_gamma_(module):

@@ -7,7 +7,7 @@ layers of an SE block as well.
 As the authors' models have it, and the paper does not say: `se_resnet50` has its strides in the first 1x1 convolutions,
 the others in the 3x3. Departure: the max pooling is that of resnet.py.
 """
-from architectures.resnet import Bottleneck, ResNet, init_, projection, stage
+from architectures.resnet import Bottleneck, ResNet, projection, stage
 from architectures.resnext import ResNeXtBlock
 from minidl import nn
 from minidl.nn import functional as F
@@ -116,7 +116,7 @@ class SENet154(nn.Module):
         self.layer4 = stage(block, 16 * n, 8 * n, blocks[3], stride=2)
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(32 * n, num_classes)
-        self.apply(init_)
+        self.apply(self.init_)
 
     def forward(self, x):                                       # (N,    3, 224, 224)
         x = F.relu(self.bn1(self.conv1(x)))                     # (N,   64, 112, 112)
@@ -129,6 +129,8 @@ class SENet154(nn.Module):
         x = self.layer4(x)                                      # (N, 2048,   7,   7)
         x = F.adaptive_avg_pool2d(x, 1).flatten(1)              # (N, 2048)
         return self.fc(self.dropout(x))                         # (N, 1000)
+
+    init_ = ResNet.init_
 
 
 # ---- the variants

@@ -92,7 +92,7 @@ class ShuffleNetV1(nn.Module):
         self.stage3 = self.stage(widths[1], widths[2], blocks[1], groups)
         self.stage4 = self.stage(widths[2], widths[3], blocks[2], groups)
         self.fc = nn.Linear(widths[3], num_classes, bias=False)
-        self.apply(init_)
+        self.apply(self.init_)
         nn.init.normal_(self.conv1[0].weight, std=0.01)
 
     def stage(self, in_channels, channels, blocks, groups, first_groups=None):
@@ -108,6 +108,17 @@ class ShuffleNetV1(nn.Module):
         x = self.stage4(x)                                      # (N,  960,   7,   7)
         x = F.adaptive_avg_pool2d(x, 1).flatten(1)              # (N,  960)
         return self.fc(x)                                       # (N, 1000)
+
+    def init_(self, module):
+        """Normal with deviation 1 / the channels that a filter reads, 0.01 for the full layer and the first convolution."""
+        if isinstance(module, nn.Conv2d):
+            nn.init.normal_(module.weight, std=1 / module.weight.shape[1])
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.constant_(module.bias, 0.0001)
+        elif isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=0.01)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
 
 
 # ---- version 2
@@ -168,7 +179,7 @@ class ShuffleNetV2(nn.Module):
         self.stage4 = self.stage(widths[2], widths[3], blocks[2])
         self.conv5 = conv_norm_relu(widths[3], widths[4], 1)
         self.fc = nn.Linear(widths[4], num_classes)
-        self.apply(init_)
+        self.apply(self.init_)
         nn.init.normal_(self.conv1[0].weight, std=0.01)
 
     def stage(self, in_channels, channels, blocks):
@@ -185,17 +196,7 @@ class ShuffleNetV2(nn.Module):
         x = F.adaptive_avg_pool2d(x, 1).flatten(1)              # (N, 1024)
         return self.fc(x)                                       # (N, 1000)
 
-
-def init_(module):
-    """Normal with deviation 1 / the channels that a filter reads, 0.01 for the full layer and the first convolution."""
-    if isinstance(module, nn.Conv2d):
-        nn.init.normal_(module.weight, std=1 / module.weight.shape[1])
-    elif isinstance(module, nn.BatchNorm2d):
-        nn.init.constant_(module.bias, 0.0001)
-    elif isinstance(module, nn.Linear):
-        nn.init.normal_(module.weight, std=0.01)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
+    init_ = ShuffleNetV1.init_
 
 
 # ---- the variants

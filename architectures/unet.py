@@ -44,7 +44,7 @@ class UNet(nn.Module):
         self.last = nn.Conv2d(n, num_classes, 1)
         self.pool = nn.MaxPool2d(2)
         self.dropout = nn.Dropout(dropout)
-        self.apply(init_)
+        self.apply(self.init_)
 
     def forward(self, x):
         check_size(x)                                           # (N,    1, 572, 572)
@@ -58,6 +58,15 @@ class UNet(nn.Module):
         x = self.up2(x, x2)                                     # (N,  128, 196, 196)
         x = self.up1(x, x1)                                     # (N,   64, 388, 388)
         return self.last(x)                                     # (N,    2, 388, 388)
+
+    def init_(self, module):
+        """Normal with variance 2 / N, where N numbers make one; a number of an up-convolution is made of a single pixel."""
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, std=math.sqrt(2 / module.in_channels))
+            nn.init.zeros_(module.bias)
 
 
 class Up(nn.Module):
@@ -89,16 +98,6 @@ def check_size(x):
     if any([n < 188 or n % 16 != 12 for n in x.shape[2:]]):
         raise ValueError(f"UNet: images come in shape {tuple(x.shape)}, but height and width are to be 16 k + 12, at least "
                          "188, as 188, 252 and 572 are: then every pooling halves an even number")
-
-
-def init_(module):
-    """Normal with variance 2 / N, where N numbers make one; a number of an up-convolution is made of a single pixel."""
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        nn.init.zeros_(module.bias)
-    elif isinstance(module, nn.ConvTranspose2d):
-        nn.init.normal_(module.weight, std=math.sqrt(2 / module.in_channels))
-        nn.init.zeros_(module.bias)
 
 
 # ---- the variants

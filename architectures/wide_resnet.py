@@ -10,7 +10,7 @@ after the addition, and has its strides in the 3x3 convolutions.
 Departures. First weights are those of ResNet, variance 2 / fan-in; the authors' code has 2 / fan-out. The max pooling is
 that of resnet.py.
 """
-from architectures.resnet import BottleneckV15, ResNet, init_
+from architectures.resnet import BottleneckV15, ResNet
 from minidl import nn
 from minidl.nn import functional as F
 
@@ -84,7 +84,7 @@ class WideResNet(nn.Module):
         self.layer3 = stage(32 * k, 64 * k, n, 2, dropout)
         self.bn = nn.BatchNorm2d(64 * k)
         self.fc = nn.Linear(64 * k, num_classes)
-        self.apply(init_)
+        self.apply(self.init_)
 
     def forward(self, x):                                       # (N,  3, 32, 32)
         x = self.conv1(x)                                       # (N, 16, 32, 32)
@@ -94,6 +94,8 @@ class WideResNet(nn.Module):
         x = F.relu(self.bn(x))                                  # (N, 64,  8,  8) times k
         x = F.adaptive_avg_pool2d(x, 1).flatten(1)              # (N, 64) times k
         return self.fc(x)                                       # (N, 10)
+
+    init_ = ResNet.init_
 
 
 # ---- the variants

@@ -34,7 +34,7 @@ class ZFNet(nn.Module):
         self.norm = nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2)
         self.pool = nn.MaxPool2d(3, stride=2, ceil_mode=True)
         self.dropout = nn.Dropout(dropout)
-        self.apply(init_)
+        self.apply(self.init_)
 
     def forward(self, x):                                           # (N,   3, 224, 224)
         x = F.relu(self.conv1(x))                                   # (N,  96, 110, 110)
@@ -49,12 +49,11 @@ class ZFNet(nn.Module):
         x = self.dropout(F.relu(self.fc7(x)))                       # (N, 4096)
         return self.fc8(x)                                          # (N, 1000)
 
-
-def init_(module):
-    """Section 3: weights "initialized to 10^-2", taken as the deviation of a normal distribution, and biases 0."""
-    if isinstance(module, (nn.Conv2d, nn.Linear)):
-        nn.init.normal_(module.weight, std=0.01)
-        nn.init.zeros_(module.bias)
+    def init_(self, module):
+        """Section 3: weights "initialized to 10^-2", taken as the deviation of a normal distribution, and biases 0."""
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            nn.init.normal_(module.weight, std=0.01)
+            nn.init.zeros_(module.bias)
 
 
 def size_after_pool5(n):

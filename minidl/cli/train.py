@@ -22,6 +22,15 @@ def train(
     hold_out: Annotated[int, typer.Option(min=0, help="Evaluate on so many training images, held out, instead "
                                           "of the test images: for choosing settings.")] = None,
     seed: Annotated[int, typer.Option(min=0)] = None,
+    pretrained: Annotated[str, typer.Option("--from", help="Begin with the weights of another training, its folder, "
+                                            "or those in a .pth or .safetensors file; a head for other classes is "
+                                            "drawn anew.")] = None,
+    new_head: Annotated[bool, typer.Option("--new-head", help="With --from: a new head also where the old one "
+                                           "fits.")] = None,
+    freeze: Annotated[list[str], typer.Option(help="A part that is not trained, such as features; body is all but the "
+                                              "head. Can be given several times.")] = None,
+    lr_decay: Annotated[float, typer.Option(min=0, max=1, help="The learning rate of every layer is that of the one "
+                                            "after it, times this.")] = None,
     out: Annotated[Path, typer.Option(help="The folder of this training. [default: runs/MODEL-DATA]")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the training in --out.")] = False,
     detect_anomaly: Annotated[bool, typer.Option("--detect-anomaly", help="Stop at the op that first makes a NaN "
@@ -33,12 +42,15 @@ def train(
     """
     flags = {"data": data, "recipe": recipe, "epochs": epochs, "batch_size": batch_size, "optimizer": optimizer,
              "lr": lr, "momentum": momentum, "weight_decay": weight_decay, "accumulate": accumulate,
-             "hold_out": hold_out, "seed": seed}
+             "hold_out": hold_out, "seed": seed, "pretrained": pretrained, "new_head": new_head or None,
+             "freeze": freeze or None, "lr_decay": lr_decay}
     flags = {name: value for name, value in flags.items() if value is not None}
     if resume:
         settings, out = resumed_settings(model, flags, out)
     elif model is None:
         raise ValueError("train: which network? For example: minidl train lenet5")
+    elif new_head and pretrained is None:
+        raise ValueError("train --new-head: the head is new anyway without --from")
     else:
         from minidl.cli.training import folder_for, settings_for
         settings = settings_for(model, **flags)
@@ -66,9 +78,9 @@ def resumed_settings(model, flags, out):
 def run(settings, out, resume, detect_anomaly):
     """Train, or go on, and return the exit status."""
     from minidl.autograd import detect_anomaly as anomaly_mode
-    from minidl.cli.training import run_of
+    from minidl.cli.training import begin, run_of
     run = run_of(settings, out)
-    run.resume() if resume else run.start()
+    run.resume() if resume else begin(run)
     show(settings, run)
     with anomaly_mode() if detect_anomaly else nullcontext():
         return follow(run, settings, f"minidl train --resume --out {shlex.quote(str(out))}")
@@ -105,8 +117,10 @@ def show(settings, run):
     from minidl.cli.training import recipe_of
     recipe = recipe_of(settings)
     options = "".join(f", {name} {value}" for name, value in recipe.optimizer_options.items())
+    numbers = [x.numel() for x in run.model.parameters()]
+    trained = [x.numel() for x in run.model.parameters() if x.requires_grad]
     rows = {
-        "network": f"{recipe.model}, {sum(x.numel() for x in run.model.parameters()):,} parameters",
+        "network": f"{recipe.model}, {sum(numbers):,} parameters",
         "data": f"{recipe.data}: {len(run.loader.dataset):,} images to train on, {len(run.test_loader.dataset):,} "
                 f"{'held out' if settings['hold_out'] else 'to test'}",
         "images": ", then ".join(map(str, recipe.train_transform.transforms)),
@@ -122,6 +136,13 @@ def show(settings, run):
         "seed": str(settings["seed"]),
         "folder": str(run.folder) + (f", resumed after {run.history.updates:,} updates" if run.history.updates else ""),
     }
+    if "pretrained" in settings:
+        rows["from"] = f"{settings['pretrained']}, " + (f"but for {', '.join(settings['drawn'])}, which are drawn anew"
+                                                        if settings["drawn"] else "all of it")
+    if "freeze" in settings:
+        rows["frozen"] = f"{', '.join(settings['freeze'])}; {sum(trained):,} of the parameters are trained"
+    if "lr_decay" in settings:
+        rows["rates"] = ", ".join([f"{group['name']} {group['initial_lr']:.3g}" for group in run.optimizer.param_groups])
     for name, value in rows.items():
         print(f"{name:10} {value}")
 

@@ -7,35 +7,47 @@ import numpy as np
 import architectures
 import minidl
 from architectures import recipes
+from minidl.interop import torch
 from minidl.optim.swa_utils import AveragedModel
-from minidl.train import Run
+from minidl.train import Run, checkpoint_in, freeze, heads, load_pretrained, read_checkpoint, weights_in
 from minidl.utils.data import DataLoader, Subset, datasets
 from minidl.utils.data.digits import stratified_split
 
 OPTIMIZERS = ("SGD", "RMSprop", "Adagrad", "Adam", "AdamW")
 OF_THE_RECIPE = ("epochs", "batch_size", "optimizer", "optimizer_options", "lr", "weight_decay")
+OF_TRANSFER = ("pretrained", "new_head", "freeze", "lr_decay")      # settings that are only there where they are used
 
 
 def settings_for(model, data=None, recipe=None, *, momentum=None, seed=0, accumulate=1, hold_out=0, **flags):
     """All settings of a training as plain values: the recipe's, with those that are given in their place.
 
     data   : None is the recipe's, or else the digits if there is a recipe for them, or else what there is one for
-    recipe : its name; None is the usual one for model and data
+    recipe : its name; None is that of the training that `pretrained` is the folder of, or else the usual one for model
+             and data
     """
     architectures.find(model)
-    recipe = recipes.named(recipe) if recipe else recipes.find(model, data or usual_data(model))
     given = {name: value for name, value in flags.items() if value is not None}
+    recipe = recipe or recipe_before(model, given.get("pretrained"))
+    recipe = recipes.named(recipe) if recipe else recipes.find(model, data or usual_data(model))
     if given.get("optimizer", recipe.optimizer) != recipe.optimizer:
         given["optimizer"] = known_optimizer(given["optimizer"])
         given["optimizer_options"] = {}
     settings = {"model": model, "data": data or recipe.data, "recipe": recipe.name,
                 **{name: given.get(name, getattr(recipe, name)) for name in OF_THE_RECIPE},
-                "seed": seed, "accumulate": accumulate, "hold_out": hold_out}
+                "seed": seed, "accumulate": accumulate, "hold_out": hold_out,
+                **{name: given[name] for name in OF_TRANSFER if name in given}}
     if momentum is not None:
         if settings["optimizer"] not in ("SGD", "RMSprop"):
             raise ValueError(f"{settings['optimizer']} has no momentum to set; SGD and RMSprop have")
         settings["optimizer_options"] = settings["optimizer_options"] | {"momentum": momentum}
     return settings
+
+
+def recipe_before(model, pretrained):
+    """The name of the recipe with which the network was trained, if `pretrained` is the folder of its training."""
+    if pretrained and Path(pretrained).is_dir():
+        settings = read_checkpoint(checkpoint_in(pretrained))["settings"]
+        return settings["recipe"] if settings["model"] == model else None
 
 
 def usual_data(model):
@@ -59,18 +71,22 @@ def recipe_of(settings):
     return replace(recipes.named(settings["recipe"]), **changed)
 
 
-def data_of(settings):
-    """The training and the test set; with `hold_out`, so many training images are the test set instead."""
+def data_of(settings, test_transform=None):
+    """The training and the test set; with `hold_out`, so many training images are the test set instead.
+
+    test_transform : in the place of the recipe's
+    """
     recipe = recipe_of(settings)
+    test_transform = test_transform or recipe.test_transform
     train = datasets.load(recipe.data, train=True, transform=recipe.train_transform)
     if not settings["hold_out"]:
-        return train, datasets.load(recipe.data, train=False, transform=recipe.test_transform)
+        return train, datasets.load(recipe.data, train=False, transform=test_transform)
     if settings["hold_out"] >= len(train):
         raise ValueError(f"{recipe.data} has {len(train):,} training images; {settings['hold_out']:,} held out "
                          "leave none to train on")
     held_out = stratified_split(train.labels, settings["hold_out"])
     others = np.setdiff1d(np.arange(len(train)), held_out)
-    same = datasets.load(recipe.data, train=True, transform=recipe.test_transform)
+    same = datasets.load(recipe.data, train=True, transform=test_transform)
     return Subset(train, others), Subset(same, held_out)
 
 
@@ -84,6 +100,18 @@ def model_of(settings, dataset):
     return architectures.build(recipe.model, **options)
 
 
+def freeze_as(settings, model):
+    """Freeze the parts of the network that the settings name; "body" is all but its head."""
+    for name in settings.get("freeze", ()):
+        try:
+            freeze(model, heads(model)) if name == "body" else freeze(model.get_submodule(name))
+        except AttributeError as error:
+            raise ValueError(f"--freeze {name}: {error}; and there is body, all but the head") from None
+    if not any([x.requires_grad for x in model.parameters()]):
+        raise ValueError(f"--freeze {' --freeze '.join(settings['freeze'])}: then nothing is left to train in "
+                         f"{settings['model']}")
+
+
 def loader_of(settings, dataset, **how):
     return DataLoader(dataset, settings["batch_size"], num_workers=1, **how)
 
@@ -94,12 +122,33 @@ def run_of(settings, folder):
     train, test = data_of(settings)
     minidl.manual_seed(settings["seed"])
     model = model_of(settings, train)
-    optimizer = recipe.optimizer_for(model)
+    freeze_as(settings, model)
+    optimizer = recipe.optimizer_for(model, settings.get("lr_decay"))
     loader = loader_of(settings, train, shuffle=True)
     updates_per_epoch = -(-len(loader) // settings["accumulate"])
     return Run(folder, settings, model, optimizer, loader, loader_of(settings, test),
                recipe.scheduler_for(optimizer, updates_per_epoch),
                AveragedModel(model, recipe.average) if recipe.average else None)
+
+
+def begin(run):
+    """Start a training, from the weights that its settings say; "drawn" in them then names those that are new."""
+    if path := run.settings.get("pretrained"):
+        weights = pretrained_weights(path, run.model)
+        try:
+            run.settings["drawn"] = load_pretrained(run.model, weights, run.settings.get("new_head", False))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        if run.average is not None:
+            run.average.module.load_state_dict(run.model.state_dict())
+    run.start()
+
+
+def pretrained_weights(path, model):
+    """The weights in the folder of a training, or in a file of nothing else, by their names in the model."""
+    if Path(path).is_dir():
+        return weights_in(read_checkpoint(checkpoint_in(path)))
+    return torch.weights_for(model, path)
 
 
 def folder_for(settings):

@@ -31,6 +31,13 @@ def load(model, path):
             x.copy_(found[key])
 
 
+def weights_for(model, path):
+    """The arrays in such a file, or in one of `interop.save`, by the names that `model` has for them; it need not fit."""
+    ours = {torchvision_key(model, key): key for key in model.state_dict()}
+    found = {today(key): array for key, array in read(path).items()}
+    return {ours.get(key, key): array for key, array in found.items()}
+
+
 def save(model, path):
     """Write the model's state dict to a .safetensors file, under torchvision's names.
 

@@ -27,10 +27,11 @@ class Module:
     module, `model(x)`, rather than its forward: the call runs the hooks, too.
 
     training : True until `eval()`; dropout and batch norm ask for it
+    frozen   : does `train()` leave it in eval()? `minidl.train.freeze` sets this
     """
 
     def __init__(self):
-        self.training = True
+        self.training, self.frozen = True, False
         self._is_persistent = {}                 # the buffers: name -> is it part of the state dict?
         self._forward_pre_hooks, self._forward_hooks = {}, {}
         self._backward_pre_hooks, self._backward_hooks = {}, {}
@@ -210,9 +211,9 @@ class Module:
     # ---- switches and casts: each answers with the module itself
 
     def train(self, mode=True):
-        """Training behaviour (dropout drops, batch norm uses the batch) for all modules inside, too."""
+        """Training behaviour (dropout drops, batch norm uses the batch) for all modules inside, too, but frozen ones."""
         for module in self.modules():
-            module.training = mode
+            module.training = mode and not module.frozen
         return self
 
     def eval(self):

@@ -49,10 +49,15 @@ def load_checkpoint(path, settings, **parts):
 def load_weights(path, model):
     """The weights of a checkpoint into `model`: the averaged ones, if there are; its settings are returned."""
     content = read_checkpoint(path)
+    put_back(path, "model", model, weights_in(content))
+    return content["settings"]
+
+
+def weights_in(content):
+    """The state dict of the network in a checkpoint's content: the averaged weights, if there are."""
     averaged = {name.removeprefix("module."): x for name, x in content.get("average", {}).items()
                 if name.startswith("module.")}
-    put_back(path, "model", model, averaged or content["model"])
-    return content["settings"]
+    return averaged or content["model"]
 
 
 def put_back(path, name, part, state):

@@ -17,8 +17,13 @@ class Evaluation(NamedTuple):
 
 def evaluate(model, loader, loss=cross_entropy):
     """Evaluate `model` in eval mode on all batches (images, labels) of `loader`; then its mode is as before."""
+    return measure(predictions(model, loader), loss)
+
+
+def measure(predictions, loss=cross_entropy):
+    """The Evaluation of pairs (scores, labels)."""
     total, count, first, five = 0.0, 0, 0, 0
-    for scores, labels in predictions(model, loader):
+    for scores, labels in predictions:
         total += loss(scores, labels).item() * len(labels)
         count += len(labels)
         first += hits(scores, labels)

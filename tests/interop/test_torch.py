@@ -15,7 +15,7 @@ import minidl
 from architectures import MODELS, build
 from minidl import nn
 from minidl.interop import CheckpointError
-from minidl.interop.torch import load, save
+from minidl.interop.torch import load, save, weights_for
 from minidl.interop.torchvision import NAMES, today, torchvision_key
 
 # Of each network in torchvision 0.28 that is one of ours: how many tensors its state dict has, and the CRC-32 of its
@@ -446,3 +446,15 @@ def test_pytorch_reads_what_save_writes_and_the_way_back(tmp_path, name):
     before = copied(model)
     load(model, tmp_path / "x.pt")
     assert is_untouched(model, {key: x + 1 for key, x in before.items()})
+
+
+@pytest.mark.parametrize("write", [save, lambda model, path: minidl.interop.save(model.state_dict(), path)])
+def test_weights_are_found_by_the_names_of_the_network_whoever_named_them(tmp_path, write):
+    """A ResNet's shortcuts are called otherwise in torchvision."""
+    from architectures.resnet import BasicBlock, ResNet
+    model = ResNet(BasicBlock, (1, 1, 1, 1), 5, width=2)
+    write(model, tmp_path / "file.safetensors")
+    found = weights_for(ResNet(BasicBlock, (1, 1, 1, 1), 3, width=2), tmp_path / "file.safetensors")
+    assert found.keys() == model.state_dict().keys() and any(["shortcut" in key for key in found])
+    for key, x in model.state_dict().items():
+        np.testing.assert_array_equal(found[key], x.numpy())
