@@ -1,7 +1,7 @@
 """The commands by name. Each loads what it needs when it runs, so that `minidl --help` answers at once."""
 import typer
 
-from minidl.cli import bench, data, demo, draw, evaluate, gradcheck, models, summary, train
+from minidl.cli import bench, data, demo, draw, evaluate, gradcheck, models, recipes, summary, train
 
 app = typer.Typer(
     help="Train, evaluate and take apart neural networks. Every command explains itself: minidl train --help",
@@ -18,6 +18,7 @@ app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("gradcheck")(gradcheck.gradcheck)
 app.command("models")(models.models)
+app.command("recipes")(recipes.recipes)
 app.command("summary")(summary.summary)
 app.command("draw")(draw.draw)
 app.add_typer(bench.app, name="bench")

@@ -13,7 +13,7 @@ def print_table(headings, rows, right=(), cut=()):
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in headings:
         table.add_column(heading, justify="right" if heading in right else "left", overflow="fold",
-                         no_wrap=bool(cut) and heading not in cut)
+                         no_wrap=bool(cut) and heading not in cut, min_width=len(heading))
     for row in rows:
         table.add_row(*[Text(cell, no_wrap=True, overflow="ellipsis") if heading in cut else cell
                         for heading, cell in zip(headings, row)])

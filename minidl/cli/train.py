@@ -102,28 +102,22 @@ def follow(run, settings, go_on):
 
 def show(settings, run):
     """What is trained, on what, and how."""
+    from architectures import recipes
+    from minidl.cli.recipes import description, print_rows
     from minidl.cli.training import recipe_of
-    recipe = recipe_of(settings)
-    options = "".join(f", {name} {value}" for name, value in recipe.optimizer_options.items())
-    rows = {
-        "network": f"{recipe.model}, {sum(x.numel() for x in run.model.parameters()):,} parameters",
-        "data": f"{recipe.data}: {len(run.loader.dataset):,} images to train on, {len(run.test_loader.dataset):,} "
-                f"{'held out' if settings['hold_out'] else 'to test'}",
-        "images": ", then ".join(map(str, recipe.train_transform.transforms)),
-        "recipe": f"{recipe.name} ({recipe.source})",
-        "epochs": f"{recipe.epochs} of {len(run.loader):,} batches of {recipe.batch_size}"
-                  + (f", {settings['accumulate']} of them an update" if settings["accumulate"] > 1 else ""),
-        "optimizer": f"{recipe.optimizer}, learning rate {recipe.lr:g}{options}, weight decay {recipe.weight_decay:g}"
-                     + (f", gradients of at most {recipe.max_norm:g}" if recipe.max_norm else "")
-                     + (f", weights averaged with {recipe.average:g}" if recipe.average else ""),
-        "schedule": recipe.schedule if isinstance(recipe.schedule, str) else
-                    ", then ".join(f"{rate * recipe.lr / recipe.schedule[0][1]:g} for {epochs} epochs"
-                                 for epochs, rate in recipe.schedule),
-        "seed": str(settings["seed"]),
-        "folder": str(run.folder) + (f", resumed after {run.history.updates:,} updates" if run.history.updates else ""),
-    }
-    for name, value in rows.items():
-        print(f"{name:10} {value}")
+    recipe, own = recipe_of(settings), recipes.named(settings["recipe"]).data
+    rows = description(recipe)
+    rows["network"] += f", {sum(x.numel() for x in run.model.parameters()):,} parameters"
+    rows["data"] = f"{recipe.data}: {len(run.loader.dataset):,} images to train on, {len(run.test_loader.dataset):,} " \
+                   f"{'held out' if settings['hold_out'] else 'to test'}"
+    if own not in (recipe.data, recipes.IMAGENET):
+        rows["recipe"] += f"; it is for {own}, and fitted to these images"
+    rows["epochs"] = f"{recipe.epochs} of {len(run.loader):,} batches of {recipe.batch_size}" \
+        + (f", {settings['accumulate']} of them an update" if settings["accumulate"] > 1 else "")
+    rows["seed"] = str(settings["seed"])
+    rows["folder"] = str(run.folder) \
+        + (f", resumed after {run.history.updates:,} updates" if run.history.updates else "")
+    print_rows(rows)
 
 
 def epoch_line(row, epochs, settings):
