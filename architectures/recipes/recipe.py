@@ -101,8 +101,11 @@ class Recipe:
         return self.schedule.share(epoch, self.epochs)
 
     def on(self, data):
-        """The same training on another data set, or a folder: its images are brought to the size that the recipe's
-        own have once they are prepared, and, where they are known, its own statistics are used."""
+        """The same training on another data set, or a folder.
+
+        Once they are prepared, its images are brought to the size that the recipe's own have then, and where they are
+        normalised it is by their own mean and deviation, if those are known.
+        """
         if data == self.data:
             return self
         known, own = DATASETS.get(data), DATASETS.get(self.data)

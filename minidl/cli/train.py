@@ -14,7 +14,7 @@ def train(
     recipe: Annotated[str, typer.Option(help="Another recipe than the usual one for network and data.")] = None,
     epochs: Annotated[int, typer.Option(min=1)] = None,
     batch_size: Annotated[int, typer.Option(min=1)] = None,
-    optimizer: Annotated[str, typer.Option(help="SGD, RMSprop, Adagrad, Adam or AdamW.")] = None,
+    optimizer: Annotated[str, typer.Option(help="SGD, RMSprop, RMSpropTF, Adagrad, Adam or AdamW.")] = None,
     lr: Annotated[float, typer.Option(min=0, help="The learning rate that the schedule starts from.")] = None,
     momentum: Annotated[float, typer.Option(min=0, max=1)] = None,
     weight_decay: Annotated[float, typer.Option(min=0)] = None,

@@ -62,7 +62,7 @@ def test_a_network_takes_the_options_of_its_recipe_and_the_loss_all_of_its_score
 @by_name(RECIPES)
 def test_the_rate_of_a_recipe_is_the_highest_of_its_schedule_and_stages_last_as_long_as_the_training(recipe):
     assert recipe.optimizer_for(nn.Linear(1, 1)).param_groups[0]["lr"] == recipe.lr
-    assert 0 <= min(rates(recipe)) <= max(rates(recipe)) <= recipe.lr
+    assert all([0 <= recipe.factor(epoch) <= 1 for epoch in range(recipe.epochs)])
     if isinstance(recipe.schedule, Stages):
         assert 0 <= recipe.epochs - sum(length for length, _ in recipe.schedule.stages) < 1
         assert recipe.lr == max(rate for _, rate in recipe.schedule.stages)
@@ -82,11 +82,10 @@ def googlenet(file):
     return file.GoogLeNet(modules, 5, width=6, aux=True, image_size=80)
 
 
-# Each with something that the others have not: several scores, TensorFlow's RMSProp, a warm-up, a clipped gradient, ...
+# Each with something that the others have not: stages; several scores; clipped gradients; averages, and vectors apart.
 REDUCED_MEMBERS = {
-    "resnet110_cifar10": "resnet20", "wrn_28_10_cifar10": "wrn_16_4", "googlenet_imagenet": "googlenet",
-    "amoebanet_a_cifar10": "amoebanet_a_cifar10", "shufflenet_v2_imagenet": "shufflenet_v2",
-    "efficientnet_b0_imagenet": "efficientnet_b0", "inception_v4_imagenet": "inception_v4"}
+    "resnet110_cifar10": "resnet20", "googlenet_imagenet": "googlenet", "amoebanet_a_cifar10": "amoebanet_a_cifar10",
+    "efficientnet_b0_imagenet": "efficientnet_b0"}
 
 
 @pytest.mark.parametrize("name, member", REDUCED_MEMBERS.items())
@@ -96,7 +95,7 @@ def test_a_reduced_network_learns_a_batch_by_its_recipe(name, member):
     make, shape = (googlenet, (3, 80, 80)) if member == "googlenet" else (make, shape)
     rng = np.random.default_rng(0)
     x, labels = minidl.tensor(rng.standard_normal((8, *shape)), dtype=minidl.float32), minidl.tensor(rng.integers(0, 5, 8))
-    losses = followed(named(name), with_lively_weights(make(file)), x, labels, 24)
+    losses = followed(named(name), with_lively_weights(make(file)), x, labels, 16)
     assert np.mean(losses[-4:]) < losses[0] - 0.05
 
 
