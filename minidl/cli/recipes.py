@@ -17,10 +17,11 @@ def recipes(name: Annotated[str, typer.Argument(help="A network, or one recipe: 
             print("\n" * (i > 0), end="")
             print_rows(description(recipe))
         return
-    rows = [[recipe.name, recipe.data, str(recipe.epochs), str(recipe.batch_size), recipe.optimizer,
-             f"{recipe.lr:g}", recipe.schedule.words(recipe.lr), recipe.source] for recipe in RECIPES]
-    print_table(["recipe", "data", "epochs", "batch", "optimizer", "rate", "schedule", "source"], rows,
-                right=["epochs", "batch", "rate"], cut=["schedule", "source"])
+    for data in dict.fromkeys([recipe.data for recipe in RECIPES]):
+        rows = [[recipe.name, str(recipe.epochs), str(recipe.batch_size), recipe.optimizer, f"{recipe.lr:g}",
+                 recipe.schedule.words(recipe.lr), recipe.source] for recipe in RECIPES if recipe.data == data]
+        print_table([f"on {data}", "epochs", "batch", "optimizer", "rate", "schedule", "source"], rows,
+                    right=["epochs", "batch", "rate"], cut=["schedule", "source"])
 
 
 def description(recipe):

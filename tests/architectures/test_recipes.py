@@ -115,6 +115,7 @@ def test_weight_decay_can_leave_biases_and_norms_alone():
     recipe = replace(named("resnet20_cifar10"), weight_decay=0.5)
     for decay_vectors in False, True:
         optimizer = replace(recipe, decay_vectors=decay_vectors).optimizer_for(model)
+        assert sum([len(group["params"]) for group in optimizer.param_groups]) == len(before)
         for p in model.parameters():
             p.grad = minidl.zeros_like(p)
         optimizer.step()
