@@ -14,7 +14,8 @@ def recipes(name: Annotated[str, typer.Argument(help="A network, or one recipe: 
     from minidl.cli.tables import print_table
     if name:
         for i, recipe in enumerate([recipe for recipe in RECIPES if recipe.model == name] or [named(name)]):
-            print("\n" * (i > 0), end="")
+            if i:
+                print()
             print_rows(description(recipe))
         return
     for data in dict.fromkeys([recipe.data for recipe in RECIPES]):

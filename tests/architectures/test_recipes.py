@@ -160,7 +160,7 @@ def test_names_begin_with_that_of_the_network():
 def test_the_usual_recipe_of_a_pair_is_the_first():
     assert recipes.find("lenet5", "mnist").name == "lenet5_mnist"
     assert recipes.find("lenet5", "digits").name == "lenet5_digits"
-    assert recipes.find("resnet50", recipes.IMAGENET).name == "resnet50_imagenet"
+    assert recipes.find("resnet50", "some/folder").name == "resnet50_imagenet"
 
 
 def test_a_pair_without_a_recipe_has_one_for_images_of_the_same_shape_or_the_networks_first():
