@@ -264,7 +264,7 @@ class NASNet(nn.Module):
         return scores, self.aux(x_half_way)
 
     def set_progress(self, progress):
-        """Tell the network, before an update, which part of the training is done, 0 to 1; until then, all of it."""
+        """Before an update: which part of the training is done, 0 to 1; until then, all of it. minidl.train says so."""
         for layer in self.modules():
             if isinstance(layer, ScheduledDropPath):
                 layer.progress = progress

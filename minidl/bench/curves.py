@@ -24,7 +24,8 @@ CHANCE, VISIBLE = 0.05, 0.1
 
 def recipes():
     """What is trained: LeNet-5 as usual, and ResNet-20, whose 3x3 convolutions "auto" gives to Winograd, on 16x16."""
-    from architectures.recipes import LENET5_DIGITS, Resize
+    from architectures.recipes import LENET5_DIGITS
+    from minidl.utils.data.transforms import Resize
     prepare = LENET5_DIGITS.prepare[:-1] + (Resize(16),)
     return {"lenet5": LENET5_DIGITS, "resnet20": replace(
         LENET5_DIGITS, name="resnet20_digits", model="resnet20", source="for comparison only", prepare=prepare, epochs=12,

@@ -70,7 +70,7 @@ def over_crops(model, settings, crops):
         return model, recipe.test_transform
     for crop in recipe.augment:
         if isinstance(crop, RandomCrop):
-            larger = Compose([*recipe.prepare, Pad(crop.padding, crop.fill), *recipe.last])
+            larger = Compose([*recipe.prepare, Pad(crop.padding, crop.fill, crop.padding_mode), *recipe.last])
             return OverCrops(model, crop.size, ten_crop if crops == 10 else five_crop), larger
     raise ValueError(f"evaluate --crops: the recipe {recipe.name} takes no random crops of images in training, so that "
                      "there are none to average over")

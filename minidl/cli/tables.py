@@ -11,12 +11,12 @@ def print_table(headings, rows, right=(), cut=()):
     cut : where there is too little room these columns lose it, and every row stays one line. Without, all columns do.
     """
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    short = lambda cell, heading: Text(cell, no_wrap=True, overflow="ellipsis") if heading in cut else cell
     for heading in headings:
-        table.add_column(heading, justify="right" if heading in right else "left", overflow="fold",
+        table.add_column(short(heading, heading), justify="right" if heading in right else "left", overflow="fold",
                          no_wrap=bool(cut) and heading not in cut)
     for row in rows:
-        table.add_row(*[Text(cell, no_wrap=True, overflow="ellipsis") if heading in cut else cell
-                        for heading, cell in zip(headings, row)])
+        table.add_row(*map(short, row, headings))
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console.width = 500

@@ -14,7 +14,7 @@ def train(
     recipe: Annotated[str, typer.Option(help="Another recipe than the usual one for network and data.")] = None,
     epochs: Annotated[int, typer.Option(min=1)] = None,
     batch_size: Annotated[int, typer.Option(min=1)] = None,
-    optimizer: Annotated[str, typer.Option(help="SGD, RMSprop, Adagrad, Adam or AdamW.")] = None,
+    optimizer: Annotated[str, typer.Option(help="SGD, RMSprop, RMSpropTF, Adagrad, Adam or AdamW.")] = None,
     lr: Annotated[float, typer.Option(min=0, help="The learning rate that the schedule starts from.")] = None,
     momentum: Annotated[float, typer.Option(min=0, max=1)] = None,
     weight_decay: Annotated[float, typer.Option(min=0)] = None,
@@ -114,28 +114,23 @@ def follow(run, settings, go_on):
 
 def show(settings, run):
     """What is trained, on what, and how."""
+    from architectures import recipes
+    from minidl.cli.recipes import description, print_rows
     from minidl.cli.training import recipe_of
-    recipe = recipe_of(settings)
-    options = "".join(f", {name} {value}" for name, value in recipe.optimizer_options.items())
+    recipe, own = recipe_of(settings), recipes.named(settings["recipe"]).data
+    rows = description(recipe)
     numbers = [x.numel() for x in run.model.parameters()]
     trained = [x.numel() for x in run.model.parameters() if x.requires_grad]
-    rows = {
-        "network": f"{recipe.model}, {sum(numbers):,} parameters",
-        "data": f"{recipe.data}: {len(run.loader.dataset):,} images to train on, {len(run.test_loader.dataset):,} "
-                f"{'held out' if settings['hold_out'] else 'to test'}",
-        "images": ", then ".join(map(str, recipe.train_transform.transforms)),
-        "recipe": f"{recipe.name} ({recipe.source})",
-        "epochs": f"{recipe.epochs} of {len(run.loader):,} batches of {recipe.batch_size}"
-                  + (f", {settings['accumulate']} of them an update" if settings["accumulate"] > 1 else ""),
-        "optimizer": f"{recipe.optimizer}, learning rate {recipe.lr:g}{options}, weight decay {recipe.weight_decay:g}"
-                     + (f", gradients of at most {recipe.max_norm:g}" if recipe.max_norm else "")
-                     + (f", weights averaged with {recipe.average:g}" if recipe.average else ""),
-        "schedule": recipe.schedule if isinstance(recipe.schedule, str) else
-                    ", then ".join(f"{rate * recipe.lr / recipe.schedule[0][1]:g} for {epochs} epochs"
-                                 for epochs, rate in recipe.schedule),
-        "seed": str(settings["seed"]),
-        "folder": str(run.folder) + (f", resumed after {run.history.updates:,} updates" if run.history.updates else ""),
-    }
+    rows["network"] += f", {sum(numbers):,} parameters"
+    rows["data"] = f"{recipe.data}: {len(run.loader.dataset):,} images to train on, {len(run.test_loader.dataset):,} " \
+                   f"{'held out' if settings['hold_out'] else 'to test'}"
+    if own not in (recipe.data, recipes.IMAGENET):
+        rows["recipe"] += f"; it is for {own}, and fitted to these images"
+    rows["epochs"] = f"{recipe.epochs} of {len(run.loader):,} batches of {recipe.batch_size}" \
+        + (f", {settings['accumulate']} of them an update" if settings["accumulate"] > 1 else "")
+    rows["seed"] = str(settings["seed"])
+    rows["folder"] = str(run.folder) \
+        + (f", resumed after {run.history.updates:,} updates" if run.history.updates else "")
     if "pretrained" in settings:
         rows["from"] = f"{settings['pretrained']}, " + (f"but for {', '.join(settings['drawn'])}, which are drawn anew"
                                                         if settings["drawn"] else "all of it")
@@ -143,8 +138,7 @@ def show(settings, run):
         rows["frozen"] = f"{', '.join(settings['freeze'])}; {sum(trained):,} of the parameters are trained"
     if "lr_decay" in settings:
         rows["rates"] = ", ".join([f"{group['name']} {group['initial_lr']:.3g}" for group in run.optimizer.param_groups])
-    for name, value in rows.items():
-        print(f"{name:10} {value}")
+    print_rows(rows)
 
 
 def epoch_line(row, epochs, settings):

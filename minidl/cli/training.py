@@ -13,7 +13,7 @@ from minidl.train import Run, checkpoint_in, freeze, heads, load_pretrained, rea
 from minidl.utils.data import DataLoader, Subset, datasets
 from minidl.utils.data.digits import stratified_split
 
-OPTIMIZERS = ("SGD", "RMSprop", "Adagrad", "Adam", "AdamW")
+OPTIMIZERS = ("SGD", "RMSprop", "RMSpropTF", "Adagrad", "Adam", "AdamW")
 OF_THE_RECIPE = ("epochs", "batch_size", "optimizer", "optimizer_options", "lr", "weight_decay")
 OF_TRANSFER = ("pretrained", "new_head", "freeze", "lr_decay")      # settings that are only there where they are used
 
@@ -29,6 +29,7 @@ def settings_for(model, data=None, recipe=None, *, momentum=None, seed=0, accumu
     given = {name: value for name, value in flags.items() if value is not None}
     recipe = recipe or recipe_before(model, given.get("pretrained"))
     recipe = recipes.named(recipe) if recipe else recipes.find(model, data or usual_data(model))
+    check_data(recipe, data or recipe.data)
     if given.get("optimizer", recipe.optimizer) != recipe.optimizer:
         given["optimizer"] = known_optimizer(given["optimizer"])
         given["optimizer_options"] = {}
@@ -37,8 +38,8 @@ def settings_for(model, data=None, recipe=None, *, momentum=None, seed=0, accumu
                 "seed": seed, "accumulate": accumulate, "hold_out": hold_out,
                 **{name: given[name] for name in OF_TRANSFER if name in given}}
     if momentum is not None:
-        if settings["optimizer"] not in ("SGD", "RMSprop"):
-            raise ValueError(f"{settings['optimizer']} has no momentum to set; SGD and RMSprop have")
+        if settings["optimizer"] not in ("SGD", "RMSprop", "RMSpropTF"):
+            raise ValueError(f"{settings['optimizer']} has no momentum to set; SGD, RMSprop and RMSpropTF have")
         settings["optimizer_options"] = settings["optimizer_options"] | {"momentum": momentum}
     return settings
 
@@ -52,9 +53,18 @@ def recipe_before(model, pretrained):
 
 def usual_data(model):
     known = [recipe.data for recipe in recipes.RECIPES if recipe.model == model]
-    if not known:
-        raise ValueError(f"there is no recipe for {model}; --recipe and --data name the one to use")
-    return "digits" if "digits" in known else known[0]
+    return "digits" if "digits" in known else next(iter(known), None)
+
+
+def check_data(recipe, data):
+    """Is it something that this command can train on?"""
+    if recipe.data == recipes.MASKS:
+        raise ValueError(f"train: {recipe.name} is for pictures with a class for every pixel, and this command trains on "
+                         f"pictures with one each; the numbers are there in Python, architectures.recipes.named("
+                         f"'{recipe.name}')")
+    if data == recipes.IMAGENET and not Path(data).is_dir():
+        raise ValueError(f"train: {recipe.name} is for ImageNet, which minidl does not fetch; --data FOLDER trains on any "
+                         "pictures in FOLDER/train/CLASS/ and FOLDER/test/CLASS/")
 
 
 def known_optimizer(name):
@@ -66,9 +76,9 @@ def known_optimizer(name):
 
 
 def recipe_of(settings):
-    """The recipe with the settings in it."""
-    changed = {name: settings[name] for name in ("model", "data", *OF_THE_RECIPE)}
-    return replace(recipes.named(settings["recipe"]), **changed)
+    """The recipe with the settings in it, fitted to the data."""
+    changed = {name: settings[name] for name in ("model", *OF_THE_RECIPE)}
+    return replace(recipes.named(settings["recipe"]).on(settings["data"]), **changed)
 
 
 def data_of(settings, test_transform=None):

@@ -2,6 +2,6 @@
 from minidl.optim.optimizer import Optimizer
 from minidl.optim.sgd import SGD
 from minidl.optim.adagrad import Adagrad
-from minidl.optim.rmsprop import RMSprop
+from minidl.optim.rmsprop import RMSprop, RMSpropTF
 from minidl.optim.adam import Adam, AdamW
 from minidl.optim import lr_scheduler, swa_utils

@@ -40,15 +40,20 @@ def train(model, loader, optimizer, epochs=1, *, loss=cross_entropy, scheduler=N
     max_norm   : gradients longer than that, all parameters together, are shortened to it
     average    : an AveragedModel, updated after every update
 
+    A model that has `set_progress` is told before every update which part of the training is done, 0 to 1, where the
+    epochs that the loader has already seen count as done.
+
     At a yield everything that belongs to the step is done, so the state dicts of model, optimizer,
     scheduler, loader and average, taken there, are all that is needed to go on: a loader that was put back
     into the middle of an epoch goes on there. Logging, evaluating, saving and stopping are the caller's own
     loop.
     """
-    for _ in range(epochs):
+    for left in range(epochs, 0, -1):
         batches = iter(loader)
         epoch, done = loader.epoch, loader.position               # not 0 where training was resumed
         while group := list(islice(batches, accumulate)):
+            if hasattr(model, "set_progress"):
+                model.set_progress((epoch + done / len(loader)) / (epoch + left))
             done += len(group)
             lr = optimizer.param_groups[0]["lr"]
             try:

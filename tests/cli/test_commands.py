@@ -27,7 +27,7 @@ def test_help_answers_without_loading_what_only_training_needs():
             "sys.exit(f'loaded: {heavy & set(sys.modules)}' if heavy & set(sys.modules) else status)")
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    for command in ("demo", "train", "evaluate", "gradcheck", "models", "lineage", "summary", "draw", "bench",
+    for command in ("demo", "train", "evaluate", "gradcheck", "models", "lineage", "recipes", "summary", "draw", "bench",
                     "data"):
         assert f"\n  {command} " in result.stdout
 
@@ -190,6 +190,68 @@ def test_models_lists_every_network_with_its_paper_and_cost(capsys):
         "2014", "Simonyan,", "138,357,544", "15.5", "G", "3x224x224"]
     years = [int(rows[name].split()[1]) for name in rows if name in MODELS]
     assert years == sorted(years) and len(years) == len(MODELS)
+
+
+def test_recipes_lists_every_recipe(capsys):
+    from architectures.recipes import RECIPES
+    assert main(["recipes"]) == 0
+    rows = {line.split()[0]: " ".join(line.split()) for line in capsys.readouterr().out.splitlines() if line.split()[1:]}
+    assert sorted(rows.keys() - {"on"}) == sorted([recipe.name for recipe in RECIPES])
+    assert rows["densenet40_12_cifar10"] == ("densenet40_12_cifar10 300 64 SGD 0.1 0.1 for 150 epochs, 0.01 for 75, "
+                                             "0.001 for 75 Huang et al. 2016, section 4.2")
+
+
+def test_recipes_says_all_about_one_or_about_those_of_a_network(capsys):
+    assert main(["recipes", "nasnet_a_mobile_imagenet"]) == 0
+    text = capsys.readouterr().out
+    for line in (
+            "network    nasnet_a_mobile, aux True",
+            "epochs     312, in batches of 1600",
+            "optimizer  RMSpropTF, learning rate 2, alpha 0.9, momentum 0.9, eps 1.0, weight decay 4e-05 but for biases "
+            "and norms, gradients of at most 10",
+            "schedule   times 0.97 every 2.4 epochs",
+            "loss       cross-entropy, labels smoothed by 0.1, plus 0.4 of each auxiliary classifier's"):
+        assert line in text.splitlines()
+    assert "then RandomHorizontalFlip(), then Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)); in testing " in text
+    assert main(["recipes", "wrn_28_10"]) == 0
+    text = capsys.readouterr().out
+    assert text.count("\nrecipe     wrn_28_10_") == 2 and text.count("\n\n") == 1
+    assert "RandomCrop(32, padding=4, padding_mode='reflect'), then RandomHorizontalFlip()\n" in text
+
+
+def test_a_papers_recipe_trains_on_any_folder_of_pictures(tmp_path, capsys):
+    """Three classes, pictures of three sizes: the network gets as many outputs, the recipe crops what it needs."""
+    from PIL import Image
+    rng = np.random.default_rng(0)
+    for part, n in ("train", 3), ("test", 1):
+        for label in range(3):
+            (tmp_path / "pictures" / part / f"class{label}").mkdir(parents=True)
+            for i in range(n):
+                pixels = rng.integers(0, 256, (50 + 10 * i, 60, 3), np.uint8)
+                Image.fromarray(pixels).save(tmp_path / "pictures" / part / f"class{label}" / f"{i}.png")
+    data, out = str(tmp_path / "pictures"), tmp_path / "run"
+    assert main(["train", "shufflenet_v2", "--recipe", "shufflenet_v2_imagenet", "--data", data, "--epochs", "1",
+                 "--batch-size", "5", "--out", str(out)]) == 0
+    text = capsys.readouterr().out
+    assert "9 images to train on, 3 to test" in text and "RandomResizedCrop(224), then ColorJitter(0.4, 0.4, 0.4)" in text
+    assert "recipe     shufflenet_v2_imagenet (" in text and "fitted to these images" not in text
+    assert load(out / "model.safetensors")["fc.bias"].shape == (3,)
+    assert json.loads((out / "settings.json").read_text())["lr"] == 0.5
+    assert main(["evaluate", str(out)]) == 0 and "on 3 images of" in capsys.readouterr().out
+
+
+def test_a_network_trains_on_data_that_it_has_no_recipe_for(tmp_path, capsys):
+    """CIFAR-10's, fitted to grey images of 28x28; what is evaluated later is seen as in training."""
+    out = str(tmp_path / "run")
+    assert main(["train", "resnet20", "--data", "mnist", "--epochs", "1", "--out", out]) == 0
+    text = capsys.readouterr().out
+    assert "Normalize(0.1307, 0.3081), then Resize((32, 32)), then RandomCrop(32, padding=4)" in text
+    assert "; it is for cifar10, and fitted to these images\n" in text
+    assert load(tmp_path / "run" / "model.safetensors")["conv1.weight"].shape == (16, 1, 3, 3)
+    row = read_checkpoint(tmp_path / "run" / "checkpoint.safetensors")["history"]["rows"][-1]
+    for args in [], ["--data", "mnist"]:
+        assert main(["evaluate", out, *args]) == 0
+        assert f"loss {row['test_loss']:.4f}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("width", [80, 160])

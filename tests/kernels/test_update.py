@@ -14,6 +14,7 @@ UPDATES = [
     *[("adam_step", 3, [2], (3, 0.1, 0.9, 0.99, 1e-3, decay, decoupled))
       for decay, decoupled in itertools.product([0, 0.1], [False, True])],
     *[("rmsprop_step", 3, [1, 2], (0.1, 0.9, 1e-3, decay, 0.8)) for decay in (0, 0.1)],
+    *[("rmsprop_tf_step", 2, [], (0.1, 0.9, 1e-3, decay, 0.8)) for decay in (0, 0.1)],
     *[("adagrad_step", 1, [], (0.1, 1e-3, decay)) for decay in (0, 0.1)],
 ]
 

@@ -98,6 +98,20 @@ def test_training_begun_in_pytorch_continues_here(name, settings, rng):
     assert_same(again, theirs)
 
 
+@pytest.mark.parametrize("settings", options(weight_decay=[0, 0.1], momentum=[0, 0.8], maximize=[False, True]), ids=str)
+def test_tensorflows_rmsprop_is_pytorchs_once_what_differs_is_taken_away(settings, rng):
+    """Without eps, at a constant rate and from a mean square of 1, the two are one."""
+    ours, optimizer, theirs, reference = both("RMSprop", settings | {"alpha": 0.9, "eps": 0}, rng)
+    groups = [{"params": group["params"], "lr": group["lr"]} for group in optimizer.param_groups]
+    optimizer = optim.RMSpropTF(groups, alpha=0.9, eps=0, **settings)
+    for q in theirs:
+        reference.state[q] = {"step": torch.tensor(0.0), "square_avg": torch.ones_like(q),
+                              "momentum_buffer": torch.zeros_like(q)}
+    for _ in range(20):
+        step(ours, optimizer, theirs, reference, rng)
+        assert_same(ours, theirs)
+
+
 NOT_OURS = {"foreach", "differentiable", "fused", "capturable", "decoupled_weight_decay", "last_epoch"}
 
 

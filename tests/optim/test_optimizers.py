@@ -8,10 +8,10 @@ import pytest
 import minidl
 from minidl import nn, optim
 
-ALL = [optim.SGD, optim.Adagrad, optim.RMSprop, optim.Adam, optim.AdamW]
+ALL = [optim.SGD, optim.Adagrad, optim.RMSprop, optim.RMSpropTF, optim.Adam, optim.AdamW]
 REMEMBER = [(optim.SGD, {"momentum": 0.9, "nesterov": True}), (optim.Adagrad, {"lr_decay": 0.1}),
             (optim.RMSprop, {"momentum": 0.9, "centered": True}), (optim.Adam, {"amsgrad": True}),
-            (optim.AdamW, {})]
+            (optim.RMSpropTF, {"momentum": 0.9}), (optim.AdamW, {})]
 
 
 def parameter(*numbers, dtype=minidl.float64):
@@ -90,6 +90,21 @@ def test_centered_rmsprop_divides_by_the_deviation(rng):
     deviations = [math.sqrt((w * g[:t + 1] ** 2).sum() - (w * g[:t + 1]).sum() ** 2)
                   for t, w in enumerate(weights)]
     np.testing.assert_allclose(path, -0.1 * np.cumsum(g / deviations), rtol=1e-6)
+
+
+def test_tensorflows_rmsprop_is_its_update_rule_written_out(rng):
+    """tf.compat.v1.train.RMSPropOptimizer as its documentation states it, with mean squares that start at 1."""
+    g, rates, alpha, momentum, eps = rng.standard_normal(7), rng.uniform(0.1, 1, 7), 0.8, 0.9, 0.5
+    p = parameter(2.0)
+    optimizer = optim.RMSpropTF([p], alpha=alpha, momentum=momentum, eps=eps)
+    moves = []
+    for t in range(7):
+        mean_square = alpha ** (t + 1) + sum((1 - alpha) * alpha ** (t - s) * g[s] ** 2 for s in range(t + 1))
+        moves.append(rates[t] * g[t] / math.sqrt(mean_square + eps))
+        optimizer.param_groups[0]["lr"], p.grad = rates[t], minidl.tensor(g[t:t + 1])
+        optimizer.step()
+        moved = sum(momentum ** (s - r) * moves[r] for s in range(t + 1) for r in range(s + 1))
+        assert p.item() == pytest.approx(2 - moved, rel=1e-12)
 
 
 def test_adams_first_step_has_the_length_of_the_learning_rate():

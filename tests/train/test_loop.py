@@ -52,6 +52,29 @@ def test_the_record_says_where_how_many_were_right_and_at_which_rate():
     assert steps[0].correct == right
 
 
+class Told(nn.Linear):
+    """Writes down what it is told before each update."""
+    heard = ()
+
+    def set_progress(self, progress):
+        self.heard += (progress,)
+
+
+def test_a_model_is_told_which_part_of_the_training_is_done():
+    _, loader, _ = problem(n=20, batch_size=4)
+    model = Told(6, 3)
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    steps = train(model, loader, optimizer, 2, accumulate=2)
+    for _ in range(5):
+        next(steps)                                                 # three updates an epoch, of 2, 2 and 1 batches
+    np.testing.assert_allclose(model.heard, [0, 0.2, 0.4, 0.5, 0.7])
+    _, again, _ = problem(n=20, batch_size=4)
+    again.load_state_dict(loader.state_dict())
+    model.heard = ()
+    assert len(list(train(model, again, optimizer, 2 - again.epoch, accumulate=2))) == 1
+    np.testing.assert_allclose(model.heard, [0.9])
+
+
 def test_accumulated_batches_are_one_batch_even_where_the_last_is_smaller():
     model, loader, optimizer = problem(n=18, batch_size=4)
     grouped = list(train(model, loader, optimizer, accumulate=3))

@@ -15,4 +15,4 @@ from minidl.kernels.cpu.pooling import (
     adaptive_avg_pool, adaptive_avg_pool_gradient, avg_pool, avg_pool_gradient, max_pool, max_pool_gradient)
 from minidl.kernels.cpu.random import dropout_mask, philox, uniform
 from minidl.kernels.cpu.reduction import sum
-from minidl.kernels.cpu.update import adagrad_step, adam_step, rmsprop_step, sgd_step
+from minidl.kernels.cpu.update import adagrad_step, adam_step, rmsprop_step, rmsprop_tf_step, sgd_step

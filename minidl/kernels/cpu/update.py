@@ -71,6 +71,23 @@ def _rmsprop_step(t, w, g, v, m, b, lr, alpha, rest, eps, weight_decay, momentum
         w[i] -= lr * d
 
 
+def rmsprop_tf_step(w, g, v, b, lr, alpha, eps, weight_decay, momentum):
+    if not in_one_pass(w, g, v, b):
+        return reference.rmsprop_tf_step(w, g, v, b, lr, alpha, eps, weight_decay, momentum)
+    settings = numbers(w, lr, alpha, 1 - alpha, eps, weight_decay, momentum)
+    _rmsprop_tf_step(flat(w), flat(g), flat(v), flat(b), *settings, thread_count())
+
+
+@jit(each="threads")
+def _rmsprop_tf_step(t, w, g, v, b, lr, alpha, rest, eps, weight_decay, momentum, threads):
+    first, end = portion(len(w), t, threads)
+    for i in range(np.uint64(first), np.uint64(end)):
+        d = g[i] + weight_decay * w[i]
+        v[i] = alpha * v[i] + rest * d * d
+        b[i] = momentum * b[i] + lr * d / np.sqrt(v[i] + eps)
+        w[i] -= b[i]
+
+
 def adagrad_step(w, g, total, lr, eps, weight_decay):
     if not in_one_pass(w, g, total):
         return reference.adagrad_step(w, g, total, lr, eps, weight_decay)

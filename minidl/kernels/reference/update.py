@@ -59,6 +59,17 @@ def rmsprop_step(w, g, v, m, b, lr, alpha, eps, weight_decay, momentum):
     w -= lr * g
 
 
+def rmsprop_tf_step(w, g, v, b, lr, alpha, eps, weight_decay, momentum):
+    """v <- alpha v + (1 - alpha) g^2,  b <- momentum b + lr g / sqrt(v + eps),  w <- w - b."""
+    if weight_decay:
+        g = g + weight_decay * w
+    v *= alpha
+    v += (1 - alpha) * g * g
+    b *= momentum
+    b += lr * g / np.sqrt(v + eps)
+    w -= b
+
+
 def adagrad_step(w, g, total, lr, eps, weight_decay):
     """total <- total + g^2,  w <- w - lr g / (sqrt(total) + eps)"""
     if weight_decay:

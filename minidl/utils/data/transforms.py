@@ -64,14 +64,23 @@ class Normalize(Transform):
 
 @dataclass
 class Pad(Transform):
-    """More pixels on each side: a number, (left and right, top and bottom), or (left, top, right, bottom)."""
+    """More pixels on each side: a number, (left and right, top and bottom), or (left, top, right, bottom).
+
+    padding_mode : "constant", of the colour `fill`, or "reflect", the image mirrored at its outermost pixels
+    """
     padding: int | tuple
     fill: float = 0.0
+    padding_mode: str = "constant"
 
     def apply(self, images, rng):
         padding = np.atleast_1d(self.padding).tolist()
         left, top, right, bottom = padding * (4 // len(padding))
-        return np.pad(images, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=self.fill)
+        sides = (0, 0), (0, 0), (top, bottom), (left, right)
+        if self.padding_mode == "reflect":
+            return np.pad(images, sides, mode="reflect")
+        if self.padding_mode == "constant":
+            return np.pad(images, sides, constant_values=self.fill)
+        raise ValueError(f"{self}: padding_mode has to be 'constant' or 'reflect'")
 
 
 @dataclass
@@ -96,16 +105,24 @@ class Resize(Transform):
             h, w = self.size
         if self.mode == "nearest":
             return images[:, :, np.arange(h) * H // h][:, :, :, np.arange(w) * W // w]
-        rows, columns = blending(H, h).astype(images.dtype), blending(W, w).astype(images.dtype)
-        return rows @ images @ columns.T
+        return blended(images, blending(H, h), blending(W, w))
 
 
-def blending(size, new):
-    """(new, size): row i holds the share that each old pixel has in new pixel i."""
-    scale = size / new
-    centre = (np.arange(new)[:, None] + 0.5) * scale - 0.5
-    shares = np.maximum(0, 1 - abs(np.arange(size) - centre) / max(scale, 1.0))
-    return shares / shares.sum(1, keepdims=True)
+def blending(size, new, start=0.0, length=None):
+    """(.., new, size): row i holds the share that each of `size` old pixels has in new pixel i.
+
+    The new pixels are `length` old ones wide, all together, from `start` on: numbers, or arrays (N, 1, 1).
+    """
+    scale = (size if length is None else length) / new
+    centre = start + (np.arange(new)[:, None] + 0.5) * scale - 0.5
+    shares = np.maximum(0, 1 - abs(np.arange(size) - centre) / np.maximum(scale, 1.0))
+    return shares / shares.sum(-1, keepdims=True)
+
+
+def blended(images, rows, columns):
+    """Images (N, C, H, W) by shares (.., h, H) and (.., w, W), with one pair for all or for each: (N, C, h, w)."""
+    rows, columns = (shares.astype(images.dtype).reshape(-1, 1, *shares.shape[-2:]) for shares in (rows, columns))
+    return rows @ images @ columns.swapaxes(2, 3)
 
 
 @dataclass
@@ -123,15 +140,16 @@ class CenterCrop(Transform):
 class RandomCrop(Transform):
     """A window of `size` (height, width), or a square, anywhere in the image with `padding` around it.
 
-    `Pad(4)` and a crop of the old size is the shift of He et al. 2015, section 4.2.
+    `Pad(4)` and a crop of the old size is the shift of He et al. 2015, section 4.2. `padding_mode` as of Pad.
     """
     size: int | tuple
     padding: int | tuple = 0
     fill: float = 0.0
+    padding_mode: str = "constant"
     random = True
 
     def apply(self, images, rng):
-        images = Pad(self.padding, self.fill)(images)
+        images = Pad(self.padding, self.fill, self.padding_mode)(images)
         h, w = crop_size(self, images)
         N, C, H, W = images.shape
         top, left = rng.integers(0, H - h + 1, N), rng.integers(0, W - w + 1, N)
@@ -139,8 +157,75 @@ class RandomCrop(Transform):
         return windows[np.arange(N), :, top, left]
 
 
+@dataclass
+class RandomScaledCrop(Transform):
+    """A window of `size` (height, width), or a square, anywhere in the image made smaller or larger at random.
+
+    shorter : (low, high), how long the shorter side of the whole image is then, both of them included
+
+    Simonyan & Zisserman 2014, section 3.1; He et al. 2015, section 3.4.
+    """
+    size: int | tuple
+    shorter: tuple
+    random = True
+
+    def apply(self, images, rng):
+        (h, w), (low, high) = pair(self.size), self.shorter
+        if low < max(h, w):
+            raise ValueError(f"{self}: a window of {h} x {w} has no place in an image whose shorter side is {low}")
+        N, C, H, W = images.shape
+        side = rng.integers(low, high + 1, N)
+        height, width = side * H // min(H, W), side * W // min(H, W)            # of the resized image, (N,)
+        top, left = rng.integers(0, height - h + 1, N), rng.integers(0, width - w + 1, N)
+        y, x = (H / height).reshape(N, 1, 1), (W / width).reshape(N, 1, 1)      # old pixels in a new one
+        return blended(images, blending(H, h, top.reshape(N, 1, 1) * y, h * y),
+                       blending(W, w, left.reshape(N, 1, 1) * x, w * x))
+
+
+@dataclass
+class RandomResizedCrop(Transform):
+    """A window of the image, of any size and form, resized to `size` (height, width), or to a square.
+
+    scale : (low, high), the window's share of the image's area, each as likely
+    ratio : (low, high) of its width to its height, each as likely on a logarithmic scale
+
+    Ten windows are drawn, and the first that fits is taken. If there is none, it is the largest in the middle.
+    Szegedy et al. 2014, arXiv 1409.4842, section 6.
+    """
+    size: int | tuple
+    scale: tuple = (0.08, 1.0)
+    ratio: tuple = (3 / 4, 4 / 3)
+    random = True
+
+    def apply(self, images, rng):
+        N, C, H, W = images.shape
+        area, ratio = H * W * rng.uniform(*self.scale, (N, 10)), np.exp(rng.uniform(*np.log(self.ratio), (N, 10)))
+        h, w = np.rint(np.sqrt(area / ratio)), np.rint(np.sqrt(area * ratio))   # (N, 10)
+        fits = (h > 0) & (h <= H) & (w > 0) & (w <= W)
+        first, none = (np.arange(N), fits.argmax(1)), ~fits.any(1)
+        middle = np.clip(W / H, *self.ratio)
+        h = np.where(none, min(H, round(W / middle)), h[first]).astype(int)     # (N,)
+        w = np.where(none, min(W, round(H * middle)), w[first]).astype(int)
+        top = np.where(none, (H - h) // 2, rng.integers(0, H - h + 1, N))
+        left = np.where(none, (W - w) // 2, rng.integers(0, W - w + 1, N))
+        rows, columns = pair(self.size)
+        return blended(images, blending_inside(H, rows, top, h), blending_inside(W, columns, left, w))
+
+
+def blending_inside(size, new, start, length):
+    """`blending`, for whole pixels start and length (N,), where those outside of them count for nothing."""
+    start, length = start.reshape(-1, 1, 1), length.reshape(-1, 1, 1)
+    inside = (np.arange(size) >= start) & (np.arange(size) < start + length)
+    shares = blending(size, new, start, length) * inside
+    return shares / shares.sum(-1, keepdims=True)
+
+
+def pair(size):
+    return (size, size) if isinstance(size, int) else size
+
+
 def crop_size(crop, images):
-    h, w = (crop.size, crop.size) if isinstance(crop.size, int) else crop.size
+    h, w = pair(crop.size)
     if h > images.shape[2] or w > images.shape[3]:
         raise ValueError(f"{crop}: the image is only {images.shape[2]} x {images.shape[3]}")
     return h, w
@@ -210,6 +295,40 @@ def affine(images, angle, scale, shift, fill=0.0):
     return (1 - b) * upper + b * lower
 
 
+GREY = np.array([0.299, 0.587, 0.114]).reshape(3, 1, 1)         # the share of red, green and blue: ITU-R BT.601
+
+
+@dataclass
+class ColorJitter(Transform):
+    """Brightness, contrast and saturation multiplied by factors from 1 - x to 1 + x, in an order that is drawn, too.
+
+    The image is blended with black, with its mean grey and with each pixel's grey: factor * image + (1 - factor) *
+    other. Colours are 0 to 1, and what goes beyond is cut.
+    """
+    brightness: float
+    contrast: float
+    saturation: float
+    random = True
+
+    def apply(self, images, rng):
+        N = len(images)
+        check_colours(self, images, 3)
+        most = np.array([self.brightness, self.contrast, self.saturation])
+        factors = rng.uniform(np.maximum(0, 1 - most), 1 + most, (N, 3)).astype(images.dtype)
+        order = np.argsort(rng.random((N, 3)), 1)
+        for which in order.T:                                                   # (N,): one of the three for each image
+            kind, factor = which.reshape(N, 1, 1, 1), factors[np.arange(N), which].reshape(N, 1, 1, 1)
+            grey = (images * GREY.astype(images.dtype)).sum(1, keepdims=True)   # (N, 1, H, W)
+            other = np.select([kind == 0, kind == 1], [0, grey.mean((2, 3), keepdims=True)], grey)
+            images = np.clip(factor * images + (1 - factor) * other, 0, 1)
+        return images
+
+
+def check_colours(transform, images, channels):
+    if images.shape[1] != channels:
+        raise ValueError(f"{transform}: the image has {images.shape[1]} channels, not {channels}")
+
+
 @dataclass
 class PCAColorShift(Transform):
     """All pixels of an image shifted along the principal colours: Krizhevsky et al. 2012, section 4.1.
@@ -232,8 +351,7 @@ class PCAColorShift(Transform):
         return cls(np.sqrt(np.maximum(eigenvalues, 0)).tolist(), vectors.tolist(), std)
 
     def apply(self, images, rng):
-        if images.shape[1] != len(self.values):
-            raise ValueError(f"{self}: the image has {images.shape[1]} channels, not {len(self.values)}")
+        check_colours(self, images, len(self.values))
         a = self.std * rng.standard_normal((len(images), len(self.values)))
         shift = (a * np.array(self.values)) @ np.array(self.vectors).T
         return images + shift[:, :, None, None].astype(images.dtype)
