@@ -2,8 +2,8 @@
 import weakref
 from dataclasses import dataclass
 
-from minidl.autograd import backward
 from minidl.dtypes import get_default_dtype
+from minidl.graph import backward
 from minidl.kernels import is_array
 from minidl.kernels.meta import MetaArray
 from minidl.mode import mode

@@ -1,5 +1,6 @@
 """Backpropagation: one walk over the recorded graph, from the outputs back to the leaves."""
 import sys
+from collections import deque
 
 import minidl
 from minidl.kernels import is_array, kernels_for
@@ -51,6 +52,15 @@ def backprop(outputs, gradient=None, *, retain_graph=None, create_graph=False):
         yield walk.push(node, walk.grads.pop(node), wanted=[edge is not None for edge in node.edges])
         if not retain_graph:
             node.release()
+
+
+def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False):
+    """Backpropagate from several tensors in one walk; leaves add what arrives to their `.grad`.
+
+    grad_tensors : the gradient in each, of its shape; left out, or None, for single numbers
+    """
+    steps = backprop(tensors, grad_tensors, retain_graph=retain_graph, create_graph=create_graph)
+    deque(steps, maxlen=0)                     # to the end, keeping no Step, as a variable of a loop would
 
 
 def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, allow_unused=False, *, end=()):
@@ -133,8 +143,9 @@ class Walk:
 
     def handed_over(self, node):
         """A gradient, which the walk is done with; and is its memory now nobody's? A Step that is kept has it, too."""
-        last = sys.getrefcount(self.grads[node]) == ONCE and alone_in_memory(self.grads[node])
-        return self.grads.pop(node), last
+        nobodys = (not self.create_graph and sys.getrefcount(self.grads[node]) == ONCE
+                   and alone_in_memory(self.grads[node]))
+        return self.grads.pop(node), nobodys
 
     def hooked(self, hook, gy):
         with mode(recording=self.create_graph):

@@ -189,7 +189,7 @@ class Tensor:
         gradient : of this tensor's shape; may be left out where it is a single number (then 1)
         To pause at every op, loop over `minidl.backprop(x)`: this only exhausts that loop.
         """
-        minidl.autograd.backward(self, gradient, retain_graph, create_graph)
+        minidl.graph.backward(self, gradient, retain_graph, create_graph)
 
     def retain_grad(self):
         """Keep the gradient of this non-leaf tensor in `.grad`, too."""

@@ -1,19 +1,8 @@
 """Gradients on request, in PyTorch's words: `grad`, `backward`, the products of `functional`, anomaly mode."""
-from collections import deque
-
 from minidl.anomaly import AnomalyError
 from minidl.autograd import functional
-from minidl.graph import backprop, grad
+from minidl.graph import backward, grad
 from minidl.mode import enable_grad, mode as _mode, no_grad, set_grad_enabled, switch as _switch
-
-
-def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False):
-    """Backpropagate from several tensors in one walk; leaves add what arrives to their `.grad`.
-
-    grad_tensors : the gradient in each, of its shape; left out, or None, for single numbers
-    """
-    steps = backprop(tensors, grad_tensors, retain_graph=retain_graph, create_graph=create_graph)
-    deque(steps, maxlen=0)                     # to the end, keeping no Step, as a variable of a loop would
 
 
 def detect_anomaly():
