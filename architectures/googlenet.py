@@ -174,6 +174,6 @@ def googlenet(num_classes=1000, in_channels=3, dropout=0.4, aux=False):
 
 
 def small(num_classes=10, in_channels=1):
-    """A quarter of the channels, no dropout, for images of 64x64."""
+    """A quarter of the channels, no dropout, for images of 48x48."""
     quarter = {name: [channels // 4 for channels in columns] for name, columns in TABLE_1.items()}
     return GoogLeNet(quarter, num_classes, in_channels, dropout=0.0, width=16)

@@ -169,6 +169,6 @@ def small_v1(num_classes=10, in_channels=1):
 
 
 def small_v2(num_classes=10, in_channels=1):
-    """The first four stages of seven, two blocks at most in each, half of the channels, for images of 56x56."""
+    """The first four stages of seven, two blocks at most in each, half of the channels, for images of 48x48."""
     stages = [(expansion, channels, min(2, blocks), stride) for expansion, channels, blocks, stride in V2_TABLE_2[:4]]
     return MobileNetV2(stages, num_classes, in_channels, width=0.5, last_channels=256)

@@ -153,5 +153,5 @@ def senet154(num_classes=1000, in_channels=3, dropout=0.2):
 
 
 def small(num_classes=10, in_channels=1):
-    """SE blocks in a ResNet for CIFAR-10: one in a stage and half of the channels, for images of 28x28."""
+    """SE blocks in a ResNet for CIFAR-10: one in a stage and half of the channels, for images of 24x24."""
     return CifarResNet(SEBottleneck, 1, num_classes, in_channels, width=8)

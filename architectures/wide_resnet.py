@@ -123,5 +123,5 @@ def wide_resnet50_2(num_classes=1000, in_channels=3):
 
 
 def small(num_classes=10, in_channels=1):
-    """WRN-10-2, one block in a stage and twice a ResNet's channels, for images of 28x28."""
+    """WRN-10-2, one block in a stage and twice a ResNet's channels, for images of 20x20."""
     return WideResNet(10, 2, num_classes, in_channels)

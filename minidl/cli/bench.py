@@ -147,7 +147,7 @@ def curves(
 @app.command()
 def trainings(
     names: Annotated[list[str], typer.Argument(help="Only these: lenet resnet")] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the images; by default 8.")] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the images; by default 5 to 10.")] = None,
     images: Annotated[int, typer.Option(min=10, max=60_000, help="So many training images.")] = 10_000,
     threads: Threads = 2, out: Out = RESULTS,
 ):
