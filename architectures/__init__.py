@@ -6,6 +6,7 @@ import difflib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from architectures import (
     alexnet, bn_inception, densenet, efficientnet, fractalnet, googlenet, inception_v4, keras_tutorial, lenet, mobilenet,
@@ -111,6 +112,43 @@ MODELS = {
     **entries(2019, TAN, (3, 456, 456), efficientnet.efficientnet_b5),
     **entries(2019, TAN, (3, 528, 528), efficientnet.efficientnet_b6),
     **entries(2019, TAN, (3, 600, 600), efficientnet.efficientnet_b7),
+}
+
+
+class Small(NamedTuple):
+    """A small member of a family: builder(num_classes=10, in_channels=1), its images' height and width, its epochs."""
+    builder: Callable
+    size: int
+    epochs: int
+
+
+# Every family's classifier, so small that it learns within a minute: `minidl bench trainings`.
+SMALL = {
+    "lenet": Small(lenet.small, 32, 10),
+    "alexnet": Small(alexnet.small, 67, 10),
+    "zfnet": Small(zfnet.small, 64, 10),
+    "nin": Small(nin.small, 28, 6),
+    "vgg": Small(vgg.small, 28, 10),
+    "googlenet": Small(googlenet.small, 48, 9),
+    "bn_inception": Small(bn_inception.small, 48, 5),
+    "plain": Small(resnet.small_plain, 28, 5),
+    "resnet": Small(resnet.small, 28, 5),
+    "inception_v4": Small(inception_v4.small_v4, 75, 5),
+    "inception_resnet_v2": Small(inception_v4.small_resnet_v2, 75, 5),
+    "preact_resnet": Small(preact_resnet.small, 28, 5),
+    "wide_resnet": Small(wide_resnet.small, 20, 5),
+    "resnext": Small(resnext.small, 24, 5),
+    "densenet": Small(densenet.small, 24, 5),
+    "fractalnet": Small(fractalnet.small, 28, 5),
+    "keras_cnn": Small(keras_tutorial.small, 28, 10),
+    "se_resnet": Small(senet.small, 24, 5),
+    "mobilenet_v1": Small(mobilenet.small_v1, 56, 5),
+    "shufflenet_v1": Small(shufflenet.small_v1, 64, 5),
+    "nasnet": Small(nasnet.small_nasnet, 28, 6),
+    "mobilenet_v2": Small(mobilenet.small_v2, 48, 5),
+    "shufflenet_v2": Small(shufflenet.small_v2, 64, 5),
+    "amoebanet": Small(nasnet.small_amoebanet, 28, 6),
+    "efficientnet": Small(efficientnet.small, 40, 5),
 }
 
 

@@ -170,3 +170,11 @@ def densenet201(num_classes=1000, in_channels=3):
 def densenet161(num_classes=1000, in_channels=3):
     """28,681,000 parameters."""
     return DenseNet(imagenet_stem(in_channels, 96), BottleneckLayer, (6, 12, 36, 24), 48, 0.5, num_classes)
+
+
+# ---- small enough to learn within a minute
+
+
+def small(num_classes=10, in_channels=1):
+    """Three layers in a block, each of which adds 8 channels, for images of 24x24."""
+    return DenseNet(cifar_stem(in_channels, 8), DenseLayer, (3, 3, 3), 8, 1.0, num_classes)

@@ -67,3 +67,11 @@ def keras_mnist_cnn(num_classes=10, in_channels=1):
 def keras_cifar100_cnn(num_classes=100, in_channels=3):
     """16 and 32 channels, 256 hidden units: 325,956 parameters."""
     return KerasCifar100Cnn(num_classes, in_channels)
+
+
+# ---- small enough to learn within a minute
+
+
+def small(num_classes=10, in_channels=1):
+    """`keras_mnist_cnn` itself, for images of 28x28."""
+    return KerasMnistCnn(num_classes, in_channels)

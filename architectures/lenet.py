@@ -224,3 +224,11 @@ def lenet5_1998(num_classes=10, in_channels=1):
         raise ValueError(f"lenet5_1998: its output layer is drawings of the ten digits, so there can be no "
                          f"{num_classes} classes; lenet5 has any number")
     return LeNet5Of1998(in_channels)
+
+
+# ---- small enough to learn within a minute
+
+
+def small(num_classes=10, in_channels=1):
+    """LeNet-5 itself, with ReLU, for images of 32x32."""
+    return LeNet5(num_classes, in_channels, "relu")

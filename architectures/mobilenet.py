@@ -159,3 +159,17 @@ def mobilenet_v1(num_classes=1000, in_channels=3, width=1.0):
 def mobilenet_v2(num_classes=1000, in_channels=3, width=1.0, dropout=0.2):
     """3,504,872 parameters."""
     return MobileNetV2(V2_TABLE_2, num_classes, in_channels, width, dropout)
+
+
+# ---- small enough to learn within a minute
+
+
+def small_v1(num_classes=10, in_channels=1):
+    """The first six blocks of thirteen, half of the channels, for images of 56x56."""
+    return MobileNetV1(V1_TABLE_1[:6], num_classes, in_channels, width=0.5)
+
+
+def small_v2(num_classes=10, in_channels=1):
+    """The first four stages of seven, two blocks at most in each, half of the channels, for images of 48x48."""
+    stages = [(expansion, channels, min(2, blocks), stride) for expansion, channels, blocks, stride in V2_TABLE_2[:4]]
+    return MobileNetV2(stages, num_classes, in_channels, width=0.5, last_channels=256)

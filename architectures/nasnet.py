@@ -352,3 +352,20 @@ def nasnet_a_mobile(num_classes=1000, in_channels=3, dropout=0.5, aux=False):
 def amoebanet_a_cifar10(num_classes=10, in_channels=3, drop_path=0.0, aux=False):
     """AmoebaNet-A (N = 6, F = 36): 3,218,266 parameters."""
     return CifarNASNet(AMOEBANET_A, 6, 36, num_classes, in_channels, drop_path, aux)
+
+
+# ---- small enough to learn within a minute
+
+
+def small(cells, num_classes, in_channels):
+    """Two cells of 24 channels, for images of 28x28, which the stem halves."""
+    stem = conv_norm(in_channels, 48, 3, stride=2, padding=1)
+    return NASNet((stem, 48), cells, (("reduction", 24), ("normal", 24)), num_classes)
+
+
+def small_nasnet(num_classes=10, in_channels=1):
+    return small(NASNET_A, num_classes, in_channels)
+
+
+def small_amoebanet(num_classes=10, in_channels=1):
+    return small(AMOEBANET_A, num_classes, in_channels)

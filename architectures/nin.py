@@ -7,6 +7,7 @@ The paper prints no widths, and says of the first weights only that they were se
 code, `NIN/cifar-10_def` in their cuda-convnet for CIFAR-10 and `nin_imagenet` in the model zoo of Caffe for ImageNet,
 which the paper does not speak of. The last windows of the poolings may reach over the border there, and here.
 """
+from architectures.alexnet import he_
 from minidl import nn
 from minidl.nn import functional as F
 
@@ -104,3 +105,12 @@ def nin(num_classes=1000, in_channels=3, dropout=0.5):
 def nin_cifar10(num_classes=10, in_channels=3, dropout=0.5):
     """966,986 parameters."""
     return CifarNiN(num_classes, in_channels, dropout)
+
+
+# ---- small enough to learn within a minute
+
+
+def small(num_classes=10, in_channels=1):
+    """A quarter of the channels, no dropout, first weights by `he_`, for images of 28x28."""
+    net = CifarNiN(num_classes, in_channels, dropout=0.0, channels=((48, 40, 24), (48, 48, 48), (48, 48)))
+    return net.apply(he_)

@@ -138,3 +138,11 @@ def preact_resnet164(num_classes=10, in_channels=3):
 def preact_resnet1001(num_classes=10, in_channels=3):
     """10,327,706 parameters; the paper's 10.2 million are without batch norm's."""
     return PreActResNet(*BOTTLENECK, 111, num_classes, in_channels)
+
+
+# ---- small enough to learn within a minute
+
+
+def small(num_classes=10, in_channels=1):
+    """One block in a stage, for images of 28x28."""
+    return PreActResNet(*BASIC, 1, num_classes, in_channels)

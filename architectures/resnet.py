@@ -327,3 +327,16 @@ def plain110(num_classes=10, in_channels=3):
 
 def plain1202(num_classes=10, in_channels=3):
     return CifarResNet(PlainBlock, 200, num_classes, in_channels)
+
+
+# ---- small enough to learn within a minute
+
+
+def small(num_classes=10, in_channels=1):
+    """ResNet-8, one block in a stage, for images of 28x28."""
+    return CifarResNet(BasicBlockA, 1, num_classes, in_channels)
+
+
+def small_plain(num_classes=10, in_channels=1):
+    """The same without shortcuts."""
+    return CifarResNet(PlainBlock, 1, num_classes, in_channels)

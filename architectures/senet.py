@@ -7,7 +7,7 @@ layers of an SE block as well.
 As the authors' models have it, and the paper does not say: `se_resnet50` has its strides in the first 1x1 convolutions,
 the others in the 3x3. Departure: the max pooling is that of resnet.py.
 """
-from architectures.resnet import Bottleneck, ResNet, projection, stage
+from architectures.resnet import Bottleneck, CifarResNet, ResNet, projection, stage
 from architectures.resnext import ResNeXtBlock
 from minidl import nn
 from minidl.nn import functional as F
@@ -149,3 +149,11 @@ def se_resnext50_32x4d(num_classes=1000, in_channels=3):
 def senet154(num_classes=1000, in_channels=3, dropout=0.2):
     """115,088,984 parameters."""
     return SENet154(SENet154Block, (3, 8, 36, 3), num_classes, in_channels, dropout)
+
+
+# ---- small enough to learn within a minute
+
+
+def small(num_classes=10, in_channels=1):
+    """SE blocks in a ResNet for CIFAR-10: one in a stage and half of the channels, for images of 24x24."""
+    return CifarResNet(SEBottleneck, 1, num_classes, in_channels, width=8)

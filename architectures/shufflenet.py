@@ -212,3 +212,16 @@ def shufflenet_v1(num_classes=1000, in_channels=3):
 def shufflenet_v2(num_classes=1000, in_channels=3):
     """2,278,604 parameters."""
     return ShuffleNetV2((24, 116, 232, 464, 1024), BLOCKS, num_classes, in_channels)
+
+
+# ---- small enough to learn within a minute
+
+
+def small_v1(num_classes=10, in_channels=1):
+    """Two units in a stage, half of the channels, for images of 64x64."""
+    return ShuffleNetV1((12, 120, 240, 480), (2, 2, 2), 3, num_classes, in_channels)
+
+
+def small_v2(num_classes=10, in_channels=1):
+    """Two units in a stage, half of the channels, for images of 64x64."""
+    return ShuffleNetV2((12, 58, 116, 232, 512), (2, 2, 2), num_classes, in_channels)

