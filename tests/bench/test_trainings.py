@@ -53,8 +53,8 @@ def test_the_linear_softmax_is_the_best_of_several_and_all_networks_are_held_aga
     assert (linear.network, linear.linear, linear.passes, linear.found["lr"], linear.found["mirrored"]) == (
         LINEAR, 0.84, True, RATES[1], False)
     assert np.isclose(lenet.gain, 2) and not lenet.passes
-    epochs = {task["network"]: task["changes"]["epochs"] for task in asked}
-    assert len(asked) == 7 and epochs[LINEAR] == 3 * epochs["lenet"] and {task["images"] for task in asked} == {100}
+    assert len(asked) == 7 and {task["images"] for task in asked} == {100}
+    assert not any("epochs" in task["changes"] for task in asked)               # each network has its own
 
 
 def test_the_linear_softmax_is_linear():
@@ -74,7 +74,7 @@ def test_the_command_trains_draws_and_says_what_does_not_learn(small_fashion, in
     assert status == (0 if all(one["passes"] for one in networks) else 1)
     assert [one["network"] for one in networks] == ["lenet", "shufflenet_v2"]
     assert (networks[0]["parameters"], networks[0]["macs"], networks[0]["size"]) == (61_706, 416_520, 32)
-    assert linear["accuracy"] == linear["linear"] == networks[0]["linear"] and linear["epochs"] == 3
+    assert linear["accuracy"] == linear["linear"] == networks[0]["linear"] and linear["epochs"] == 1
     said = capsys.readouterr().out
     assert "lenet: " in said and "million MACs" in said and "TOO LITTLE" in said
     assert (out / "trainings.png").stat().st_size > 5000
