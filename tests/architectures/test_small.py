@@ -17,7 +17,7 @@ def test_every_family_of_classifiers_has_one():
 
 @pytest.mark.parametrize("name", SMALL)
 def test_a_small_network_is_small_and_scores_images_of_any_channels_in_any_classes(name):
-    builder, size = SMALL[name]
+    builder, size, _ = SMALL[name]
     with minidl.device("meta"):
         assert builder()(minidl.zeros(2, 1, size, size)).shape == (2, 10)
         assert builder(num_classes=7, in_channels=3)(minidl.zeros(2, 3, size, size)).shape == (2, 7)
@@ -28,7 +28,7 @@ def test_a_small_network_is_small_and_scores_images_of_any_channels_in_any_class
 @pytest.mark.parametrize("name", SMALL)
 def test_a_few_updates_lower_the_loss_of_a_batch(name):
     """In training mode, the paths of fractalnet and of efficientnet being drawn anew for each update."""
-    builder, size = SMALL[name]
+    builder, size, _ = SMALL[name]
     data = datasets.load("digits", transform=Compose([ToFloat(), Resize(size), Normalize(0.3063, 0.3766)]))
     images, labels = (minidl.from_numpy(part) for part in data.batch(range(10), None))
     model = builder()

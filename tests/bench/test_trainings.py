@@ -66,15 +66,18 @@ def test_an_unknown_network_is_answered_with_the_nearest(capsys):
     assert "there is no small network 'lenett', did you mean lenet or " in capsys.readouterr().err
 
 
-def test_the_command_trains_draws_and_says_what_does_not_learn(small_fashion, in_this_process, tmp_path, capsys):
+@pytest.mark.parametrize("margin, wanted, word", [(-100, 0, "learns"), (101, 1, "TOO LITTLE")])
+def test_the_command_trains_draws_and_says_what_does_not_learn(
+        margin, wanted, word, small_fashion, in_this_process, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(trainings, "MARGIN", margin)
     out = tmp_path / "out"
     status = main(["bench", "trainings", "lenet", "shufflenet_v2", "--epochs", "1", "--images", "60", "--threads", "1",
                    "--out", str(out)])
     linear, *networks = report.load(out / "trainings.json")["results"]
-    assert status == (0 if all(one["passes"] for one in networks) else 1)
+    assert status == wanted and {one["passes"] for one in networks} == {wanted == 0}
     assert [one["network"] for one in networks] == ["lenet", "shufflenet_v2"]
     assert (networks[0]["parameters"], networks[0]["macs"], networks[0]["size"]) == (61_706, 416_520, 32)
     assert linear["accuracy"] == linear["linear"] == networks[0]["linear"] and linear["epochs"] == 1
     said = capsys.readouterr().out
-    assert "lenet: " in said and "million MACs" in said and "TOO LITTLE" in said
+    assert "lenet: " in said and "million MACs" in said and said.count(word) == 2
     assert (out / "trainings.png").stat().st_size > 5000
