@@ -15,13 +15,14 @@ import architectures
 from architectures.recipes.recipe import IMAGENET, MASKS, CrossEntropy, Recipe
 from architectures.recipes.schedules import Constant, Cosine, Decay, Polynomial, Stages, WarmUp
 from architectures.recipes.small import (
-    KERAS_CIFAR100, KERAS_MNIST, LENET5_1998_DIGITS, LENET5_1998_MNIST, LENET5_COURSES, LENET5_DIGITS, LENET5_MNIST, SMALL)
+    KERAS_CIFAR100, KERAS_MNIST, LENET5_1998_DIGITS, LENET5_1998_MNIST, LENET5_COURSES, LENET5_DIGITS, LENET5_MNIST,
+    RESNET20_PHOTO_DIGITS, SMALL)
 from architectures.recipes.cifar import OF_CIFAR10
 from architectures.recipes.imagenet import OF_IMAGENET
 from architectures.recipes.unet import UNET
 from minidl.utils.data.datasets import DATASETS
 
-RECIPES = (*SMALL, *OF_CIFAR10, *OF_IMAGENET, UNET)
+RECIPES = (*SMALL, *OF_CIFAR10, *OF_IMAGENET, UNET, RESNET20_PHOTO_DIGITS)       # a network's own first
 
 
 def find(model, data):
