@@ -12,7 +12,7 @@
 Another number: `dataclasses.replace(recipe, lr=0.1)`. Other images: `recipe.on("fashion-mnist")`.
 """
 import architectures
-from architectures.recipes.recipe import IMAGENET, MASKS, CrossEntropy, Recipe
+from architectures.recipes.recipe import IMAGENET, MASKS, CrossEntropy, Recipe, statistics
 from architectures.recipes.schedules import Constant, Cosine, Decay, Polynomial, Stages, WarmUp
 from architectures.recipes.small import (
     KERAS_CIFAR100, KERAS_MNIST, LENET5_1998_DIGITS, LENET5_1998_MNIST, LENET5_COURSES, LENET5_DIGITS, LENET5_MNIST,

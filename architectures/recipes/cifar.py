@@ -5,21 +5,14 @@ they are shifted, so that what comes in from outside has the mean colour.
 """
 from dataclasses import replace
 
-from architectures.recipes.recipe import CrossEntropy, Recipe, statistics
+from architectures.recipes.recipe import MOMENTUM, NESTEROV, CrossEntropy, Recipe, members, statistics
 from architectures.recipes.schedules import Cosine, Decay, Stages, WarmUp
 from minidl.utils.data.transforms import RandomCrop, RandomHorizontalFlip, ToFloat
 
 NORMALIZED = ToFloat(), statistics("cifar10")
 SHIFT_AND_FLIP = RandomCrop(32, padding=4), RandomHorizontalFlip()
-MOMENTUM = {"momentum": 0.9}
-NESTEROV = {"momentum": 0.9, "nesterov": True}
 RMSPROP = {"alpha": 0.9, "momentum": 0.9, "eps": 1.0}
 K_UPDATES = 1000 / 391
-
-
-def members(recipe, *models, **changes):
-    """The same recipe for each of the networks."""
-    return [replace(recipe, name=f"{model}_cifar10", model=model, **changes) for model in models]
 
 
 RESNET = Recipe(

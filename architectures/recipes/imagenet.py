@@ -7,7 +7,15 @@ update sees: of one worker if they did not wait for each other, and of all if th
 from dataclasses import replace
 
 from architectures.efficientnet import PUBLISHED
-from architectures.recipes.recipe import IMAGENET, IMAGENET_STATISTICS, CrossEntropy, Recipe
+from architectures.recipes.recipe import (
+    IMAGENET,
+    IMAGENET_STATISTICS,
+    MOMENTUM,
+    NESTEROV,
+    CrossEntropy,
+    Recipe,
+    members,
+)
 from architectures.recipes.schedules import Decay, Polynomial, Stages, WarmUp
 from minidl.utils.data.transforms import (
     CenterCrop,
@@ -22,8 +30,6 @@ from minidl.utils.data.transforms import (
     ToFloat,
 )
 
-MOMENTUM = {"momentum": 0.9}
-NESTEROV = {"momentum": 0.9, "nesterov": True}
 IMAGES = 1_281_167
 
 BYTES = Normalize(IMAGENET_STATISTICS.mean, 1 / 255)            # -124 to 152: only the mean is subtracted from bytes
@@ -36,11 +42,6 @@ JITTER = ColorJitter(0.4, 0.4, 0.4)
 def center(size, shorter):
     """What is seen in testing: the middle, once the shorter side has so many pixels."""
     return Resize(shorter), CenterCrop(size)
-
-
-def members(recipe, *models, **changes):
-    """The same recipe for each of the networks."""
-    return [replace(recipe, name=f"{model}_imagenet", model=model, **changes) for model in models]
 
 
 ALEXNET = Recipe(

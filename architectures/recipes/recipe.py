@@ -11,6 +11,7 @@ from minidl.train import parameter_groups
 from minidl.utils.data.datasets import DATASETS
 from minidl.utils.data.transforms import Compose, Normalize, Resize, ToFloat
 
+MOMENTUM, NESTEROV = {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}
 IMAGENET, MASKS = "imagenet", "masks"
 IMAGENET_STATISTICS = Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))      # fb.resnet.torch's
 
@@ -126,6 +127,11 @@ def without_decay_of_vectors(group):
     others = [p for p in group["params"] if p.ndim > 1]
     return [part for part in ({**group, "params": others}, {**group, "params": vectors, "weight_decay": 0.0})
             if part["params"]]
+
+
+def members(recipe, *models):
+    """The same recipe for each of the networks, named after it and the data."""
+    return [replace(recipe, name=f"{model}_{recipe.data}", model=model) for model in models]
 
 
 def statistics(data):

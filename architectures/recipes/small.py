@@ -2,11 +2,9 @@
 from dataclasses import replace
 
 from architectures.lenet import map_criterion
-from architectures.recipes.recipe import Recipe
+from architectures.recipes.recipe import MOMENTUM, Recipe, statistics
 from architectures.recipes.schedules import Cosine, Stages
 from minidl.utils.data.transforms import Normalize, Pad, RandomAffine, RandomCrop, Resize, ToFloat
-
-MOMENTUM = {"momentum": 0.9}
 
 LENET5_DIGITS = Recipe(
     "lenet5_digits", "lenet5", "digits", "chosen by cross-validation on the 1,347 training images",
@@ -50,7 +48,7 @@ KERAS_CIFAR100 = Recipe(
 RESNET20_PHOTO_DIGITS = Recipe(
     "resnet20_photo_digits", "resnet20", "photo-digits", "chosen on 5,000 held-out training images",
     epochs=2, batch_size=128, lr=0.1, optimizer_options=MOMENTUM, weight_decay=1e-4, schedule=Cosine(),
-    normalize=Normalize((0.4985, 0.4257, 0.3931), (0.2347, 0.2238, 0.2376)))
+    normalize=statistics("photo-digits"))
 
 SMALL = (
     LENET5_DIGITS,

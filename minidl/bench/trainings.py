@@ -2,8 +2,8 @@
 
 The small networks are those of `architectures.SMALL`, each reduced in its own file. All are trained in the same way, on
 the same images, in which every class has its share, and read all test images at the end. The linear softmax, one full
-layer, has a training of its own: 30 epochs, and of several learning rates, with and without mirrored
-images, the one with which it reads the test images best; that favours it. A network passes that reads 3 % more of them.
+layer, has a training of its own: 30 epochs, and of several learning rates, with and without mirrored images,
+the one with which it reads the test images best; that favours it. A network passes that reads 3 % more of them.
 """
 from dataclasses import dataclass, replace
 from time import perf_counter, process_time
@@ -16,14 +16,14 @@ LINEAR, RATES = "linear softmax", (0.01, 0.003, 0.001)
 
 def recipe(network):
     from architectures import SMALL
-    from architectures.recipes import Cosine, Recipe
-    from minidl.utils.data.transforms import Normalize, RandomHorizontalFlip, Resize, ToFloat
+    from architectures.recipes import Cosine, Recipe, statistics
+    from minidl.utils.data.transforms import RandomHorizontalFlip, Resize, ToFloat
     _, size, epochs = (built, 28, 30) if network == LINEAR else SMALL[network]
     return Recipe(
         "small", network, "fashion-mnist", "see docs/trainings.md",
         epochs=epochs, batch_size=32, lr=0.05, optimizer_options={"momentum": 0.9}, weight_decay=1e-4, schedule=Cosine(),
         max_norm=1.0, prepare=(ToFloat(),) if size == 28 else (ToFloat(), Resize(size)), augment=(RandomHorizontalFlip(),),
-        normalize=Normalize(0.2860, 0.3530))
+        normalize=statistics("fashion-mnist"))
 
 
 def built(network):

@@ -128,16 +128,13 @@ def curves(
     threads: Threads = 2, out: Out = RESULTS,
 ):
     """Training on the digits with the algorithms that auto chooses, and with im2col: do networks learn alike?"""
-    from minidl.bench import pictures, report
+    from minidl.bench import pictures
     from minidl.bench.curves import measure, names_of, picture, table
-    how, chosen, results = settings(1, 0, threads, pytorch=False), names_of(names), []
+    how, chosen = settings(1, 0, threads, pytorch=False), names_of(names)
     how = {"seeds": seeds, "epochs": epochs, "threads": how["threads"]}
     machine = facts(how)
     with working() as progress:
-        for result in measure(chosen, **how, progress=progress):
-            results.append(result)
-            print(result.verdict, flush=True)
-            report.save(out / "curves.json", "curves", machine, how, [result.as_dict() for result in results])
+        results = as_found(measure(chosen, **how, progress=progress), out, "curves", machine, how)
     show(*table(results), left=2)
     pictures.save(picture(results), out / "curves.png")
     print(f"in {out}: curves.json and curves.png")
@@ -152,18 +149,15 @@ def trainings(
     threads: Threads = 2, out: Out = RESULTS,
 ):
     """A small network of every family on Fashion-MNIST: does it read 3 % more than a linear softmax?"""
-    from minidl.bench import pictures, report
+    from minidl.bench import pictures
     from minidl.bench.trainings import measure, names_of, picture, table
     from minidl.utils.data import datasets
-    how, chosen, results = settings(1, 0, threads, pytorch=False), names_of(names), []
+    how, chosen = settings(1, 0, threads, pytorch=False), names_of(names)
     how = {"images": images, "epochs": epochs, "threads": how["threads"]}
     datasets.fetch("fashion-mnist")
     machine = facts(how)
     with working() as progress:
-        for result in measure(chosen, **how, progress=progress):
-            results.append(result)
-            print(result.verdict, flush=True)
-            report.save(out / "trainings.json", "trainings", machine, how, [result.as_dict() for result in results])
+        results = as_found(measure(chosen, **how, progress=progress), out, "trainings", machine, how)
     show(*table(results), left=1)
     pictures.save(picture(results), out / "trainings.png")
     print(f"in {out}: trainings.json and trainings.png")
@@ -199,6 +193,17 @@ def facts(how):
     if said := report.warning(machine):
         print(said)
     return machine
+
+
+def as_found(results, out, name, machine, how):
+    """The results of a benchmark as a list; each is said when it is found, and with those before it saved."""
+    from minidl.bench import report
+    found = []
+    for result in results:
+        found.append(result)
+        print(result.verdict, flush=True)
+        report.save(out / f"{name}.json", name, machine, how, [one.as_dict() for one in found])
+    return found
 
 
 @contextmanager

@@ -50,6 +50,16 @@ def test_a_product_of_few_columns_goes_past_the_caches(N, dtype, tolerance, rng,
     assert_allclose(cpu.matmul(a, b), a.astype(np.float64) @ b.astype(np.float64), tolerance, 20 * tolerance)
 
 
+@pytest.mark.parametrize("dtype, tolerance", [(np.float32, 1e-5), (np.float64, 1e-13)])
+@pytest.mark.parametrize("size", [(12, 28), (12, 12), (9, 11)])       # tiles that fill an image's rows, some, and none
+def test_images_go_past_the_caches_where_vectors_fit_into_them(size, dtype, tolerance, rng, monkeypatch):
+    """As an einsum says what a 1x1 convolution is. What is streamed to a place between vectors ends the process."""
+    monkeypatch.setattr(moves, "LARGE", 0)
+    x, w = rng.standard_normal((4, 20, *size)).astype(dtype), rng.standard_normal((61, 20, 1, 1)).astype(dtype)
+    y = cpu.conv2d(x, w, None, (1, 1), (0, 0), (1, 1), 1)
+    assert_allclose(y, np.einsum("fc,nchw->nfhw", w[:, :, 0, 0].astype(float), x.astype(float)), tolerance, 20 * tolerance)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 20, 601), (2, 601, 20), (5, 16, 32), (1, 33, 48), (4, 7, 300), (0, 3, 4)])
 def test_a_transpose_is_numpys(shape, dtype, rng, monkeypatch):

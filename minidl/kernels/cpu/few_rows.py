@@ -9,7 +9,6 @@ some rows of b are multiplied by the rows of a, number by number, and summed up 
 import numpy as np
 
 from minidl.kernels.cpu.jit import jit, portion
-from minidl.kernels.cpu.memory import empty
 from minidl.kernels.cpu.moves import copy
 from minidl.kernels.cpu.simd import LANES, REGISTERS
 from minidl.kernels.cpu.threads import workspace
@@ -31,19 +30,18 @@ def suits(a, b, turned):
     return len(a) <= FEW and (len(b) % OF_B == b.shape[1] % LANES == 0 if turned else b.shape[1] % width == 0)
 
 
-def product(a, b, turned):
-    """a (M, K) times b (K, N) or, turned, (N, K) -> y (M, N)"""
-    (M, K), N = a.shape, len(b) if turned else b.shape[1]
-    rows = -(-M // (SIDE if turned else ROWS)) * (SIDE if turned else ROWS)
+def product(a, b, y, turned):
+    """y (M, N) = a (M, K) times b (K, N) or, turned, (N, K)"""
+    (M, K), N, unit = a.shape, y.shape[1], SIDE if turned else ROWS
+    rows = -(-M // unit) * unit                          # whole tiles of them
     if rows > M:
         a = np.concatenate([a, np.zeros((rows - M, K), a.dtype)])
     if turned:
-        y = np.zeros((rows, N), a.dtype)
-        _pairs(a.reshape(-1), b.reshape(-1), np.arange(0, N * K, K), y, workspace(1, a.dtype))
-        return y[:M]
-    y = empty((M, N), a.dtype)
-    _sums(a, b.reshape(-1), y, workspace(rows * COLUMNS, a.dtype))
-    return y
+        sums = np.zeros((rows, N), a.dtype)
+        _pairs(a.reshape(-1), b.reshape(-1), np.arange(0, N * K, K), sums, workspace(1, a.dtype))
+        y[...] = sums[:M]
+    else:
+        _sums(a, b.reshape(-1), y, workspace(rows * COLUMNS, a.dtype))
 
 
 @jit(each="work")

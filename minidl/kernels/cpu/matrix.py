@@ -30,8 +30,7 @@ def multiply(a, b, y):
     a = transposed(a.T[None])[0] if a.T.flags.c_contiguous else np.ascontiguousarray(a)
     b = np.ascontiguousarray(b.T if turned else b)
     if few_rows.suits(a, b, turned):
-        y[...] = few_rows.product(a, b, turned)
-        return
+        return few_rows.product(a, b, y, turned)
     (a, a_at), (b, b_at), (y, y_at) = map(laid_out, (a, b, y))
     product(a, a_at, b, b_at, y, y_at, (M, K, N), turned=turned)
 

@@ -99,7 +99,7 @@ def joined(parts, axis):
 
 
 class Slabs(NamedTuple):
-    """How V (places, tiles, C) lies in memory, or Q: (C / depth, places, tiles, depth). The number [e, t, c] is at
+    """How V (places, tiles, C) lies in memory, or Q, M, U: (C / depth, places, tiles, depth). The number [e, t, c] is at
 
     c // depth slab + e place + t depth + c % depth
     """
@@ -135,7 +135,7 @@ def correlate(m, x, w, b, turned, shape, padding):
         U = empty((places * (C * F + PAD),), x.dtype)
         _all_filters(m, w, w_shape, turned, width, U, workspace((9 + LANES) * LANES, x.dtype))
         work = workspace(-(-C // depth) * V_at.slab + M_at.slab + strip, x.dtype)
-        _by_tiles(m, x, U, b, y, rows, columns, step, *padding, width, tuple(V_at), work)
+        _by_tiles(m, x, U, b, y, rows, columns, step, *padding, tuple(V_at), tuple(M_at), work)
     else:
         step = min(rows, max(1, MANY // (places * columns * C)))
         tiles = up(step * columns, TILES)
@@ -145,23 +145,23 @@ def correlate(m, x, w, b, turned, shape, padding):
         for first in range(0, rows, step):
             last = min(first + step, rows)
             _all_tiles(m, x, V, tuple(V_at), OH, first, last, columns, *padding, work)
-            _by_filters(m, V, tuple(V_at), w, w_shape, turned, b, y, first, last, columns, width, work)
+            _by_filters(m, V, tuple(V_at), w, w_shape, turned, tuple(U_at), b, y, first, last, columns, tuple(M_at), work)
     return y
 
 
 @jit(each="work")
-def _by_tiles(thread, m, x, U, b, y, rows, columns, step, PH, PW, width, V_at, work):
+def _by_tiles(thread, m, x, U, b, y, rows, columns, step, PH, PW, V_at, M_at, work):
     """Each thread takes `step` rows of tiles after the other from x to y."""
     for block in range(thread, -(-rows // step), len(work)):
         first, last = block * step, min(rows, (block + 1) * step)
-        _tiles_to_end(m, x, U, b, y, first, last, columns, PH, PW, width, V_at, work[thread])
+        _tiles_to_end(m, x, U, b, y, first, last, columns, PH, PW, V_at, M_at, work[thread])
 
 
 @jit(inline=True)
-def _tiles_to_end(m, x, U, b, y, first, last, columns, PH, PW, width, V_at, work):
-    C, F, (slab, place, depth) = x.shape[1], y.shape[1], V_at
-    M, M_place = -(-C // depth) * slab, (place - PAD) // depth * width + PAD
-    strip = M + (m + 2) ** 2 * M_place
+def _tiles_to_end(m, x, U, b, y, first, last, columns, PH, PW, V_at, M_at, work):
+    C, F, (slab, _, depth), (M_slab, M_place, width) = x.shape[1], y.shape[1], V_at, M_at
+    M = -(-C // depth) * slab
+    strip = M + M_slab
     _tiles(m, x, y.shape[2], first, last, columns, PH, PW, work, 0, V_at, work, strip)
     for f in range(0, F, width):
         for c in range(0, C, depth):
@@ -178,17 +178,17 @@ def _all_tiles(thread, m, x, V, V_at, OH, first, last, columns, PH, PW, work):
 
 
 @jit(each="work")
-def _by_filters(thread, m, V, V_at, w, w_shape, turned, b, y, first, last, columns, width, work):
-    """Each thread takes `width` filters after the other: it makes their U, a slab's channels at a time, and their y."""
+def _by_filters(thread, m, V, V_at, w, w_shape, turned, U_at, b, y, first, last, columns, M_at, work):
+    """Each thread takes some filters, a slab of M, after the other: it makes their U, a slab of V at a time, and their y."""
+    width = M_at[2]
     for f in range(thread * width, y.shape[1], len(work) * width):
-        _filters_to_end(m, V, V_at, w, w_shape, turned, b, y, f, first, last, columns, width, work[thread])
+        _filters_to_end(m, V, V_at, w, w_shape, turned, U_at, b, y, f, first, last, columns, M_at, work[thread])
 
 
 @jit(inline=True)
-def _filters_to_end(m, V, V_at, w, w_shape, turned, b, y, f, first, last, columns, width, work):
-    C, places, (slab, place, depth) = w_shape[0] if turned else w_shape[1], (m + 2) ** 2, V_at
-    U_place, M_place = depth * width + PAD, (place - PAD) // depth * width + PAD
-    U, M, strip = 0, places * U_place, places * (U_place + M_place)
+def _filters_to_end(m, V, V_at, w, w_shape, turned, U_at, b, y, f, first, last, columns, M_at, work):
+    C, (slab, _, depth), (U_slab, U_place, width), (M_slab, M_place, _) = w_shape[0 if turned else 1], V_at, U_at, M_at
+    U, M, strip = 0, U_slab, U_slab + M_slab
     for c in range(0, C, depth):
         count = min(depth, C - c)
         for lane in range(0, width, LANES):
@@ -262,7 +262,7 @@ def _all_filters(thread, m, w, w_shape, turned, width, U, work):
 @jit
 def _products(m, V, v, V_at, U, u, u_step, count, M, mm, m_step, tiles, width, more):
     """M[e] (tiles, width) = V[e] (tiles, count) U[e] (count, width), for every place e; with `more`, M grows by it."""
-    slab, place, depth = V_at
+    _, place, depth = V_at
     for e in range((m + 2) ** 2):
         if width == WIDTH:
             for t in range(0, tiles, ROWS):

@@ -5,7 +5,6 @@ arXiv 1409.7495. The photographs are in scikit-image's wheels: an astronaut, Eil
 bricks and gravel (cc0textures.com), a camera man (Lav Varshney), Chelsea the cat (Stefan van der Walt), coffee (Rachel
 Michetti) and grass (linolafett), all CC0. They are PNG, which every program reads as the same numbers; JPEG is not.
 """
-
 import numpy as np
 
 from minidl.utils.data.dataset import DataError
