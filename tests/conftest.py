@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-os.environ["MPLBACKEND"] = "Agg"            # also for the programs that tests start
+# Also for the programs that tests start. A thread that is out of work sleeps: OpenMP would rather keep it awake, on the
+# core that another worker of pytest-xdist is waiting for, and a training took six times as long.
+os.environ["MPLBACKEND"] = "Agg"
+os.environ["OMP_WAIT_POLICY"] = "passive"
 
 # Numba compiles at the first call, which is no slowness of the example at hand.
 settings.register_profile("minidl", deadline=None, derandomize=True)
