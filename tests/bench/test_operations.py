@@ -77,7 +77,8 @@ def test_a_wrong_gradient_is_caught(monkeypatch):
 @pytest.mark.parity
 def test_the_smallest_benchmark_compares_and_draws(tmp_path, capsys):
     pytest.importorskip("torch")
-    assert main(["bench", "ops", "--quick", "--rounds", "1", "--seconds", "0", "--out", str(tmp_path)]) == 0
+    assert main(["bench", "ops", "--quick", "--rounds", "1", "--seconds", "0", "--threads", "1", "--out",
+                 str(tmp_path)]) == 0
     results = report.load(tmp_path / "ops.json")["results"]
     assert {one["name"] for one in results if one["kind"] != "8x8"} == operations.QUICK
     assert all(one["ratio"] > 0 and not one["wrong"] for one in results)
