@@ -5,10 +5,12 @@ from typing import NamedTuple
 import numpy as np
 
 from minidl.kernels import naive
-from minidl.kernels.cpu import columns, depthwise, direct, fft, pointwise, sliding, whole, winograd
+from minidl.kernels.cpu import batched, columns, depthwise, direct, fft, pointwise, sliding, whole, winograd
 from minidl.kernels.cpu.columns import col2im, im2col                # noqa: F401, kernels of this set, too
+from minidl.kernels.cpu.simd import LANES
+from minidl.kernels.cpu.threads import thread_count
 
-ALGORITHMS = {"naive": naive, "im2col": columns, "direct": direct, "sliding": sliding, "winograd": winograd.F4,
+ALGORITHMS = {"naive": naive, "im2col": columns, "direct": direct, "sliding": sliding, "batched": batched, "winograd": winograd.F4,
               "winograd2": winograd.F2, "gemm": pointwise, "linear": whole, "depthwise": depthwise, "fft": fft}
 PASSES = ("conv2d", "conv2d_gradient_x", "conv2d_gradient_w")
 
@@ -113,6 +115,8 @@ def rule(step, how):
     if how.dtype != np.float32 or not direct.suits(*how):
         return "im2col"
     C, to_x = how.w_shape[1], step == "conv2d_gradient_x"               # direct has channels in the lanes of its vectors
+    if 4 < C < LANES and how.x_shape[0] % (LANES * thread_count()) == 0 and batched.suits(*how):
+        return "batched"
     if how.stride == (1, 1) and C <= (8 if to_x else 4):
         return "sliding"
     return "im2col" if C < 8 and to_x else "direct"
