@@ -66,15 +66,15 @@ def conv2d_gradient_x(gy, w, shape, stride, padding, dilation, groups):
 
 def correlate(x, w, b, out, padding, dilation):
     """y (N, F, *out) = b (F,) + x (N, C, H, W) by w (F, C, KH, KW)"""
-    (N, C, H, W), (F, _, KH, KW), (OH, OW) = x.shape, w.shape, out
-    tile = fitting(F, OW)
-    (rows, vectors), width = TILES[tile], OW + (KW - 1) * dilation[1]
+    (N, C, H, _), (F, _, KH, KW) = x.shape, w.shape
+    tile = fitting(F, out[1])
+    (rows, vectors), width = TILES[tile], out[1] + (KW - 1) * dilation[1]
     filters, start = np.zeros((padded(F, rows), KH, C, KW), x.dtype), np.zeros(padded(F, rows), x.dtype)
     filters[:F] = w.swapaxes(1, 2)
     if b is not None:
         start[:F] = b
     y = empty((N, F, *out), x.dtype)
-    work = workspace((C * H * width + rows * padded(OW, vectors) + 2 * LANES) * LANES, x.dtype)
+    work = workspace((C * H * width + rows * padded(out[1], vectors) + 2 * LANES) * LANES, x.dtype)
     _correlate(flat(x), x.shape, filters, start, flat(y), y.shape, padding, dilation[0],
                ways((C, H, width), (KH, KW), dilation, (1, 0, 2)), width, tile, TILES[tile], work)
     return y
@@ -99,7 +99,7 @@ def _correlate(t, x, x_shape, w, start, y, y_shape, padding, dilation, ways, wid
 @jit(inline=True)
 def _correlate_some(x, x_shape, w, start, y, y_shape, padding, dilation, ways, width, tile, tile_size, work, n):
     """The images from n on."""
-    (_, C, H, W), (_, F, OH, OW), (_, KH, _, KW) = x_shape, y_shape, w.shape
+    (_, C, H, _), (_, F, OH, OW), (_, KH, _, KW) = x_shape, y_shape, w.shape
     (PH, PW), (rows, vectors), step = padding, tile_size, C * KW
     w, line = w.reshape(-1), -(-OW // vectors) * vectors * LANES
     sums = (C * H * width + LANES) * LANES
@@ -142,7 +142,7 @@ def turn_images(x, n, shape, y, j, plane, width, left):
 
 
 def conv2d_gradient_w(gy, x, size, stride, padding, dilation, groups):
-    (N, F, OH, OW), (_, C, H, W), (PH, PW) = gy.shape, x.shape, padding
+    (_, F, OH, OW), (_, C, H, W), (PH, PW) = gy.shape, x.shape, padding
     height, width = H + 2 * PH, W + 2 * PW
     table = ways((C, height, width), tuple(size), dilation, (0, 1, 2))
     tile = fitting(F, len(table))
@@ -170,7 +170,7 @@ def _add_up(t, gy, gy_shape, x, x_shape, padding, ways, tile, tile_size, places,
 @jit(inline=True)
 def _add_some(gy, gy_shape, x, x_shape, padding, ways, tile, tile_size, places, work, n):
     """What the images from n on add to the sums (F, ways, LANES)."""
-    (_, C, H, W), (_, F, OH, OW), (PH, PW), (rows, columns) = x_shape, gy_shape, padding, tile_size
+    (_, _, H, W), (_, F, OH, OW), (PH, PW), (rows, columns) = x_shape, gy_shape, padding, tile_size
     height, width, R, (turned, sums) = H + 2 * PH, W + 2 * PW, len(ways), places
     turn_images(x, n, x_shape, work, PH * width * LANES, height * width, width, PW)
     turn_images(gy, n, gy_shape, work, turned, OH * OW, OW, 0)

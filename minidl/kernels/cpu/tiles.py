@@ -208,7 +208,7 @@ def matching_tile(rows, columns):
 
     @jit
     def match(a, a0, a_row, a_line, b, ways, r0, b_line, lines, count, c, c0, c_row):
-        """c[k, r] += the sum over lines and t < count of a[k, line, t] b[r, line, t], all vectors, for k < rows, r < columns.
+        """c[k, r] += the sum over lines and t < count of a[k, line, t] b[r, line, t], vectors, for k < rows, r < columns.
 
         All lie in flat arrays: a[k, line, t] at a0 + k a_row + line a_line + t LANES, b[r, line, t] at
         ways[r0 + r] + line b_line + t LANES, and c[k, r] at c0 + k c_row + r LANES.
