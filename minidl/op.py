@@ -215,10 +215,6 @@ class Elementwise(Op):
     number_by_number = True
 
     def prepare(self, inputs):
-        for x in inputs:
-            if isinstance(x, np.generic):
-                inputs = scalars_settled(inputs)
-                break
         try:
             dtypes = [x.dtype for x in inputs if type(x) not in (float, int, bool)]
         except AttributeError:
@@ -226,6 +222,8 @@ class Elementwise(Op):
             raise TypeError(f"{self}: takes tensors, arrays and real numbers, not {kinds}") from None
         if dtypes and dtypes.count(dtypes[0]) == len(dtypes) and dtypes[0].kind == "f":
             return inputs                                # by far the most common case
+        if any([isinstance(x, np.generic) for x in inputs]):
+            inputs = scalars_settled(inputs)
         dtype = result_type(*inputs)
         if self.to_float and category(dtype) < 2:
             dtype = get_default_dtype()

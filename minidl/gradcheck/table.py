@@ -194,6 +194,7 @@ PROOFS = {
         Case("max_pool2d", falling(1, 2, 4, 4), 2),
         Case("max_pool1d", distinct(2, 3, 7), 3, 2, 1, 1, True, True)],
     "AvgPool2d": [
+        Case("avg_pool2d", x(2, 2, 6, 4), 2), Case("avg_pool2d", x(1, 2, 4, 6), 2, 2, 0, False, True, 5),
         Case("avg_pool2d", x(2, 2, 6, 5), 2), Case("avg_pool2d", x(2, 2, 6, 7), (3, 2), (2, 1), (1, 1)),
         Case("avg_pool2d", x(1, 2, 7, 6), 3, 2, 1, True, False), Case("avg_pool2d", x(1, 2, 6, 6), 5, 2, 2, True),
         Case("avg_pool2d", x(1, 1, 5, 7), 4, 2, 1, True), Case("avg_pool2d", x(1, 1, 4, 6), 7, 2, 3, True),

@@ -45,7 +45,7 @@ def test_every_combination_of_algorithms_is_kept_once():
 
 def test_slow_algorithms_are_left_out_where_they_would_take_too_long():
     assert passes.macs(C3) == 64 * 16 * 10 * 10 * 6 * 5 * 5
-    assert passes.names(C1) == ["im2col", "direct", "sliding", "fft"]
+    assert passes.names(C1) == ["im2col", "direct", "sliding", "batched", "fft"]
     assert passes.names(convolution((1, 1, 32, 32), (6, 1, 5, 5))) == ["naive", "im2col", "direct", "sliding", "fft"]
     large, whole, by_channel = (8, 64, 56, 56), (64, 64, 3, 3), (64, 1, 3, 3)
     assert passes.names(convolution(large, whole, padding=1)) == ["im2col", "direct", "sliding", "winograd", "winograd2"]

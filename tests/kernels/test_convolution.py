@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from minidl.kernels import autotune, conv_algorithm, cpu, naive, reference
+from minidl.kernels.cpu import convolution
 from minidl.kernels.cpu.convolution import ALGORITHMS, PASSES, Convolution, algorithm, suitable
 
 # shape of x, shape of w, stride, padding, dilation, groups
@@ -75,12 +76,15 @@ def test_the_algorithm_is_chosen_for_a_block_or_for_good():
     ((8, 16, 9, 9), (32, 16, 3, 3), 1, 1, 1, "winograd"), ((8, 16, 9, 9), (32, 16, 3, 3), 2, 1, 1, "direct"),
     ((8, 16, 2, 2), (32, 16, 3, 3), 1, 1, 1, "winograd2"), ((8, 16, 3, 3), (32, 16, 3, 3), 1, 1, 1, "winograd"),
     ((8, 16, 9, 9), (32, 16, 1, 1), 1, 0, 1, "gemm"), ((8, 16, 9, 9), (16, 1, 3, 3), 1, 1, 16, "depthwise"),
-    ((8, 16, 5, 5), (32, 16, 5, 5), 1, 0, 1, "linear"), ((8, 3, 9, 9), (16, 3, 3, 3), 1, 1, 1, "sliding")])
-def test_the_rule_looks_at_shapes_and_float64_is_never_winograds(x, w, stride, padding, groups, name):
+    ((8, 16, 5, 5), (32, 16, 5, 5), 1, 0, 1, "linear"), ((8, 3, 9, 9), (16, 3, 3, 3), 1, 1, 1, "sliding"),
+    ((64, 6, 14, 14), (16, 6, 5, 5), 1, 0, 1, "batched")])
+def test_the_rule_looks_at_shapes_and_float64_is_never_winograds(x, w, stride, padding, groups, name, monkeypatch):
+    monkeypatch.setattr(convolution, "thread_count", lambda: 2)
     how = Convolution(x, w, (stride, stride), (padding, padding), (1, 1), groups, np.dtype(np.float32))
     assert {algorithm(step, how) for step in PASSES} == {name}
     double = how._replace(dtype=np.dtype(np.float64))
-    assert {algorithm(step, double) for step in PASSES} <= {"im2col", name} - {"winograd", "winograd2", "direct", "sliding"}
+    only_float32 = {"winograd", "winograd2", "direct", "sliding", "batched"}
+    assert {algorithm(step, double) for step in PASSES} <= {"im2col", name} - only_float32
 
 
 def test_autotune_tries_what_suits_once_and_keeps_the_fastest(rng, monkeypatch):

@@ -29,6 +29,14 @@ def test_rsqrt_is_one_over_the_root(k, rng):
     assert_allclose(k.rsqrt(x), [[1 / math.sqrt(v) for v in row] for row in x], 1e-6)
 
 
+def test_one_number_everywhere_is_numpys_and_cannot_be_written_to(k):
+    for x in np.array(2.5, np.float32), np.float64(2.5), np.array([[1], [2]]):
+        for shape in (2, 3), (4, 2, 3), (2, 0):
+            y, wanted = k.broadcast_to(x, shape), np.broadcast_to(x, shape)
+            assert y.dtype == wanted.dtype and y.strides == wanted.strides and not y.flags.writeable
+            assert_array_equal(y, wanted)
+
+
 @pytest.mark.parametrize("streaming", [False, True])
 def test_sums_and_copies_of_large_arrays_are_numpys(streaming, rng, monkeypatch):
     monkeypatch.setattr(elementwise, "LARGE", 0)

@@ -34,6 +34,18 @@ def test_max_pooling_and_its_gradient_are_the_loops(k, case, dtype, rng):
     assert_allclose(gx, naive.max_pool_gradient(gy, index, shape), 1e-6, 1e-6)
 
 
+@pytest.mark.parametrize("shape", [(3, 5, 40, 22), (2, 1, 2, 4200), (7, 1, 4, 2)])
+@pytest.mark.parametrize("divisor", [None, 3])
+@pytest.mark.parametrize("dtype, error", [(np.float64, 1e-12), (np.float32, 1e-5)])
+def test_means_of_squares_are_the_references_in_many_rows_and_in_long_ones(shape, divisor, dtype, error, rng):
+    x, gy = (rng.standard_normal((*shape[:2], shape[2] // n, shape[3] // n)).astype(dtype) for n in (1, 2))
+    how = (2, 2), (2, 2), (0, 0), False, True, divisor
+    for got, wanted in [(cpu.avg_pool(x, *how), reference.avg_pool(x, *how)),
+                        (cpu.avg_pool_gradient(gy, shape, *how), reference.avg_pool_gradient(gy, shape, *how))]:
+        assert got.dtype == dtype
+        assert_allclose(got, wanted, error, error)
+
+
 @pytest.mark.parametrize("width", [1, 7, 31, 32, 33, 70])
 @pytest.mark.parametrize("size, stride", [(3, 2), (2, 2), (3, 1), (2, 3), (5, 4)])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

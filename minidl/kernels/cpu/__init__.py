@@ -3,7 +3,7 @@ from minidl.kernels.reference import *                  # everything, then the f
 from minidl.kernels.cpu.activation import log_softmax, log_softmax_gradient, softmax, softmax_gradient
 from minidl.kernels.cpu.convolution import (
     col2im, conv2d, conv2d_gradient_w, conv2d_gradient_x, im2col)
-from minidl.kernels.cpu.elementwise import add, copy
+from minidl.kernels.cpu.elementwise import add, broadcast_to, copy
 from minidl.kernels.cpu.indexing import getitem_gradient
 from minidl.kernels.cpu.loss import cross_entropy, cross_entropy_gradient
 from minidl.kernels.cpu.matrix import matmul

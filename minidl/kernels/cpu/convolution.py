@@ -1,15 +1,19 @@
 """Convolution: which algorithm runs. Each has the same four functions: what it `suits`, and three passes."""
+import functools
 import time
 from typing import NamedTuple
 
 import numpy as np
 
 from minidl.kernels import naive
-from minidl.kernels.cpu import columns, depthwise, direct, fft, pointwise, sliding, whole, winograd
+from minidl.kernels.cpu import batched, columns, depthwise, direct, fft, pointwise, sliding, whole, winograd
 from minidl.kernels.cpu.columns import col2im, im2col                # noqa: F401, kernels of this set, too
+from minidl.kernels.cpu.simd import LANES
+from minidl.kernels.cpu.threads import thread_count
 
-ALGORITHMS = {"naive": naive, "im2col": columns, "direct": direct, "sliding": sliding, "winograd": winograd.F4,
-              "winograd2": winograd.F2, "gemm": pointwise, "linear": whole, "depthwise": depthwise, "fft": fft}
+ALGORITHMS = {"naive": naive, "im2col": columns, "direct": direct, "sliding": sliding, "batched": batched,
+              "winograd": winograd.F4, "winograd2": winograd.F2, "gemm": pointwise, "linear": whole,
+              "depthwise": depthwise, "fft": fft}
 PASSES = ("conv2d", "conv2d_gradient_x", "conv2d_gradient_w")
 
 
@@ -83,7 +87,7 @@ def algorithm(step, how):
     setting = conv_algorithm.setting
     if setting == "timed" and (step, how) in conv_algorithm.fastest:
         return conv_algorithm.fastest[step, how]
-    return setting if setting in ALGORITHMS and ALGORITHMS[setting].suits(*how) else rule(step, how)
+    return setting if setting in ALGORITHMS and ALGORITHMS[setting].suits(*how) else rule(step, how, thread_count())
 
 
 def suitable(how):
@@ -103,7 +107,8 @@ def timed(step, how, args):
     return min(seconds, key=seconds.get)
 
 
-def rule(step, how):
+@functools.lru_cache(1024)
+def rule(step, how, threads):
     """The algorithm that was the fastest for such shapes when it was measured."""
     for name in ("linear", "gemm", "depthwise"):
         if ALGORITHMS[name].suits(*how):
@@ -113,6 +118,8 @@ def rule(step, how):
     if how.dtype != np.float32 or not direct.suits(*how):
         return "im2col"
     C, to_x = how.w_shape[1], step == "conv2d_gradient_x"               # direct has channels in the lanes of its vectors
+    if 4 < C < LANES and how.x_shape[0] % (LANES * threads) == 0 and batched.suits(*how):
+        return "batched"
     if how.stride == (1, 1) and C <= (8 if to_x else 4):
         return "sliding"
     return "im2col" if C < 8 and to_x else "direct"

@@ -86,7 +86,8 @@ def tanh(x):
     """t / (t + 2) for t = e^2|x| - 1, with x's sign."""
     code = x.code
     size = code.where(x < 0, -x, x)
-    t = expm1(2 * code.where(size > 20, code.constant(20), size))            # where it is 1, long before t is inf
+    power, series = taken_apart(2 * code.where(size > 20, code.constant(20), size))      # from where on it is 1
+    t = power(series) + (power(code.constant(1)) - 1)                        # as in expm1; no part of it can be inf
     y = t / (t + 2)
     return code.where(x < 0, -y, y)
 

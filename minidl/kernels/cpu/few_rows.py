@@ -26,8 +26,9 @@ multiply, pair = tile(ROWS, VECTORS), pairing_tile(SIDE, OF_B)
 
 def suits(a, b, turned):
     """Does y = a b fall into whole tiles?"""
-    width = width_of(a)
-    return len(a) <= FEW and (len(b) % OF_B == b.shape[1] % LANES == 0 if turned else b.shape[1] % width == 0)
+    if len(a) > FEW:
+        return False
+    return len(b) % OF_B == b.shape[1] % LANES == 0 if turned else b.shape[1] % width_of(a) == 0
 
 
 def product(a, b, y, turned):

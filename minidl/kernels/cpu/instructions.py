@@ -342,11 +342,6 @@ class Array:
         low, high = self.load_some(i, read), self.load_some(i + LANES, read - LANES)
         return self.code.shuffled(low, high, range(0, 2 * LANES, 2))
 
-    def load_pairs(self, i, count):
-        """Two vectors with the first and the second numbers of `count` pairs, and 0 in the other lanes."""
-        low, high = self.load_some(i, count * 2), self.load_some(i + LANES, count * 2 - LANES)
-        return (self.code.shuffled(low, high, range(first, 2 * LANES, 2)) for first in (0, 1))
-
     def store_some(self, i, vector, count):
         """Store the first `count` lanes only."""
         at, bytes = self._at(i, self.vector), self.code.constant_int(32, self.itemsize)

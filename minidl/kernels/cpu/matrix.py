@@ -5,7 +5,7 @@ from minidl.kernels.cpu import few_rows
 from minidl.kernels.cpu.memory import empty
 from minidl.kernels.cpu.panels import Layout, product, transposed
 
-FEW = 2 ** 15                # multiplications that a BLAS has done before a kernel of ours is called
+FEW = 2 ** 18                # multiplications that a BLAS has done before a kernel of ours is called, on one thread
 
 
 def matmul(a, b):
@@ -14,10 +14,11 @@ def matmul(a, b):
     (M, K), N = a.shape[-2:], b.shape[-1]
     if M * K * N < FEW:
         return np.matmul(a, b)
+    if a.ndim == b.ndim == 2:
+        return multiply(a, b, empty((M, N), a.dtype))
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     y = empty((*batch, M, N), a.dtype)
-    if batch:                                            # broadcast arrays are read-only: kernels are compiled for them anew
-        a, b = np.broadcast_to(a, (*batch, M, K)), np.broadcast_to(b, (*batch, K, N))
+    a, b = np.broadcast_to(a, (*batch, M, K)), np.broadcast_to(b, (*batch, K, N))
     for i in np.ndindex(batch):
         multiply(a[i], b[i], y[i])
     return y
@@ -30,9 +31,10 @@ def multiply(a, b, y):
     a = transposed(a.T[None])[0] if a.T.flags.c_contiguous else np.ascontiguousarray(a)
     b = np.ascontiguousarray(b.T if turned else b)
     if few_rows.suits(a, b, turned):
-        return few_rows.product(a, b, y, turned)
-    (a, a_at), (b, b_at), (y, y_at) = map(laid_out, (a, b, y))
-    product(a, a_at, b, b_at, y, y_at, (M, K, N), turned=turned)
+        few_rows.product(a, b, y, turned)
+    else:
+        product(*laid_out(a), *laid_out(b), *laid_out(y), (M, K, N), turned=turned)
+    return y
 
 
 def laid_out(x):

@@ -8,9 +8,10 @@ import numpy as np
 
 from minidl.kernels.cpu.jit import jit, portion
 from minidl.kernels.cpu.memory import empty, flat, planes
+from minidl.kernels.cpu.moves import BLOCK, copy, interleave
 from minidl.kernels.cpu.reduction import sum_of_run
 from minidl.kernels.cpu.simd import LANES, vectorized
-from minidl.kernels.cpu.threads import thread_count
+from minidl.kernels.cpu.threads import thread_count, workspace
 from minidl.kernels.reference import pooling as reference
 from minidl.kernels.reference.pooling import pool_sizes
 
@@ -139,6 +140,10 @@ def _plane_gradient(gy, index, gx):
 def avg_pool(x, size, stride, padding, ceil_mode, count_include_pad, divisor_override=None):
     out = tuple(pool_sizes(x.shape, size, stride, padding, (1, 1), ceil_mode))
     y = empty((*x.shape[:2], *out), x.dtype)
+    if are_squares(x.shape, size, stride, padding):
+        divisor = np.array([divisor_override or 4], x.dtype)
+        _mean_of_squares(flat(x), x.shape[3], divisor, y.reshape(-1), workspace(BLOCK + x.shape[3], x.dtype))
+        return y
     counts = divisors(x.shape[2:], out, size, stride, padding, count_include_pad, divisor_override, x.dtype)
     where = *cells_inside(x.shape[2:], size, stride, padding, (1, 1), out), stride[1]
     _avg_pool(planes(np.ascontiguousarray(x)), *where, counts.reshape(-1), planes(y), thread_count())
@@ -163,9 +168,7 @@ def _avg_pool_plane(x, W, rows, columns, whole, stride, counts, y):
     for oy in range(len(rows)):
         top, height = rows[oy]
         for ox in range(left, right, LANES):
-            if stride == 2 and columns[ox, 1] == 2:
-                mean_of_pairs(x, top * W + columns[ox, 0], height, W, counts, y, oy * OW + ox, right - ox)
-            elif stride == 1:
+            if stride == 1:
                 mean1(x, top * W + columns[ox, 0], height, W, columns[ox, 1], counts, y, oy * OW + ox, right - ox)
             else:
                 mean2(x, top * W + columns[ox, 0], height, W, columns[ox, 1], counts, y, oy * OW + ox, right - ox)
@@ -208,50 +211,35 @@ def neighbours_mean(stride):
 mean1, mean2 = neighbours_mean(1), neighbours_mean(2)
 
 
-@jit
-def mean_of_pairs(x, cell, rows, row_step, counts, y, o, count):
-    """The same for windows of two columns, each of which begins where the one before ends: every cell is read once."""
-    for n in range(min(count, LANES)):
-        mean(x, cell + n * 2, rows, row_step, 2, counts, y, o + n)
-
-
-@vectorized(mean_of_pairs)
-def mean_of_pairs(code, x, cell, rows, row_step, counts, y, o, count):
-    total = code.variable(code.zero())
-    with code.loop(rows) as i:
-        look_ahead(x, cell + i * row_step, 2)
-        left, right = x.load_pairs(cell + i * row_step, count)
-        total.set(total.get() + left + right)
-    y.store_some(o, total.get() / counts.load_some(o, count), count)
-
-
 def avg_pool_gradient(gy, shape, size, stride, padding, ceil_mode, count_include_pad, divisor_override=None):
-    gx, shape, out = empty(shape, gy.dtype), tuple(shape[2:]), gy.shape[2:]
+    gx = empty(shape, gy.dtype)
+    if are_squares(shape, size, stride, padding):
+        divisor = np.array([divisor_override or 4], gy.dtype)
+        _shares_of_squares(flat(gy), shape[3], divisor, gx.reshape(-1), workspace(2 * (BLOCK + shape[3]), gy.dtype))
+        return gx
+    shape, out = tuple(shape[2:]), gy.shape[2:]
     counts = divisors(shape, out, size, stride, padding, count_include_pad, divisor_override, gy.dtype)
-    apart = size[0] <= stride[0] and size[1] == stride[1] == 2
-    where = *cells_inside(shape, size, stride, padding, (1, 1), out), stride[1], apart
+    where = *cells_inside(shape, size, stride, padding, (1, 1), out), stride[1]
     _avg_pool_gradient(planes(np.ascontiguousarray(gy)), *where, counts.reshape(-1), planes(gx), thread_count())
     return gx
 
 
 @jit(each="threads")
-def _avg_pool_gradient(t, gy, rows, columns, whole, stride, apart, counts, gx, threads):
+def _avg_pool_gradient(t, gy, rows, columns, whole, stride, counts, gx, threads):
     first, end = portion(len(gx), t, threads)
     for plane in range(first, end):
-        _avg_plane_gradient(gy[plane].reshape(-1), rows, columns, whole, stride, apart, counts, gx[plane].reshape(-1),
+        _avg_plane_gradient(gy[plane].reshape(-1), rows, columns, whole, stride, counts, gx[plane].reshape(-1),
                             gx.shape[2])
 
 
 @jit(inline=True)
-def _avg_plane_gradient(gy, rows, columns, whole, stride, apart, counts, gx, W):
+def _avg_plane_gradient(gy, rows, columns, whole, stride, counts, gx, W):
     (left, right), OW = whole, len(columns)
     gx[:] = 0
     for oy in range(len(rows)):
         top, height = rows[oy]
         for ox in range(left, right, LANES):
-            if apart:
-                shares_of_pairs(gy, counts, oy * OW + ox, gx, top * W + columns[ox, 0], height, W, right - ox)
-            elif stride == 1:
+            if stride == 1:
                 shares1(gy, counts, oy * OW + ox, gx, top * W + columns[ox, 0], height, W, columns[ox, 1], right - ox)
             else:
                 shares2(gy, counts, oy * OW + ox, gx, top * W + columns[ox, 0], height, W, columns[ox, 1], right - ox)
@@ -289,22 +277,68 @@ def neighbours_shares(stride):
 shares1, shares2 = neighbours_shares(1), neighbours_shares(2)
 
 
+# ---- the mean of squares
+
+
+def are_squares(shape, size, stride, padding):
+    """Are the windows squares of 2 x 2 cells that cover the images and have no cell in common?"""
+    return size == stride == (2, 2) and padding == (0, 0) and shape[2] % 2 == shape[3] % 2 == 0
+
+
+@jit(each="work")
+def _mean_of_squares(t, x, W, divisor, y, work):
+    """Rows of all images alike: first two rows are added to one, and then neighbours in all of these, side by side."""
+    sums, (first, end) = work[t], portion(len(x) // (2 * W), t, len(work))
+    some = max(1, BLOCK // W)
+    for top in range(first, end, some):
+        rows = min(some, end - top)
+        for row in range(rows):
+            i = (top + row) * 2 * W
+            for column in range(0, W, LANES):
+                sum_of_two(x, i + column, i + W + column, sums, row * W + column, W - column)
+        for n in range(0, rows * W // 2, LANES):
+            mean_of_pairs(sums, 2 * n, divisor, y, top * W // 2 + n, rows * W // 2 - n)
+
+
 @jit
-def shares_of_pairs(gy, counts, o, gx, cell, rows, row_step, count):
-    """The same for windows of two columns that have no cells in common: a cell is its window's share, and nothing else."""
+def sum_of_two(x, i, k, y, j, count):
+    """y[j : j + count] = x[i : i + count] + x[k : k + count], for at most LANES numbers"""
     for n in range(min(count, LANES)):
-        for i in range(rows):
-            for j in range(2):
-                gx[cell + n * 2 + i * row_step + j] = gy[o + n] / counts[o + n]
+        y[j + n] = x[i + n] + x[k + n]
 
 
-@vectorized(shares_of_pairs)
-def shares_of_pairs(code, gy, counts, o, gx, cell, rows, row_step, count):
-    one = gy.load_some(o, count) / code.where(code.first(count), counts.load_some(o, count), code.constant(1))
-    low, high = code.interleaved(one, one)
-    with code.loop(rows) as i:
-        gx.store_some(cell + i * row_step, low, count * 2)
-        gx.store_some(cell + i * row_step + LANES, high, count * 2 - LANES)
+@vectorized(sum_of_two)
+def sum_of_two(code, x, i, k, y, j, count):
+    y.store_some(j, x.load_some(i, count) + x.load_some(k, count), count)
+
+
+@jit
+def mean_of_pairs(x, i, divisor, y, j, count):
+    """y[j : j + count] = (x[i] + x[i + 1]) / divisor[0], (x[i + 2] + x[i + 3]) / divisor[0], ..., at most LANES"""
+    for n in range(min(count, LANES)):
+        y[j + n] = (x[i + 2 * n] + x[i + 2 * n + 1]) / divisor[0]
+
+
+@vectorized(mean_of_pairs)
+def mean_of_pairs(code, x, i, divisor, y, j, count):
+    sums = x.load_every(2, i, count) + x.load_every(2, i + 1, count)
+    y.store_some(j, sums / divisor.spread(0), count)
+
+
+@jit(each="work")
+def _shares_of_squares(t, gy, W, divisor, gx, work):
+    """The way back: every number becomes two in a row, and the row two."""
+    (first, end), room = portion(len(gx) // (2 * W), t, len(work)), work.shape[1] // 2
+    some = max(1, BLOCK // W)
+    for top in range(first, end, some):
+        rows = min(some, end - top)
+        count, part, shares = rows * W // 2, gy[top * W // 2:], work[t, room:]
+        for n in range(np.uint64(count)):
+            shares[n] = part[n] / divisor[0]
+        interleave(shares, 0, shares, 0, work[t], 0, count)
+        for row in range(rows):
+            copy(work[t], row * W, gx, (top + row) * 2 * W, W)
+            copy(work[t], row * W, gx, (top + row) * 2 * W + W, W)
 
 
 def adaptive_avg_pool(x, out):

@@ -7,13 +7,15 @@ from minidl.kernels.cpu.moves import BLOCK
 from minidl.kernels.cpu.threads import thread_count
 
 SHARE = 16 * BLOCK           # numbers that a thread adds up at a time, whatever the number of threads
+MANY = 2 ** 13               # numbers; below, NumPy adds up channels before a kernel of ours is called,
+SHORT = 16                   # and where an image has fewer pixels than these, as fast
 
 
 def sum(x, axis=None, keepdims=False, **options):
     """NumPy's; over all axes of large x, or the axes 0, 2, 3 of x (N, C, H, W), on all threads."""
-    everything = axis is None or axis == tuple(range(x.ndim))
-    if (x.size < LARGE or options or not (everything or axis == (0, 2, 3)) or not x.flags.c_contiguous
-            or x.dtype not in (np.float32, np.float64)):
+    everything = x.size >= LARGE and (axis is None or axis == tuple(range(x.ndim)))
+    channels = axis == (0, 2, 3) and x.ndim == 4 and x.size >= MANY and x.shape[2] * x.shape[3] >= SHORT
+    if not (everything or channels) or options or not x.flags.c_contiguous or x.dtype not in (np.float32, np.float64):
         return np.add.reduce(x, axis, keepdims=keepdims, **options)          # np.sum, without its way there
     if everything:
         sums = np.empty(-(-x.size // SHARE))

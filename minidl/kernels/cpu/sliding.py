@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minidl.kernels.cpu.jit import jit
+from minidl.kernels.cpu.jit import jit, portion
 from minidl.kernels.cpu.memory import empty, flat
 from minidl.kernels.cpu.moves import clear, copy, pick, stream
 from minidl.kernels.cpu.simd import LANES, REGISTERS
@@ -164,8 +164,9 @@ def correlate(x, w, b, out, stride, padding, dilation, groups):
 @jit(each="work")
 def _correlate(t, x, x_shape, w, start, y, y_shape, plan, ways, past_caches, work):
     parts = -(-y_shape[2] // plan[0])
+    first, end = portion(y_shape[0] * parts, t, len(work))
     clear(work[t], 0, work.shape[1])
-    for block in range(t, y_shape[0] * parts, len(work)):
+    for block in range(first, end):
         _block(x, x_shape, w, start, y, y_shape, plan, ways, past_caches, work[t], block // parts,
                block % parts * plan[0])
 
@@ -200,8 +201,9 @@ def _block(x, x_shape, w, start, y, y_shape, plan, ways, past_caches, work, n, t
 @jit(each="work")
 def _add_up(t, gy, gy_shape, x, x_shape, plan, ways, sums, work):
     parts = -(-gy_shape[2] // plan[0])
+    first, end = portion(gy_shape[0] * parts, t, len(work))
     clear(work[t], 0, work.shape[1])
-    for block in range(t, gy_shape[0] * parts, len(work)):
+    for block in range(first, end):
         _add_some(gy, gy_shape, x, x_shape, plan, ways, sums[t], work[t], block // parts, block % parts * plan[0])
 
 

@@ -203,6 +203,43 @@ def pairing_tile(rows, columns):
     return pair
 
 
+def matching_tile(rows, columns):
+    """The kernel `match` for tiles of `rows` times `columns` sums in each lane: lanes are images, which do not mix."""
+
+    @jit
+    def match(a, a0, a_row, a_line, b, ways, r0, b_line, lines, count, c, c0, c_row):
+        """c[k, r] += the sum over lines and t < count of a[k, line, t] b[r, line, t], vectors, for k < rows, r < columns.
+
+        All lie in flat arrays: a[k, line, t] at a0 + k a_row + line a_line + t LANES, b[r, line, t] at
+        ways[r0 + r] + line b_line + t LANES, and c[k, r] at c0 + k c_row + r LANES.
+        """
+        for k in range(rows):
+            for r in range(columns):
+                for lane in range(LANES):
+                    total = c[c0 + k * c_row + r * LANES + lane]
+                    for line in range(lines):
+                        for t in range(count):
+                            total += (a[a0 + k * a_row + line * a_line + t * LANES + lane]
+                                      * b[ways[r0 + r] + line * b_line + t * LANES + lane])
+                    c[c0 + k * c_row + r * LANES + lane] = total
+
+    @vectorized(match)
+    def match(code, a, a0, a_row, a_line, b, ways, r0, b_line, lines, count, c, c0, c_row):
+        sums = Sums(code, rows, columns, c, [c0 + k * c_row for k in range(rows)])
+        sums.load()
+        from_row = [a.after(a0 + k * a_row) for k in range(rows)]
+        from_way = [b.after(ways.integer(r0 + r)) for r in range(columns)]
+        with code.loop(lines) as line, code.loop(count) as t:
+            vectors = [numbers.load(line * b_line + t * LANES) for numbers in from_way]
+            for numbers, row in zip(from_row, sums.sums):
+                factor = numbers.load(line * a_line + t * LANES)
+                for sum, vector in zip(row, vectors):
+                    sum.set(factor * vector + sum.get())
+        sums.store()
+
+    return match
+
+
 def total(code, vector):
     """The sum of a vector's numbers, in every lane: a vector is added to itself, rotated by half, a quarter, ..."""
     step = LANES // 2

@@ -5,6 +5,8 @@ from minidl.kernels.cpu.jit import jit, portion
 from minidl.kernels.cpu.threads import thread_count
 from minidl.kernels.reference import update as reference
 
+FEW = 2 ** 10                # numbers that NumPy has updated before a kernel of ours is called
+
 
 def sgd_step(w, g, v, lr, momentum, dampening, weight_decay, nesterov):
     if not in_one_pass(w, g, v):
@@ -104,7 +106,9 @@ def _adagrad_step(t, w, g, total, lr, eps, weight_decay, threads):
 
 
 def in_one_pass(w, *others):
-    """Are the numbers of all of them, where they are not None, of one kind and in one order?"""
+    """Are they more than a few, and those of all, where they are not None, of one kind and in one order?"""
+    if w.size < FEW:
+        return False
     for x in (w, *others):
         if x is not None and not (x.flags.c_contiguous and x.dtype == w.dtype and x.dtype.kind == "f"):
             return False
