@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -42,30 +43,42 @@ def test_results_that_are_streamed_past_the_caches_are_the_same(dtype, on_all_th
         assert_allclose(a, exact, 10 * error, 10 * error)
 
 
-PROGRAM = """
+FAULTS = """
 import resource, sys
 import numpy as np
 from minidl.kernels.cpu import memory
+def faults(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 def fill(): memory.empty((10 ** 7,), np.float32)[...] = 1          # 40 MB, more than GNU's library would keep
 fill()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+before = faults()
 for _ in range(20): fill()
-print(memory.keep_memory(), resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+again, before = faults() - before, faults()
+new = [memory.empty((2 ** 18,), np.float32) for _ in range(100)]   # 100 MB; for 4 MB and more, NumPy would ask by itself
+for x in new: x[...] = 1
+print(memory.the_heap() is not None, again, faults() - before)
 """
+GNU = "glibc" in str(getattr(os, "confstr_names", {}) and os.confstr("CS_GNU_LIBC_VERSION"))
+LARGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
-@pytest.mark.skipif("glibc" not in str(getattr(os, "confstr_names", {}) and os.confstr("CS_GNU_LIBC_VERSION")),
-                    reason="not GNU's C library")
+@pytest.mark.skipif(not GNU, reason="not GNU's C library")
 def test_pages_are_made_once_unless_that_is_switched_off():
-    kept, faults = run().split()
-    assert kept == "True" and int(faults) < 1000
-    kept, faults = run(MINIDL_KEEP_MEMORY="0").split()
+    kept, again, _ = run(FAULTS).split()
+    assert kept == "True" and int(again) < 1000
+    kept, *_ = run(FAULTS, MINIDL_KEEP_MEMORY="0").split()
     assert kept == "False"
 
 
-def run(**environment):
+@pytest.mark.skipif(not GNU or not LARGE_PAGES.exists() or "[never]" in LARGE_PAGES.read_text(),
+                    reason="no large pages, or not GNU's C library")
+def test_new_pages_are_large():
+    _, _, new = run(FAULTS).split()
+    assert int(new) < 100e6 / 4096 / 4                   # some may be small still, where what there was ended
+
+
+def run(program, **environment):
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
-    done = subprocess.run([sys.executable, "-c", PROGRAM], check=True, env=clean | environment, capture_output=True)
+    done = subprocess.run([sys.executable, "-c", program], check=True, env=clean | environment, capture_output=True)
     return done.stdout.decode()
 
 
