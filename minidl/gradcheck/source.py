@@ -77,11 +77,11 @@ EQUIVALENT = [  # (function, statement) -> why changing it changes no gradient; 
     ("cpu/convolution.py", "w_shape = |how = ", ONLY_SPEED),
     ("cpu/indexing.py: getitem_gradient", "if ", ONLY_SPEED),
     ("cpu/loss.py: cross_entropy_gradient", "if logp.dtype", ONLY_SPEED),
-    ("cpu/loss.py: cross_entropy_gradient", "logp.shape.1. . LANES|1 -> 2", ONLY_ROOM),
+    ("cpu/loss.py: _cross_entropy_gradient", "if smoothing", ONLY_SPEED),
     ("cpu/loss.py: _cross_entropy_gradient", "0 . share -> |at_label = .*0 -> 1", "the op looks at the labels before"),
-    ("cpu/normalization.py: _channels_gradient", "k = min.* -> max", "blocks overlap, and the memory for one has room"),
+    ("cpu/normalization.py: _gradient_run|_of_cells_gradient", "k = min.* -> max", "blocks overlap, and there is room for it"),
     ("cpu/normalization.py: _channels_gradient", "sums = .*(last - first|2) -> ", ONLY_ROOM),
-    ("cpu/normalization.py: _channels_gradient", "if streaming", ONLY_SPEED),
+    ("cpu/normalization.py: _gradient_run|_of_cells_gradient", "if streaming", ONLY_SPEED),
     ("cpu/normalization.py: (_batch_norm_gradient|_gradient_of_short_runs)", "for first in range|min.first", ONLY_SPEED),
     ("cpu/normalization.py: _(channels|group)_gradient", "max.1, N . P.* 1 -> 2", A_GUARD),
     ("cpu/pooling.py: avg_pool_gradient", "apart = .* 2 -> 3", ONLY_SPEED),
@@ -207,8 +207,8 @@ def small_blocks():
         return [slice(i, min(i + 2, N)) for i in range(0, N, 2)]
     with (replaced(reference_convolution, "chunks", pairs), replaced(columns, "IN_CACHE", 440),
           replaced(columns, "PRODUCT", 1), replaced(normalization, "SHORT", 7), replaced(memory, "SMALL", 0),
-          replaced(moves, "LARGE", 200), replaced(normalization, "BLOCK", 16), replaced(panels, "multiply", multiply),
-          replaced(columns, "multiply", multiply), contextlib.ExitStack() as stack):
+          replaced(moves, "LARGE", 200), replaced(normalization, "BLOCK", 16), replaced(normalization, "TOGETHER", 2),
+          replaced(panels, "multiply", multiply), replaced(columns, "multiply", multiply), contextlib.ExitStack() as stack):
         for module in (activation, columns, depthwise, direct, loss, normalization, pointwise, pooling):
             stack.enter_context(replaced(module, "empty", nothing))
         yield

@@ -36,20 +36,27 @@ class BatchNorm(Fused):
 
 
 @dataclass(eq=False)
-class Standardize(Fused):
-    """Rows of x (R, D) to mean 0 and variance 1: what layer, group and instance norm have in common."""
+class GroupNorm(Fused):
+    """Wu & He 2018, arXiv 1803.08494, section 3: x, y (N, C, P), w and b (C,) or None; an image's channels in `groups` groups.
+
+    C groups make it instance norm; one group, of channels that have one pixel, layer norm.
+    """
+    groups: int
     eps: float = 1e-5
 
-    def forward(self, k, x):
-        self.standardized, self.inv_std = k.standardize(x, self.eps)
-        return self.standardized
+    def forward(self, k, x, w, b):
+        y, self.mean, self.inv_std = k.group_norm(x, w, b, self.groups, self.eps)
+        return y
 
-    def gradient(self, k, gy, x):
-        return k.standardize_gradient(gy, self.standardized, self.inv_std)
+    def gradient(self, k, gy, x, w, b):
+        return k.group_norm_gradient(gy, x, w, self.mean, self.inv_std)
 
-    def definition(self, x):
-        deviation = x - mean(x, 1, keepdim=True)
-        return deviation * rsqrt(mean(square(deviation), 1, keepdim=True) + self.eps)
+    def definition(self, x, w, b):
+        N, C, P = x.shape
+        rows = reshape(x, (N, self.groups, C // self.groups * P))
+        deviation = rows - mean(rows, 2, keepdim=True)
+        standard = deviation * rsqrt(mean(square(deviation), 2, keepdim=True) + self.eps)
+        return affine(reshape(standard, x.shape), w, b)
 
 
 @dataclass(eq=False)
@@ -126,9 +133,10 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     for name, v in ("weight", weight), ("bias", bias):
         if v is not None and v.shape != shape:
             raise ValueError(f"layer_norm: {name} of shape {tuple(v.shape)}; wanted is normalized_shape {shape}")
-    y = reshape(Standardize(eps)(reshape(input, (-1, prod(shape)) if prod(shape) else (0, 0))), input.shape)
-    y = y if weight is None else y * weight
-    return y if bias is None else y + bias
+    D = prod(shape)
+    rows = reshape(input, (prod(input.shape) // max(1, D), D, 1))
+    w, b = (v if v is None else reshape(v, (D,)) for v in (weight, bias))
+    return reshape(GroupNorm(1, eps)(rows, w, b), input.shape)
 
 
 def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
@@ -140,8 +148,8 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     N, C = input.shape[:2]
     if num_groups < 1 or C % num_groups:
         raise ValueError(f"group_norm: {num_groups} groups do not divide {C} channels (shape {tuple(input.shape)})")
-    rows = reshape(input, (N * num_groups, prod(input.shape[1:]) // num_groups))
-    return affine(reshape(Standardize(eps)(rows), input.shape), weight, bias)
+    images = reshape(input, (N, C, prod(input.shape[2:])))
+    return reshape(GroupNorm(num_groups, eps)(images, weight, bias), input.shape)
 
 
 def instance_norm(input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1,
@@ -159,7 +167,7 @@ def instance_norm(input, running_mean=None, running_var=None, weight=None, bias=
         for running, new in (running_mean, rows.mean(2).mean(0)), (running_var, rows.var(2, ddof=1).mean(0)):
             running.array[...] = (1 - momentum) * running.array + momentum * new
             running.version.bump("instance_norm")
-    return affine(reshape(Standardize(eps)(reshape(input, (N * C, pixels))), input.shape), weight, bias)
+    return reshape(GroupNorm(C, eps)(reshape(input, (N, C, pixels)), weight, bias), input.shape)
 
 
 def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
