@@ -37,26 +37,55 @@ class BatchNorm(Fused):
 
 @dataclass(eq=False)
 class GroupNorm(Fused):
-    """Wu & He 2018, arXiv 1803.08494, section 3: x, y (N, C, P), w and b (C,) or None; an image's channels in `groups` groups.
+    """Wu & He 2018, arXiv 1803.08494, section 3: x, y (N, C, ...), w and b (C,) or None; each image's channels in groups.
 
-    C groups make it instance norm; one group, of channels that have one pixel, layer norm.
+    With C groups it is instance norm.
     """
     groups: int
     eps: float = 1e-5
 
     def forward(self, k, x, w, b):
-        y, self.mean, self.inv_std = k.group_norm(x, w, b, self.groups, self.eps)
-        return y
+        y, self.mean, self.inv_std = k.group_norm(flat_images(x), w, b, self.groups, self.eps)
+        return y.reshape(x.shape)
 
     def gradient(self, k, gy, x, w, b):
-        return k.group_norm_gradient(gy, x, w, self.mean, self.inv_std)
+        gx, gw, gb = k.group_norm_gradient(flat_images(gy), flat_images(x), w, self.mean, self.inv_std)
+        return gx.reshape(x.shape), gw, gb
 
     def definition(self, x, w, b):
-        N, C, P = x.shape
+        N, C, P = flat_images(x).shape
         rows = reshape(x, (N, self.groups, C // self.groups * P))
-        deviation = rows - mean(rows, 2, keepdim=True)
-        standard = deviation * rsqrt(mean(square(deviation), 2, keepdim=True) + self.eps)
-        return affine(reshape(standard, x.shape), w, b)
+        return affine(reshape(standardized(rows, 2, self.eps), x.shape), w, b)
+
+
+@dataclass(eq=False)
+class LayerNorm(Fused):
+    """Ba, Kiros & Hinton 2016, arXiv 1607.06450, section 3: the last `dims` dimensions of x, of which w and b are, or None.
+
+    For a kernel that is one group, of channels that have one pixel.
+    """
+    dims: int
+    eps: float = 1e-5
+
+    def forward(self, k, x, w, b):
+        w, b = (v if v is None else v.reshape(-1) for v in (w, b))
+        y, self.mean, self.inv_std = k.group_norm(self.rows(x), w, b, 1, self.eps)
+        return y.reshape(x.shape)
+
+    def gradient(self, k, gy, x, w, b):
+        shape = x.shape[-self.dims:]
+        w = w if w is None else w.reshape(-1)
+        gx, gw, gb = k.group_norm_gradient(self.rows(gy), self.rows(x), w, self.mean, self.inv_std)
+        return gx.reshape(x.shape), gw.reshape(shape), gb.reshape(shape)
+
+    def rows(self, x):
+        D = prod(x.shape[-self.dims:])
+        return x.reshape(prod(x.shape) // max(1, D), D, 1)
+
+    def definition(self, x, w, b):
+        y = standardized(x, tuple(range(-self.dims, 0)), self.eps)
+        y = y if w is None else y * w
+        return y if b is None else y + b
 
 
 @dataclass(eq=False)
@@ -133,10 +162,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     for name, v in ("weight", weight), ("bias", bias):
         if v is not None and v.shape != shape:
             raise ValueError(f"layer_norm: {name} of shape {tuple(v.shape)}; wanted is normalized_shape {shape}")
-    D = prod(shape)
-    rows = reshape(input, (prod(input.shape) // max(1, D), D, 1))
-    w, b = (v if v is None else reshape(v, (D,)) for v in (weight, bias))
-    return reshape(GroupNorm(1, eps)(rows, w, b), input.shape)
+    return LayerNorm(len(shape), eps)(input, weight, bias)
 
 
 def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
@@ -148,8 +174,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     N, C = input.shape[:2]
     if num_groups < 1 or C % num_groups:
         raise ValueError(f"group_norm: {num_groups} groups do not divide {C} channels (shape {tuple(input.shape)})")
-    images = reshape(input, (N, C, prod(input.shape[2:])))
-    return reshape(GroupNorm(num_groups, eps)(images, weight, bias), input.shape)
+    return GroupNorm(num_groups, eps)(input, weight, bias)
 
 
 def instance_norm(input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1,
@@ -167,7 +192,7 @@ def instance_norm(input, running_mean=None, running_var=None, weight=None, bias=
         for running, new in (running_mean, rows.mean(2).mean(0)), (running_var, rows.var(2, ddof=1).mean(0)):
             running.array[...] = (1 - momentum) * running.array + momentum * new
             running.version.bump("instance_norm")
-    return reshape(GroupNorm(C, eps)(reshape(input, (N, C, pixels)), weight, bias), input.shape)
+    return GroupNorm(C, eps)(input, weight, bias)
 
 
 def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
@@ -178,6 +203,17 @@ def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
     if input.ndim < 3 or size < 1:
         raise ValueError(f"local_response_norm: needs input (N, C, ...) and size >= 1, not {tuple(input.shape)} and {size}")
     return LocalResponseNorm(size, alpha, beta, k)(input)
+
+
+def flat_images(x):
+    """(N, C, ...) -> (N, C, P)"""
+    return x.reshape(*x.shape[:2], prod(x.shape[2:]))
+
+
+def standardized(x, dims, eps):
+    """Mean 0 and variance 1 in these dimensions."""
+    deviation = x - mean(x, dims, keepdim=True)
+    return deviation * rsqrt(mean(square(deviation), dims, keepdim=True) + eps)
 
 
 def affine(x, w, b):

@@ -48,7 +48,8 @@ def test_functions_are_exact_to_the_last_places_and_right_at_the_ends(name, dtyp
 
 @pytest.mark.parametrize("dtype, error", [(np.float32, 4e-7), (np.float64, 1e-15)])
 def test_the_error_function_is_near_scipys(dtype, error, rng):
-    from scipy import special                            # of Cephes, within 4e-16 where it was tried
+    from scipy import special
+
     x = np.concatenate([EXTREME, rng.standard_normal(9999), 1e-3 * rng.standard_normal(999), np.linspace(-7, 7, 99_999),
                         10 ** rng.uniform(-30, 0, 999)]).astype(dtype)
     y, wanted = in_one_pass(function("erf"), [x]), special.erf(x.astype(np.float64))

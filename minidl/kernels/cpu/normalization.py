@@ -12,6 +12,7 @@ import numpy as np
 from minidl.kernels.cpu.jit import SUMS, jit, portion
 from minidl.kernels.cpu.memory import empty, flat
 from minidl.kernels.cpu.moves import BLOCK, stream, worth_streaming
+from minidl.kernels.cpu.simd import LANES
 from minidl.kernels.cpu.threads import thread_count, workspace
 from minidl.kernels.reference import normalization as reference
 
@@ -34,7 +35,8 @@ def batch_norm(x, w, b, eps):
         group = group_size(N, C, P, x.itemsize)
         _batch_norm_of_short_runs(*arrays, group, workspace(4 * group * P, x.dtype))
     else:
-        _batch_norm(*arrays, worth_streaming(y), group_size(N, C, P, x.itemsize), workspace(BLOCK, x.dtype))
+        _batch_norm(*arrays, P % LANES == 0 and worth_streaming(y), group_size(N, C, P, x.itemsize),
+                    workspace(BLOCK, x.dtype))
     return y, mean, var, inv_std
 
 
@@ -67,7 +69,13 @@ def _batch_norm_channels(x, N, P, w, b, eps, y, mean, var, inv_std, streaming, f
     for n in range(N):
         for c in range(first, last):
             i = (n * C + c) * P
-            _affine_run(x, i, i + P, mean[c], inv_std[c] * w[c], b[c], y, streaming, room)
+            if streaming:
+                for j in range(i, i + P, BLOCK):
+                    k = min(j + BLOCK, i + P)
+                    _affine(x[j:k], mean[c], inv_std[c] * w[c], b[c], room)
+                    stream(room[:k - j], y, j)
+            else:
+                _affine(x[i:i + P], mean[c], inv_std[c] * w[c], b[c], y[i:i + P])
 
 
 @jit(fastmath=SUMS)
@@ -82,18 +90,6 @@ def _sums(x, near):
 
 
 @jit
-def _affine_run(x, i, end, mean, scale, shift, y, streaming, room):
-    """y[i:end] = (x[i:end] - mean) scale + shift"""
-    if streaming:
-        for j in range(i, end, BLOCK):
-            k = min(j + BLOCK, end)
-            _affine(x[j:k], mean, scale, shift, room)
-            stream(room[:k - j], y, j)
-    else:
-        _affine(x[i:end], mean, scale, shift, y[i:end])
-
-
-@jit(inline=True)
 def _affine(x, mean, scale, shift, y):
     for n in range(len(x)):
         y[n] = (x[n] - mean) * scale + shift
@@ -108,7 +104,8 @@ def batch_norm_gradient(gy, x, w, mean, inv_std):
         group = group_size(N, C, P, 2 * x.itemsize)
         _gradient_of_short_runs(*arrays, group, workspace(4 * group * P, x.dtype))
     else:
-        _batch_norm_gradient(*arrays, worth_streaming(gx), group_size(N, C, P, 2 * x.itemsize), workspace(BLOCK, x.dtype))
+        _batch_norm_gradient(*arrays, P % LANES == 0 and worth_streaming(gx), group_size(N, C, P, 2 * x.itemsize),
+                             workspace(BLOCK, x.dtype))
     return gx, gw, gb
 
 
@@ -132,8 +129,14 @@ def _channels_gradient(gy, x, N, P, mean, inv_std, scale, gx, gw, gb, streaming,
         gb[c], gw[c] = sums[c - first, 0], sums[c - first, 1] * inv_std[c]
     for n in range(N):
         for c in range(first, last):
-            i, shift, slope = (n * C + c) * P, scale[c] * gb[c] / count, scale[c] * inv_std[c] * gw[c] / count
-            _gradient_run(gy, x, i, i + P, mean[c], scale[c], shift, slope, gx, streaming, room)
+            i, mean_g, slope = (n * C + c) * P, gb[c] / count, gw[c] / count * inv_std[c]
+            if streaming:
+                for j in range(i, i + P, BLOCK):
+                    k = min(j + BLOCK, i + P)
+                    _affine_gradient(gy[j:k], x[j:k], mean[c], mean_g, slope, scale[c], room)
+                    stream(room[:k - j], gx, j)
+            else:
+                _affine_gradient(gy[i:i + P], x[i:i + P], mean[c], mean_g, slope, scale[c], gx[i:i + P])
 
 
 @jit(fastmath=SUMS)
@@ -147,21 +150,9 @@ def _sums_gradient(gy, x, mean):
 
 
 @jit
-def _gradient_run(gy, x, i, end, mean, scale, shift, slope, gx, streaming, room):
-    """gx[i:end] = scale gy[i:end] - shift - slope (x[i:end] - mean)"""
-    if streaming:
-        for j in range(i, end, BLOCK):
-            k = min(j + BLOCK, end)
-            _affine_gradient(gy[j:k], x[j:k], mean, scale, shift, slope, room)
-            stream(room[:k - j], gx, j)
-    else:
-        _affine_gradient(gy[i:end], x[i:end], mean, scale, shift, slope, gx[i:end])
-
-
-@jit(inline=True)
-def _affine_gradient(gy, x, mean, scale, shift, slope, gx):
+def _affine_gradient(gy, x, mean, mean_g, slope, scale, gx):
     for n in range(len(x)):
-        gx[n] = scale * gy[n] - shift - slope * (x[n] - mean)
+        gx[n] = scale * (gy[n] - mean_g - (x[n] - mean) * slope)
 
 
 # ---- the same for short runs. A loop over 49 numbers hardly begins before it ends. So a group of channels is taken
@@ -287,28 +278,28 @@ def group_norm(x, w, b, groups, eps):
     y, (mean, inv_std) = empty(x.shape, x.dtype), np.empty((2, N * groups), x.dtype)
     w = np.ones(C, x.dtype) if w is None else np.ascontiguousarray(w, x.dtype)
     b = np.zeros(C, x.dtype) if b is None else np.ascontiguousarray(b, x.dtype)
-    arrays = x.dtype.type(eps), groups, flat(y), mean, inv_std, worth_streaming(y), workspace(BLOCK, x.dtype)
+    results = x.dtype.type(eps), groups, flat(y), mean, inv_std, thread_count()
     if P < SHORT:
-        _group_norm_of_cells(flat(x), np.repeat(w, P), np.repeat(b, P), *arrays)
+        _group_norm_of_cells(flat(x), np.repeat(w, P), np.repeat(b, P), *results)
     else:
-        _group_norm(flat(x), P, w, b, *arrays)
+        _group_norm(flat(x), P, w, b, *results)
     return y, mean.reshape(N, groups), inv_std.reshape(N, groups)
 
 
-@jit(each="rooms")
-def _group_norm(t, x, P, w, b, eps, groups, y, mean, inv_std, streaming, rooms):
-    channels, (first, end) = len(w) // groups, portion(len(mean), t, len(rooms))
+@jit(each="threads")
+def _group_norm(t, x, P, w, b, eps, groups, y, mean, inv_std, threads):
+    channels, (first, end) = len(w) // groups, portion(len(mean), t, threads)
     for r in range(first, end):
         i, c = r * channels * P, r % groups * channels
         mean[r], inv_std[r] = _statistics(x[i:i + channels * P], P, eps)
         for k in range(channels):
             j = i + k * P
-            _affine_run(x, j, j + P, mean[r], inv_std[r] * w[c + k], b[c + k], y, streaming, rooms[t])
+            _affine(x[j:j + P], mean[r], inv_std[r] * w[c + k], b[c + k], y[j:j + P])
 
 
 @jit
 def _statistics(x, P, eps):
-    """The mean of x and 1 / sqrt(var + eps), as in `_batch_norm_channels` from the mean of the first P numbers."""
+    """The mean of x and 1 / sqrt(var + eps), taken as in `_batch_norm_channels` around the mean of the first P numbers."""
     total, squares = 0.0, 0.0
     near = x.dtype.type(_sums(x[:P], x.dtype.type(0))[0] / P)
     for i in range(0, len(x), P):
@@ -322,69 +313,68 @@ def group_norm_gradient(gy, x, w, mean, inv_std):
     if x.size == 0:
         return reference.group_norm_gradient(gy, x, w, mean, inv_std)
     N, C, P = x.shape
-    gx, groups = empty(x.shape, x.dtype), mean.shape[1]
+    gx, groups, threads = empty(x.shape, x.dtype), mean.shape[1], thread_count()
     w = np.ones(C, x.dtype) if w is None else np.ascontiguousarray(w, x.dtype)
-    statistics = flat(mean), flat(inv_std), groups, flat(gx), worth_streaming(gx)
+    known = flat(mean), flat(inv_std), groups, flat(gx)
     if P < SHORT:
-        sums = np.zeros((thread_count(), 2, C * P))
-        _group_norm_of_cells_gradient(flat(gy), flat(x), np.repeat(w, P), *statistics, sums,
-                                      workspace(2 * C * P + BLOCK, x.dtype))
+        sums = np.zeros((threads, 2, C * P))
+        _group_norm_of_cells_gradient(flat(gy), flat(x), np.repeat(w, P), *known, sums, workspace(2 * C * P, x.dtype))
+        gw, gb = sums.sum(0).reshape(2, C, P).sum(2)
     else:
-        sums = np.empty((2, N, C))
-        _group_norm_gradient(flat(gy), flat(x), P, w, *statistics, *sums.reshape(2, N * C), workspace(BLOCK, x.dtype))
-        sums = sums.swapaxes(0, 1)[..., None]
-    gw, gb = sums.sum(0).reshape(2, C, -1).sum(2).astype(x.dtype)
-    return gx, gw, gb
+        sums = np.empty((2, N * C))
+        _group_norm_gradient(flat(gy), flat(x), P, w, *known, *sums, threads)
+        gw, gb = sums.reshape(2, N, C).sum(1)
+    return gx, gw.astype(x.dtype), gb.astype(x.dtype)
 
 
-@jit(each="rooms")
-def _group_norm_gradient(t, gy, x, P, w, mean, inv_std, groups, gx, streaming, gw, gb, rooms):
-    """gw and gb (N C,): what each run adds to the gradients."""
-    channels, (first, end) = len(w) // groups, portion(len(mean), t, len(rooms))
+@jit(each="threads")
+def _group_norm_gradient(t, gy, x, P, w, mean, inv_std, groups, gx, gw, gb, threads):
+    """gw, gb (N C,): what each run adds to the gradients of w and b."""
+    channels, (first, end) = len(w) // groups, portion(len(mean), t, threads)
     for r in range(first, end):
         total, along, c = 0.0, 0.0, r % groups * channels
         for k in range(channels):
-            at = r * channels + k
-            gb[at], gw[at] = _sums_gradient(gy[at * P:(at + 1) * P], x[at * P:(at + 1) * P], mean[r])
-            gw[at] *= inv_std[r]
-            total += w[c + k] * gb[at]
-            along += w[c + k] * gw[at]
+            n = r * channels + k
+            gb[n], gw[n] = _sums_gradient(gy[n * P:(n + 1) * P], x[n * P:(n + 1) * P], mean[r])
+            gw[n] *= inv_std[r]
+            total += w[c + k] * gb[n]
+            along += w[c + k] * gw[n]
         shift = x.dtype.type(inv_std[r] * total / (channels * P))
         slope = x.dtype.type(inv_std[r] * inv_std[r] * along / (channels * P))
         for k in range(channels):
             i = (r * channels + k) * P
-            _gradient_run(gy, x, i, i + P, mean[r], inv_std[r] * w[c + k], shift, slope, gx, streaming, rooms[t])
+            _shifted_gradient(gy[i:i + P], x[i:i + P], mean[r], inv_std[r] * w[c + k], shift, slope, gx[i:i + P])
+
+
+@jit
+def _shifted_gradient(gy, x, mean, scale, shift, slope, gx):
+    for n in range(len(x)):
+        gx[n] = scale * gy[n] - shift - slope * (x[n] - mean)
 
 
 # ---- the same for short runs, which as in batch norm are cells side by side, each with a weight of its own
 
 
-@jit(each="rooms")
-def _group_norm_of_cells(t, x, w, b, eps, groups, y, mean, inv_std, streaming, rooms):
-    D, (first, end) = len(w) // groups, portion(len(mean), t, len(rooms))
+@jit(each="threads")
+def _group_norm_of_cells(t, x, w, b, eps, groups, y, mean, inv_std, threads):
+    D, (first, end) = len(w) // groups, portion(len(mean), t, threads)
     for r in range(first, end):
         i, c = r * D, r % groups * D
         mean[r], inv_std[r] = _statistics(x[i:i + D], D, eps)
-        if streaming:
-            for j in range(0, D, BLOCK):
-                k = min(j + BLOCK, D)
-                _affine_each(x[i + j:i + k], mean[r], inv_std[r], w[c + j:c + k], b[c + j:c + k], rooms[t])
-                stream(rooms[t, :k - j], y, i + j)
-        else:
-            _affine_each(x[i:i + D], mean[r], inv_std[r], w[c:c + D], b[c:c + D], y[i:i + D])
+        _affine_each(x[i:i + D], mean[r], inv_std[r], w[c:c + D], b[c:c + D], y[i:i + D])
 
 
-@jit(inline=True)
+@jit
 def _affine_each(x, mean, inv_std, w, b, y):
     for n in range(len(x)):
         y[n] = (x[n] - mean) * inv_std * w[n] + b[n]
 
 
 @jit(each="sums")
-def _group_norm_of_cells_gradient(t, gy, x, w, mean, inv_std, groups, gx, streaming, sums, rooms):
+def _group_norm_of_cells_gradient(t, gy, x, w, mean, inv_std, groups, gx, sums, rooms):
     """sums (threads, 2, cells): what the images of each thread add to the gradients of w and b."""
     cells, D, (first, end) = len(w), len(w) // groups, portion(len(x) // len(w), t, len(sums))
-    gw, gb, room = rooms[t, :cells], rooms[t, cells:2 * cells], rooms[t, 2 * cells:]
+    gw, gb = rooms[t, :cells], rooms[t, cells:2 * cells]
     for n in range(first, end, TOGETHER):
         gw[:] = 0
         gb[:] = 0
@@ -393,15 +383,9 @@ def _group_norm_of_cells_gradient(t, gy, x, w, mean, inv_std, groups, gx, stream
             total, along = _sums_each(gy[i:i + D], x[i:i + D], mean[r], inv_std[r], w[c:c + D], gw[c:c + D], gb[c:c + D])
             shift = x.dtype.type(inv_std[r] * total / D)                     # a quotient with D would be float64
             slope = x.dtype.type(inv_std[r] * inv_std[r] * along / D)
-            if streaming:
-                for j in range(0, D, BLOCK):
-                    k = min(j + BLOCK, D)
-                    _gradient_each(gy[i + j:i + k], x[i + j:i + k], mean[r], inv_std[r], w[c + j:c + k], shift, slope, room)
-                    stream(room[:k - j], gx, i + j)
-            else:
-                _gradient_each(gy[i:i + D], x[i:i + D], mean[r], inv_std[r], w[c:c + D], shift, slope, gx[i:i + D])
-        _add_to(gw, sums[t, 0])
-        _add_to(gb, sums[t, 1])
+            _gradient_each(gy[i:i + D], x[i:i + D], mean[r], inv_std[r], w[c:c + D], shift, slope, gx[i:i + D])
+        _add(gw, sums[t, 0])
+        _add(gb, sums[t, 1])
 
 
 @jit(fastmath=SUMS)
@@ -417,16 +401,10 @@ def _sums_each(gy, x, mean, inv_std, w, gw, gb):
     return total, along
 
 
-@jit(inline=True)
+@jit
 def _gradient_each(gy, x, mean, inv_std, w, shift, slope, gx):
     for n in range(len(x)):
         gx[n] = inv_std * w[n] * gy[n] - shift - slope * (x[n] - mean)
-
-
-@jit
-def _add_to(x, total):
-    for n in range(len(x)):
-        total[n] += x[n]
 
 
 # ---- local response norm: image by image, a channel of P numbers at a time
