@@ -8,7 +8,7 @@ from minidl.bench.cases import MINIDL
 from minidl.bench.report import number
 
 KINDS = {"products": ("Conv2d", "ConvTranspose2d", "Linear", "MatMul"),
-         "norms": ("BatchNorm", "Standardize", "LocalResponseNorm"),
+         "norms": ("BatchNorm", "GroupNorm", "LayerNorm", "LocalResponseNorm"),
          "pooling": ("MaxPool2d", "AvgPool2d", "AdaptiveAvgPool2d", "AdaptiveMaxPool2d")}
 OTHERS = "number by number"              # activations, sums, dropout
 KIND = {op: kind for kind, ops in KINDS.items() for op in ops}

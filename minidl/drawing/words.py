@@ -24,6 +24,7 @@ OF_MODULES = {
 }
 OF_OPS = {
     "LocalResponseNorm": Words("point", "LRN"), "BatchNorm": Words("point", "batch norm"),
+    "GroupNorm": Words("point", "group norm"), "LayerNorm": Words("point", "layer norm"),
     "Cat": Words("join", "concatenate"), "Add": Words("join", "+"), "Sub": Words("join", "-"), "Mul": Words("join", "×"),
     "Div": Words("join", "/"), "Maximum": Words("join", "maximum"), "Pad": Words("other", "pad"),
     "GetItem": Words("other", "slice"), "Permute": Words("other", "permute"),

@@ -63,6 +63,7 @@ EQUIVALENT = [  # (function, statement) -> why changing it changes no gradient; 
     ("CrossEntropy.definition", "rows = .* 0 -> 1", A_GUARD),
     ("Prod.definition", "return reshape.* 1 -> 2", A_GUARD),
     ("batch_norm_gradient", "M = .* 1 -> 2", A_GUARD),
+    ("reference/normalization.py: group_norm_gradient", "count = .* 1 -> 2", A_GUARD),
     ("max_pool_gradient", "np.add.at.* 0 -> 1", A_GUARD),
     ("window_sum", "0 -> 1", ONLY_ROOM),
     ("LocalResponseNorm.definition", "squares = ", ONLY_ROOM),
@@ -77,7 +78,9 @@ EQUIVALENT = [  # (function, statement) -> why changing it changes no gradient; 
     ("cpu/convolution.py", "w_shape = |how = ", ONLY_SPEED),
     ("cpu/indexing.py: getitem_gradient", "if ", ONLY_SPEED),
     ("cpu/loss.py: cross_entropy_gradient", "if logp.dtype", ONLY_SPEED),
-    ("cpu/loss.py: cross_entropy_gradient", "logp.shape.1. . LANES|1 -> 2", ONLY_ROOM),
+    ("cpu/loss.py: cross_entropy_gradient", "total = .* 0 -> 1", "without smoothing it is multiplied with 0"),
+    ("cpu/loss.py: _cross_entropy_gradient", "if smoothing", ONLY_SPEED),
+    ("cpu/loss.py: _cross_entropy_gradient", "np.empty.* 1 -> 2", ONLY_ROOM),
     ("cpu/loss.py: _cross_entropy_gradient", "0 . share -> |at_label = .*0 -> 1", "the op looks at the labels before"),
     ("cpu/normalization.py: _channels_gradient", "k = min.* -> max", "blocks overlap, and the memory for one has room"),
     ("cpu/normalization.py: _channels_gradient", "sums = .*(last - first|2) -> ", ONLY_ROOM),
@@ -88,6 +91,9 @@ EQUIVALENT = [  # (function, statement) -> why changing it changes no gradient; 
     ("cpu/pooling.py: adaptive_avg_pool_gradient", "if gy.shape", ONLY_SPEED),
     ("cpu/pooling.py: adaptive_avg_pool_gradient", "max.* -> ", A_GUARD),
     ("cpu/normalization.py: batch_norm_gradient", "SHORT|streaming =|workspace|group_size", ONLY_SPEED),
+    ("cpu/normalization.py: group_norm_gradient", "if x.size|if P < SHORT", ONLY_SPEED),
+    ("cpu/normalization.py: group_norm_gradient", "2 . C . P -> |2 . C -> |2 -> 3", ONLY_ROOM),
+    ("cpu/normalization.py: _group_norm_gradient", "_sums_gradient.* 1 -> 2", "the sums go as far as x does"),
 ]
 
 
@@ -207,8 +213,8 @@ def small_blocks():
         return [slice(i, min(i + 2, N)) for i in range(0, N, 2)]
     with (replaced(reference_convolution, "chunks", pairs), replaced(columns, "IN_CACHE", 440),
           replaced(columns, "PRODUCT", 1), replaced(normalization, "SHORT", 7), replaced(memory, "SMALL", 0),
-          replaced(moves, "LARGE", 200), replaced(normalization, "BLOCK", 16), replaced(panels, "multiply", multiply),
-          replaced(columns, "multiply", multiply), contextlib.ExitStack() as stack):
+          replaced(moves, "LARGE", 200), replaced(normalization, "BLOCK", 16), replaced(normalization, "TOGETHER", 2),
+          replaced(panels, "multiply", multiply), replaced(columns, "multiply", multiply), contextlib.ExitStack() as stack):
         for module in (activation, columns, depthwise, direct, loss, normalization, pointwise, pooling):
             stack.enter_context(replaced(module, "empty", nothing))
         yield

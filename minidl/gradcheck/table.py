@@ -214,10 +214,14 @@ PROOFS = {
         Case("batch_norm", x(5, 3), None, None, x(3), x(3), True),
         Case("batch_norm", x(3, 5, 2), None, None, x(5), x(5), True, eps=0.1),
         Case("batch_norm", x(2, 2, 4, 8), None, None, x(2), x(2), True),
-        Case("batch_norm", x(3, 2, 4), None, None, training=True)],
-    "Standardize": [
+        Case("batch_norm", x(3, 2, 4), None, None, training=True),
+        Case("batch_norm", x(3, 2, 4), None, None, None, x(2), True)],
+    "LayerNorm": [
         Case("layer_norm", x(3, 4, 2), (4, 2), x(4, 2), x(4, 2), 0.1), Case("layer_norm", x(3, 5), (5,)),
+        Case("layer_norm", x(2, 3, 5), (5,), None, x(5))],
+    "GroupNorm": [
         Case("group_norm", x(2, 6, 3), 2, x(6), x(6), 0.1), Case("group_norm", x(3, 6), 2),
+        Case("group_norm", x(2, 4, 2, 4), 2, x(4), x(4), 0.1), Case("group_norm", x(2, 4, 9), 1),
         Case("instance_norm", x(2, 3, 2, 4), None, None, x(3), x(3), eps=0.1)],
     "LocalResponseNorm": [
         Case("local_response_norm", x(2, 7, 2, 3), 5, 1.2, 0.75, 2.0),

@@ -256,8 +256,6 @@ scatter_add = max_pool_gradient
 
 def relu(x): return MetaArray(x.shape, x.dtype)
 def relu_gradient(gy, y): return MetaArray(y.shape, y.dtype)
-def standardize(x, eps): return MetaArray(x.shape, x.dtype), MetaArray((len(x), 1), x.dtype)
-def standardize_gradient(gy, y, inv_std): return MetaArray(y.shape, y.dtype)
 def local_response_norm(x, *_): return MetaArray(x.shape, x.dtype), MetaArray(x.shape, x.dtype)
 def local_response_norm_gradient(gy, x, *_): return MetaArray(x.shape, x.dtype)
 
@@ -267,5 +265,12 @@ def batch_norm(x, w, b, eps):
 
 
 def batch_norm_gradient(gy, x, w, mean, inv_std):
-    gx, gw, gb = batch_norm(x, w, w, 0)[:3]
-    return (gx, None, None) if w is None else (gx, gw, gb)
+    return batch_norm(x, w, w, 0)[:3]
+
+
+def group_norm(x, w, b, groups, eps):
+    return MetaArray(x.shape, x.dtype), *[MetaArray((len(x), groups), x.dtype) for _ in range(2)]
+
+
+def group_norm_gradient(gy, x, w, mean, inv_std):
+    return MetaArray(x.shape, x.dtype), *[MetaArray(x.shape[1:2], x.dtype) for _ in range(2)]

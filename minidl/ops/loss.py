@@ -3,6 +3,7 @@ from dataclasses import dataclass
 from math import prod
 
 from minidl.fused import Fused
+from minidl.kernels import kernels_for
 from minidl.op import Elementwise
 from minidl.ops.activation import log_softmax, per_channel, softplus
 from minidl.ops.arithmetic import abs, cast, clamp, exp, log, log1p, sigmoid, square, where
@@ -37,7 +38,7 @@ class CrossEntropy(Fused):
 
     def gradient(self, k, gy, x, labels, weight):
         N, _, D = self.log_p.shape
-        gy = gy.reshape(N, D) if self.reduction == "none" else k.broadcast_to(gy * self.share, (N, D))
+        gy = gy.reshape(N, D) if self.reduction == "none" else k.full((N, D), gy * self.share, gy.dtype)
         gx = k.cross_entropy_gradient(gy, self.log_p, labels.reshape(N, D), weight, self.ignore_index, self.label_smoothing)
         return gx.reshape(x.shape), None, None
 
@@ -151,7 +152,10 @@ def check_labels(who, input, target, C, ignore_index):
         raise ValueError(f"{who}: for scores of shape {tuple(input.shape)} the target holds class numbers in shape "
                          f"{tuple(wanted)}, but {target.dtype} came in {tuple(target.shape)}")
     labels = target.array
-    wrong = labels[((labels < 0) | (labels >= C)) & (labels != ignore_index)]
+    known = (labels >= 0) & (labels < C)
+    if kernels_for(known).count_nonzero(known) == labels.size:
+        return
+    wrong = labels[~known & (labels != ignore_index)]
     if wrong.size:
         raise IndexError(f"{who}: class number {wrong.reshape(-1)[0]} is out of range; there are {C} classes, 0 to {C - 1}")
 
@@ -169,7 +173,9 @@ def weighted(loss, target, labels, weight, ignore_index, reduction):
 def count_of(labels, weight, ignore_index):
     """How many labels are not to be ignored; with class weights, what these come to."""
     met = labels.array != ignore_index
-    return met.sum().item() if weight is None else (weight.array[labels.array * met] * met).sum().item()
+    if weight is None:
+        return int(kernels_for(met).count_nonzero(met))
+    return (weight.array[labels.array * met] * met).sum().item()
 
 
 def cross_entropy_of_probabilities(input, target, weight, reduction, label_smoothing):

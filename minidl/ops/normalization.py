@@ -36,20 +36,56 @@ class BatchNorm(Fused):
 
 
 @dataclass(eq=False)
-class Standardize(Fused):
-    """Rows of x (R, D) to mean 0 and variance 1: what layer, group and instance norm have in common."""
+class GroupNorm(Fused):
+    """Wu & He 2018, arXiv 1803.08494, section 3: x, y (N, C, ...), w and b (C,) or None; each image's channels in groups.
+
+    With C groups it is instance norm.
+    """
+    groups: int
     eps: float = 1e-5
 
-    def forward(self, k, x):
-        self.standardized, self.inv_std = k.standardize(x, self.eps)
-        return self.standardized
+    def forward(self, k, x, w, b):
+        y, self.mean, self.inv_std = k.group_norm(flat_images(x), w, b, self.groups, self.eps)
+        return y.reshape(x.shape)
 
-    def gradient(self, k, gy, x):
-        return k.standardize_gradient(gy, self.standardized, self.inv_std)
+    def gradient(self, k, gy, x, w, b):
+        gx, gw, gb = k.group_norm_gradient(flat_images(gy), flat_images(x), w, self.mean, self.inv_std)
+        return gx.reshape(x.shape), gw, gb
 
-    def definition(self, x):
-        deviation = x - mean(x, 1, keepdim=True)
-        return deviation * rsqrt(mean(square(deviation), 1, keepdim=True) + self.eps)
+    def definition(self, x, w, b):
+        N, C, P = flat_images(x).shape
+        rows = reshape(x, (N, self.groups, C // self.groups * P))
+        return affine(reshape(standardized(rows, 2, self.eps), x.shape), w, b)
+
+
+@dataclass(eq=False)
+class LayerNorm(Fused):
+    """Ba, Kiros & Hinton 2016, arXiv 1607.06450, section 3: the last `dims` dimensions of x, of which w and b are, or None.
+
+    For a kernel that is one group, of channels that have one pixel.
+    """
+    dims: int
+    eps: float = 1e-5
+
+    def forward(self, k, x, w, b):
+        w, b = (v if v is None else v.reshape(-1) for v in (w, b))
+        y, self.mean, self.inv_std = k.group_norm(self.rows(x), w, b, 1, self.eps)
+        return y.reshape(x.shape)
+
+    def gradient(self, k, gy, x, w, b):
+        shape = x.shape[-self.dims:]
+        w = w if w is None else w.reshape(-1)
+        gx, gw, gb = k.group_norm_gradient(self.rows(gy), self.rows(x), w, self.mean, self.inv_std)
+        return gx.reshape(x.shape), gw.reshape(shape), gb.reshape(shape)
+
+    def rows(self, x):
+        D = prod(x.shape[-self.dims:])
+        return x.reshape(prod(x.shape) // max(1, D), D, 1)
+
+    def definition(self, x, w, b):
+        y = standardized(x, tuple(range(-self.dims, 0)), self.eps)
+        y = y if w is None else y * w
+        return y if b is None else y + b
 
 
 @dataclass(eq=False)
@@ -126,9 +162,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     for name, v in ("weight", weight), ("bias", bias):
         if v is not None and v.shape != shape:
             raise ValueError(f"layer_norm: {name} of shape {tuple(v.shape)}; wanted is normalized_shape {shape}")
-    y = reshape(Standardize(eps)(reshape(input, (-1, prod(shape)) if prod(shape) else (0, 0))), input.shape)
-    y = y if weight is None else y * weight
-    return y if bias is None else y + bias
+    return LayerNorm(len(shape), eps)(input, weight, bias)
 
 
 def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
@@ -140,8 +174,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     N, C = input.shape[:2]
     if num_groups < 1 or C % num_groups:
         raise ValueError(f"group_norm: {num_groups} groups do not divide {C} channels (shape {tuple(input.shape)})")
-    rows = reshape(input, (N * num_groups, prod(input.shape[1:]) // num_groups))
-    return affine(reshape(Standardize(eps)(rows), input.shape), weight, bias)
+    return GroupNorm(num_groups, eps)(input, weight, bias)
 
 
 def instance_norm(input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1,
@@ -159,7 +192,7 @@ def instance_norm(input, running_mean=None, running_var=None, weight=None, bias=
         for running, new in (running_mean, rows.mean(2).mean(0)), (running_var, rows.var(2, ddof=1).mean(0)):
             running.array[...] = (1 - momentum) * running.array + momentum * new
             running.version.bump("instance_norm")
-    return affine(reshape(Standardize(eps)(reshape(input, (N * C, pixels))), input.shape), weight, bias)
+    return GroupNorm(C, eps)(input, weight, bias)
 
 
 def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
@@ -170,6 +203,17 @@ def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
     if input.ndim < 3 or size < 1:
         raise ValueError(f"local_response_norm: needs input (N, C, ...) and size >= 1, not {tuple(input.shape)} and {size}")
     return LocalResponseNorm(size, alpha, beta, k)(input)
+
+
+def flat_images(x):
+    """(N, C, ...) -> (N, C, P)"""
+    return x.reshape(*x.shape[:2], prod(x.shape[2:]))
+
+
+def standardized(x, dims, eps):
+    """Mean 0 and variance 1 in these dimensions."""
+    deviation = x - mean(x, dims, keepdim=True)
+    return deviation * rsqrt(mean(square(deviation), dims, keepdim=True) + eps)
 
 
 def affine(x, w, b):

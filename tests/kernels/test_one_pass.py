@@ -46,13 +46,23 @@ def test_functions_are_exact_to_the_last_places_and_right_at_the_ends(name, dtyp
         assert_allclose(y, wanted.astype(dtype), 1e-5, 2 * np.finfo(dtype).tiny)
 
 
-def test_the_error_function_is_near_scipys_and_in_float32_only(rng):
+@pytest.mark.parametrize("dtype, error", [(np.float32, 4e-7), (np.float64, 1e-15)])
+def test_the_error_function_is_near_scipys(dtype, error, rng):
     from scipy import special
-    x = np.concatenate([[-np.inf, -5, -0.5, 0, 0.5, 5, np.inf, np.nan], rng.standard_normal(9999),
-                        1e-3 * rng.standard_normal(999)])
-    y, wanted = in_one_pass(function("erf"), [x.astype("f")]), special.erf(x.astype("f").astype("d"))
-    assert_allclose(y, wanted, 4e-7, 0)
-    assert in_one_pass(function("erf"), [x]) is None
+
+    x = np.concatenate([EXTREME, rng.standard_normal(9999), 1e-3 * rng.standard_normal(999), np.linspace(-7, 7, 99_999),
+                        10 ** rng.uniform(-30, 0, 999)]).astype(dtype)
+    y, wanted = in_one_pass(function("erf"), [x]), special.erf(x.astype(np.float64))
+    assert y.dtype == dtype
+    assert_allclose(y, wanted, error, np.finfo(dtype).tiny)
+    assert np.nanmax(np.abs(y)) == 1
+    assert_array_equal(np.signbit(y), np.signbit(x))
+
+
+def test_what_is_odd_keeps_the_sign_of_zero():
+    for name in "erf", "tanh":
+        y = in_one_pass(function(name), [np.array([-0.0, 0.0] * 20)])
+        assert_array_equal(np.signbit(y), [True, False] * 20)
 
 
 @pytest.mark.parametrize("power", [0, 1, 2, 3, -1, -2, 0.5, -1.5, 7])

@@ -256,7 +256,7 @@ def test_the_parts_of_a_kernel_are_the_whole(rng):
     x, gy = rng.standard_normal((2, 5, 4, 6, 6))
     where = (3, 2), (2, 2), (1, 1)
     for name, *args in [
-            ("add", x, gy), ("batch_norm", x, None, None, 0.1), ("standardize", x[0, 0], 0.1),
+            ("add", x, gy), ("batch_norm", x, None, None, 0.1), ("group_norm", x[0], None, None, 2, 0.1),
             ("local_response_norm", x, 3, 1.0, 0.75, 1.0), ("avg_pool", x, *where, True, True),
             ("max_pool", x, *where, (1, 1), True), ("philox", 5, 41), ("dropout_mask", 5, (7, 3), 0.5, np.float32)]:
         part, whole = getattr(cpu, name)(*args), getattr(reference, name)(*args)

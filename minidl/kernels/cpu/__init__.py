@@ -8,8 +8,7 @@ from minidl.kernels.cpu.indexing import getitem_gradient
 from minidl.kernels.cpu.loss import cross_entropy, cross_entropy_gradient
 from minidl.kernels.cpu.matrix import matmul
 from minidl.kernels.cpu.normalization import (
-    batch_norm, batch_norm_gradient, local_response_norm, local_response_norm_gradient, standardize,
-    standardize_gradient)
+    batch_norm, batch_norm_gradient, group_norm, group_norm_gradient, local_response_norm, local_response_norm_gradient)
 from minidl.kernels.cpu.one_pass import in_one_pass
 from minidl.kernels.cpu.pooling import (
     adaptive_avg_pool, adaptive_avg_pool_gradient, avg_pool, avg_pool_gradient, max_pool, max_pool_gradient)

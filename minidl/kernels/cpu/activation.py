@@ -78,45 +78,35 @@ def in_rows(x, axis):
 @jit(inline=True)
 def softmax_of_row(x, i, C, y, room):
     """y[i : i + C] = softmax(x[i : i + C])"""
-    _spread_largest(x, i, C, room)
+    _largest(x, i, C, room)
     _exp_less(x, i, C, y, room)
-    _divide(y[i:i + C], _total(room))
+    _divide(y[i:i + C], room[0])
 
 
 @jit(inline=True)
 def log_softmax_of_row(x, i, C, y, room):
     """y[i : i + C] = log softmax(x[i : i + C])"""
-    _spread_largest(x, i, C, room)
+    _largest(x, i, C, room)
     top = room[0]
     _exp_less(x, i, C, y, room)
-    _less_both(x[i:i + C], top, np.log(_total(room)), y[i:i + C])
-
-
-@jit(inline=True)
-def _spread_largest(x, i, count, y):
-    """y[:LANES] become the largest of x[i : i + count]; NaN does not count here, it will in the sum."""
-    for n in range(LANES):
-        y[n] = -np.inf
-    _largest(x, i, count, y)
-    top = y[0]
-    for n in range(1, LANES):
-        top = y[n] if y[n] > top else top
-    for n in range(LANES):
-        y[n] = top
+    _less_both(x[i:i + C], top, np.log(room[0]), y[i:i + C])
 
 
 @jit
 def _largest(x, i, count, y):
-    """y[n % LANES] becomes x[i + n], wherever that is larger."""
+    """y[:LANES] become the largest of x[i : i + count]; NaN does not count here, it will in the sum."""
+    top = x.dtype.type(-np.inf)
     for n in range(count):
-        y[n % LANES] = x[i + n] if x[i + n] > y[n % LANES] else y[n % LANES]
+        top = x[i + n] if x[i + n] > top else top
+    for n in range(LANES):
+        y[n] = top
 
 
 @vectorized(_largest)
 def _largest(code, x, i, count, y):
     def larger(a, b):
         return code.where(a > b, a, b)
-    whole, top = count // (4 * LANES), code.variable(y.load(0))
+    whole, top = count // (4 * LANES), code.variable(code.constant(float("-inf")))
     with code.loop(whole) as n:                          # four at a time, as each waits for the result of the one before
         a, b, c, d = (x.load(i + (n * 4 + k) * LANES) for k in range(4))
         top.set(larger(larger(larger(a, b), larger(c, d)), top.get()))
@@ -124,18 +114,18 @@ def _largest(code, x, i, count, y):
         at = whole * (4 * LANES) + k * LANES
         some = x.load_some(i + at, count - at)
         top.set(code.where(code.first(count - at) & (some > top.get()), some, top.get()))
-    y.store(0, top.get())
+    y.store(0, code.over_lanes(larger, top.get()))
 
 
 @jit
 def _exp_less(x, i, count, y, room):
-    """y[i : i + count] = e^(x[i : i + count] - the number that is in all lanes of room), which then hold sums of that."""
-    number = room[0]
-    for n in range(LANES):
-        room[n] = 0
+    """y[i : i + count] = e^(x[i : i + count] - the number that is in all lanes of room), which becomes the sum of that."""
+    number, total = room[0], room.dtype.type(0)
     for n in range(count):
         y[i + n] = np.exp(x[i + n] - number)
-        room[n % LANES] += y[i + n]
+        total += y[i + n]
+    for n in range(LANES):
+        room[n] = total
 
 
 @vectorized(_exp_less)
@@ -148,15 +138,8 @@ def _exp_less(code, x, i, count, y, room):
     at = whole * LANES
     e = exp(x.load_some(i + at, count - at) - number)
     y.store_some(i + at, e, count - at)
-    room.store(0, total.get() + code.where(code.first(count - at), e, code.zero()))
-
-
-@jit(inline=True)
-def _total(room):
-    total = room[0]
-    for n in range(1, LANES):
-        total += room[n]
-    return total
+    total.set(total.get() + code.where(code.first(count - at), e, code.zero()))
+    room.store(0, code.over_lanes(lambda a, b: a + b, total.get()))
 
 
 @jit(inline=True)

@@ -43,10 +43,21 @@ class Code:
 
     def root(self, x):
         """The square root, for which every processor has an instruction."""
+        return self.function("sqrt", x)
+
+    def abs(self, x):
+        return self.function("fabs", x)
+
+    def with_sign(self, x, other):
+        """The size of x with the sign of `other`, which may be that of -0."""
+        return self.function("copysign", x, other)
+
+    def function(self, name, *xs):
+        """LLVM's own function of this name, of vectors and to one."""
         from numba.core.cgutils import get_or_insert_function
-        kind, names = self.ir.FunctionType(x.value.type, [x.value.type]), {4: "f32", 8: "f64"}
-        root = get_or_insert_function(self.builder.module, kind, f"llvm.sqrt.v{LANES}{names[x.itemsize]}")
-        return Vector(self, self.builder.call(root, [x.value]))
+        kind, names = self.ir.FunctionType(xs[0].value.type, [x.value.type for x in xs]), {4: "f32", 8: "f64"}
+        function = get_or_insert_function(self.builder.module, kind, f"llvm.{name}.v{LANES}{names[xs[0].itemsize]}")
+        return Vector(self, self.builder.call(function, [x.value for x in xs]))
 
     def first(self, count):
         """A Condition: is a lane among the first `count`?"""
@@ -95,6 +106,13 @@ class Code:
     def where(self, condition, a, b):
         """In each lane the number of a where the condition holds, of b elsewhere."""
         return Vector(self, self.builder.select(condition.value, a.value, b.value))
+
+    def over_lanes(self, operation, x):
+        """operation(..., x3, operation(x2, operation(x1, x0))), in any order, in all lanes."""
+        step = LANES // 2
+        while step:
+            x, step = operation(x, self.shuffled(x, x, [(lane + step) % LANES for lane in range(LANES)])), step // 2
+        return x
 
     def interleaved(self, a, b):
         """The numbers a0 b0 a1 b1 ... as two vectors."""

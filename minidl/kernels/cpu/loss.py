@@ -1,12 +1,14 @@
 """Cross-entropy, row by row: the scores of one example stay in the first-level cache until they are done with."""
+import functools
+
 import numpy as np
 
 from minidl.kernels.cpu.activation import log_softmax_of_row
-from minidl.kernels.cpu.exponential import exp_of_run
+from minidl.kernels.cpu.exponential import exp
 from minidl.kernels.cpu.jit import SUMS, jit, portion
 from minidl.kernels.cpu.memory import empty
-from minidl.kernels.cpu.simd import LANES
-from minidl.kernels.cpu.threads import workspace
+from minidl.kernels.cpu.simd import LANES, vectorized
+from minidl.kernels.cpu.threads import thread_count
 from minidl.kernels.reference import loss as reference
 
 
@@ -15,15 +17,16 @@ def cross_entropy(x, labels, weight, ignore_index, label_smoothing):
         return reference.cross_entropy(x, labels, weight, ignore_index, label_smoothing)
     loss, logp = np.empty(labels.size, x.dtype), empty((x.size,), x.dtype)
     _cross_entropy(rows(x), flat(labels, np.int64), weights(weight, x), ignore_index, *shares(x, label_smoothing),
-                   loss, logp, workspace(LANES, x.dtype))
+                   loss, logp, thread_count())
     return loss.reshape(labels.shape), images(logp, x.shape)
 
 
-@jit(each="work")
-def _cross_entropy(t, x, labels, weight, ignore_index, share, smoothing, loss, logp, work):
-    C, (first, end) = len(weight), portion(len(loss), t, len(work))
+@jit(each="threads")
+def _cross_entropy(t, x, labels, weight, ignore_index, share, smoothing, loss, logp, threads):
+    C, room, (first, end) = len(weight), np.empty(LANES, x.dtype), portion(len(loss), t, threads)
+    share, smoothing = x.dtype.type(share), x.dtype.type(smoothing)
     for r in range(first, end):
-        log_softmax_of_row(x, r * C, C, logp, work[t])
+        log_softmax_of_row(x, r * C, C, logp, room)
         loss[r] = 0 if labels[r] == ignore_index else -_sum_of_targets(logp, r * C, labels[r], weight, share, smoothing)
 
 
@@ -50,30 +53,50 @@ def cross_entropy_gradient(g, logp, labels, weight, ignore_index, label_smoothin
     if logp.dtype not in (np.float32, np.float64) or logp.size == 0:
         return reference.cross_entropy_gradient(g, logp, labels, weight, ignore_index, label_smoothing)
     gx, w = empty((logp.size,), logp.dtype), weights(weight, logp)
-    _cross_entropy_gradient(flat(g, logp.dtype), rows(logp), flat(labels, np.int64), w, w.sum(), ignore_index,
-                            *shares(logp, label_smoothing), gx, workspace(logp.shape[1] + LANES, logp.dtype))
+    total = w.sum() if label_smoothing else w.dtype.type(0)                  # of which nothing is needed
+    _cross_entropy_gradient(flat(g, logp.dtype), rows(logp), flat(labels, np.int64), w, total, ignore_index,
+                            *shares(logp, label_smoothing), gx, thread_count())
     return images(gx, logp.shape)
 
 
-@jit(each="work")
-def _cross_entropy_gradient(t, g, logp, labels, weight, total, ignore_index, share, smoothing, gx, work):
-    C, room, (first, end) = len(weight), work[t], portion(len(g), t, len(work))
+@jit(each="threads")
+def _cross_entropy_gradient(t, g, logp, labels, weight, total, ignore_index, share, smoothing, gx, threads):
+    C, factor, (first, end) = len(weight), np.empty(1, gx.dtype), portion(len(g), t, threads)
+    share, smoothing = gx.dtype.type(share), gx.dtype.type(smoothing)
     for r in range(first, end):
         i, label = r * C, labels[r]
         counts = 0 if label == ignore_index else g[r]
         at_label = share * weight[label] if 0 <= label < C else 0 * share
-        exp_of_run(logp, i, room, 0, C)
-        _combine(counts * (smoothing * total + at_label), room, counts * smoothing, weight, gx, i)
+        factor[0] = counts * (smoothing * total + at_label)
+        _times_exp(factor, logp, i, C, gx)
+        if smoothing != 0:
+            _add_times(-counts * smoothing, weight, gx, i)
         if 0 <= label < C:
             gx[i + label] -= counts * at_label
 
 
+@jit
+def _times_exp(factor, x, i, count, y):
+    """y[i : i + count] = factor[0] e^x[i : i + count]"""
+    for n in range(count):
+        y[i + n] = factor[0] * np.exp(x[i + n])
+
+
+@vectorized(_times_exp)
+def _times_exp(code, factor, x, i, count, y):
+    factor, whole = factor.spread(0), count // LANES
+    with code.loop(whole) as n:
+        y.store(i + n * LANES, factor * exp(x.load(i + n * LANES)))
+    at = whole * LANES
+    y.store_some(i + at, factor * exp(x.load_some(i + at, count - at)), count - at)
+
+
 @jit(inline=True)
-def _combine(a, x, b, y, z, i):
-    """z[i : i + len(y)] = a x - b y"""
+def _add_times(factor, x, y, i):
+    """y[i : i + len(x)] += factor x"""
     i = np.uint64(i)
-    for c in range(np.uint64(len(y))):
-        z[i + c] = a * x[c] - b * y[c]
+    for c in range(np.uint64(len(x))):
+        y[i + c] += factor * x[c]
 
 
 # ---- arrays as the kernels want them
@@ -95,9 +118,15 @@ def flat(x, dtype):
 
 
 def weights(weight, x):
-    return np.ones(x.shape[1], x.dtype) if weight is None else np.ascontiguousarray(weight, x.dtype)
+    return ones(x.shape[1], x.dtype) if weight is None else np.ascontiguousarray(weight, x.dtype)
+
+
+@functools.lru_cache(16)
+def ones(count, dtype):
+    """To be read only."""
+    return np.ones(count, dtype)
 
 
 def shares(x, label_smoothing):
     """What of a target is the label's alone, and what every class has of it."""
-    return x.dtype.type(1 - label_smoothing), x.dtype.type(label_smoothing / x.shape[1])
+    return 1 - label_smoothing, label_smoothing / x.shape[1]

@@ -1,6 +1,6 @@
-"""Normalization: channel by channel, row by row or image by image.
+"""Normalization: channel by channel, group by group or image by image.
 
-All are bound by memory: a channel, or a row, comes from memory once and stays in a core's second-level cache while
+All are bound by memory: a channel, or a group, comes from memory once and stays in a core's second-level cache while
 its mean and variance are taken and its result is written. As many channels are taken together as stay there: in an
 image they lie side by side, and the processor, which looks ahead in long runs, has the next one when it is its turn.
 Numbers are summed up in vectors, in their own precision, and the sums of many runs of numbers in float64.
@@ -14,9 +14,11 @@ from minidl.kernels.cpu.memory import empty, flat
 from minidl.kernels.cpu.moves import BLOCK, stream, worth_streaming
 from minidl.kernels.cpu.simd import LANES
 from minidl.kernels.cpu.threads import thread_count, workspace
+from minidl.kernels.reference import normalization as reference
 
 SHORT = 128                  # pixels below which the channels of an image are handled side by side
 CACHE = 2 ** 19              # bytes of x that stay in a core's second-level cache
+TOGETHER = 64                # images whose sums are added up in x's own precision, before they go to a sum in float64
 
 
 # ---- batch norm of (N, C, P): a channel is N runs of P numbers, one in each image
@@ -104,7 +106,7 @@ def batch_norm_gradient(gy, x, w, mean, inv_std):
     else:
         _batch_norm_gradient(*arrays, P % LANES == 0 and worth_streaming(gx), group_size(N, C, P, 2 * x.itemsize),
                              workspace(BLOCK, x.dtype))
-    return (gx, None, None) if w is None else (gx, gw, gb)
+    return gx, gw, gb
 
 
 @jit(each="rooms")
@@ -266,37 +268,143 @@ def _cells_gradient(gy, x, center, mean_g, slope, scale, gx):
         gx[n] = scale[n] * (gy[n] - mean_g[n] - (x[n] - center[n]) * slope[n])
 
 
-# ---- rows
+# ---- group norm of (N, C, P): a row, which is one image's group of channels, is C / groups runs of P numbers
 
 
-def standardize(x, eps):
-    x, y, inv_std = np.ascontiguousarray(x), empty(x.shape, x.dtype), np.empty((len(x), 1), x.dtype)
-    _standardize(x, x.dtype.type(eps), y, inv_std, thread_count())
-    return y, inv_std
-
-
-@jit(each="threads")
-def _standardize(t, x, eps, y, inv_std, threads):
-    D, (first, end) = x.shape[1], portion(len(x), t, threads)
-    for r in range(first, end):
-        mean = x.dtype.type(_sums(x[r], x.dtype.type(0))[0] / D)
-        total, squares = _sums(x[r], mean)
-        inv_std[r, 0] = 1 / np.sqrt((squares - total * total / D) / D + eps)
-        _affine(x[r], mean + total / D, inv_std[r, 0], x.dtype.type(0), y[r])
-
-
-def standardize_gradient(gy, y, inv_std):
-    gx, gy, y = empty(y.shape, y.dtype), np.ascontiguousarray(gy), np.ascontiguousarray(y)
-    _standardize_gradient(gy, y, inv_std, gx, thread_count())
-    return gx
+def group_norm(x, w, b, groups, eps):
+    if x.size == 0:
+        return reference.group_norm(x, w, b, groups, eps)
+    N, C, P = x.shape
+    y, (mean, inv_std) = empty(x.shape, x.dtype), np.empty((2, N * groups), x.dtype)
+    w = np.ones(C, x.dtype) if w is None else np.ascontiguousarray(w, x.dtype)
+    b = np.zeros(C, x.dtype) if b is None else np.ascontiguousarray(b, x.dtype)
+    results = x.dtype.type(eps), groups, flat(y), mean, inv_std, thread_count()
+    if P < SHORT:
+        _group_norm_of_cells(flat(x), np.repeat(w, P), np.repeat(b, P), *results)
+    else:
+        _group_norm(flat(x), P, w, b, *results)
+    return y, mean.reshape(N, groups), inv_std.reshape(N, groups)
 
 
 @jit(each="threads")
-def _standardize_gradient(t, gy, y, inv_std, gx, threads):
-    D, (first, end), zero = y.shape[1], portion(len(y), t, threads), y.dtype.type(0)         # y's mean
+def _group_norm(t, x, P, w, b, eps, groups, y, mean, inv_std, threads):
+    channels, (first, end) = len(w) // groups, portion(len(mean), t, threads)
     for r in range(first, end):
-        total, along = _sums_gradient(gy[r], y[r], zero)
-        _affine_gradient(gy[r], y[r], zero, y.dtype.type(total / D), y.dtype.type(along / D), inv_std[r, 0], gx[r])
+        i, c = r * channels * P, r % groups * channels
+        mean[r], inv_std[r] = _statistics(x[i:i + channels * P], P, eps)
+        for k in range(channels):
+            j = i + k * P
+            _affine(x[j:j + P], mean[r], inv_std[r] * w[c + k], b[c + k], y[j:j + P])
+
+
+@jit
+def _statistics(x, P, eps):
+    """The mean of x and 1 / sqrt(var + eps), taken as in `_batch_norm_channels` around the mean of the first P numbers."""
+    total, squares = 0.0, 0.0
+    near = x.dtype.type(_sums(x[:P], x.dtype.type(0))[0] / P)
+    for i in range(0, len(x), P):
+        more, more_squares = _sums(x[i:i + P], near)
+        total += more
+        squares += more_squares
+    return near + total / len(x), 1 / np.sqrt(max(0.0, squares - total / len(x) * total) / len(x) + eps)
+
+
+def group_norm_gradient(gy, x, w, mean, inv_std):
+    if x.size == 0:
+        return reference.group_norm_gradient(gy, x, w, mean, inv_std)
+    N, C, P = x.shape
+    gx, groups, threads = empty(x.shape, x.dtype), mean.shape[1], thread_count()
+    w = np.ones(C, x.dtype) if w is None else np.ascontiguousarray(w, x.dtype)
+    known = flat(mean), flat(inv_std), groups, flat(gx)
+    if P < SHORT:
+        sums = np.zeros((threads, 2, C * P))
+        _group_norm_of_cells_gradient(flat(gy), flat(x), np.repeat(w, P), *known, sums, workspace(2 * C * P, x.dtype))
+        gw, gb = sums.sum(0).reshape(2, C, P).sum(2)
+    else:
+        sums = np.empty((2, N * C))
+        _group_norm_gradient(flat(gy), flat(x), P, w, *known, *sums, threads)
+        gw, gb = sums.reshape(2, N, C).sum(1)
+    return gx, gw.astype(x.dtype), gb.astype(x.dtype)
+
+
+@jit(each="threads")
+def _group_norm_gradient(t, gy, x, P, w, mean, inv_std, groups, gx, gw, gb, threads):
+    """gw, gb (N C,): what each run adds to the gradients of w and b."""
+    channels, (first, end) = len(w) // groups, portion(len(mean), t, threads)
+    for r in range(first, end):
+        total, along, c = 0.0, 0.0, r % groups * channels
+        for k in range(channels):
+            n = r * channels + k
+            gb[n], gw[n] = _sums_gradient(gy[n * P:(n + 1) * P], x[n * P:(n + 1) * P], mean[r])
+            gw[n] *= inv_std[r]
+            total += w[c + k] * gb[n]
+            along += w[c + k] * gw[n]
+        shift = x.dtype.type(inv_std[r] * total / (channels * P))
+        slope = x.dtype.type(inv_std[r] * inv_std[r] * along / (channels * P))
+        for k in range(channels):
+            i = (r * channels + k) * P
+            _shifted_gradient(gy[i:i + P], x[i:i + P], mean[r], inv_std[r] * w[c + k], shift, slope, gx[i:i + P])
+
+
+@jit
+def _shifted_gradient(gy, x, mean, scale, shift, slope, gx):
+    for n in range(len(x)):
+        gx[n] = scale * gy[n] - shift - slope * (x[n] - mean)
+
+
+# ---- the same for short runs, which as in batch norm are cells side by side, each with a weight of its own
+
+
+@jit(each="threads")
+def _group_norm_of_cells(t, x, w, b, eps, groups, y, mean, inv_std, threads):
+    D, (first, end) = len(w) // groups, portion(len(mean), t, threads)
+    for r in range(first, end):
+        i, c = r * D, r % groups * D
+        mean[r], inv_std[r] = _statistics(x[i:i + D], D, eps)
+        _affine_each(x[i:i + D], mean[r], inv_std[r], w[c:c + D], b[c:c + D], y[i:i + D])
+
+
+@jit
+def _affine_each(x, mean, inv_std, w, b, y):
+    for n in range(len(x)):
+        y[n] = (x[n] - mean) * inv_std * w[n] + b[n]
+
+
+@jit(each="sums")
+def _group_norm_of_cells_gradient(t, gy, x, w, mean, inv_std, groups, gx, sums, rooms):
+    """sums (threads, 2, cells): what the images of each thread add to the gradients of w and b."""
+    cells, D, (first, end) = len(w), len(w) // groups, portion(len(x) // len(w), t, len(sums))
+    gw, gb = rooms[t, :cells], rooms[t, cells:2 * cells]
+    for n in range(first, end, TOGETHER):
+        gw[:] = 0
+        gb[:] = 0
+        for r in range(n * groups, min(n + TOGETHER, end) * groups):
+            i, c = r * D, r % groups * D
+            total, along = _sums_each(gy[i:i + D], x[i:i + D], mean[r], inv_std[r], w[c:c + D], gw[c:c + D], gb[c:c + D])
+            shift = x.dtype.type(inv_std[r] * total / D)                     # a quotient with D would be float64
+            slope = x.dtype.type(inv_std[r] * inv_std[r] * along / D)
+            _gradient_each(gy[i:i + D], x[i:i + D], mean[r], inv_std[r], w[c:c + D], shift, slope, gx[i:i + D])
+        _add(gw, sums[t, 0])
+        _add(gb, sums[t, 1])
+
+
+@jit(fastmath=SUMS)
+def _sums_each(gy, x, mean, inv_std, w, gw, gb):
+    """The sums of w gy and of w gy x_hat; gw += gy x_hat, gb += gy."""
+    total, along = x.dtype.type(0), x.dtype.type(0)
+    for n in range(len(x)):
+        g, x_hat = gy[n], (x[n] - mean) * inv_std
+        gw[n] += g * x_hat
+        gb[n] += g
+        total += w[n] * g
+        along += w[n] * g * x_hat
+    return total, along
+
+
+@jit
+def _gradient_each(gy, x, mean, inv_std, w, shift, slope, gx):
+    for n in range(len(x)):
+        gx[n] = inv_std * w[n] * gy[n] - shift - slope * (x[n] - mean)
 
 
 # ---- local response norm: image by image, a channel of P numbers at a time

@@ -16,7 +16,7 @@ def divide(a, b): return a / b
 def square(x): return x * x
 def sqrt(x): return x.code.root(x)
 def rsqrt(x): return 1 / sqrt(x)
-def abs(x): return where(x < 0, -x, x)
+def abs(x): return x.code.abs(x)
 def sign(x): return where(x > 0, 1, where(x < 0, -1, x))
 def equal(a, b): return a == b
 def not_equal(a, b): return a != b

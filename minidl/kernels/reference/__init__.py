@@ -11,8 +11,7 @@ from minidl.kernels.reference.elementwise import *      # NumPy's own functions,
 from minidl.kernels.reference.indexing import getitem_gradient, one_hot, scatter_add
 from minidl.kernels.reference.loss import cross_entropy, cross_entropy_gradient
 from minidl.kernels.reference.normalization import (
-    batch_norm, batch_norm_gradient, local_response_norm, local_response_norm_gradient, standardize,
-    standardize_gradient)
+    batch_norm, batch_norm_gradient, group_norm, group_norm_gradient, local_response_norm, local_response_norm_gradient)
 from minidl.kernels.reference.pooling import (
     adaptive_avg_pool, adaptive_avg_pool_gradient, adaptive_max_pool, avg_pool, avg_pool_gradient, max_pool,
     max_pool_gradient, pool_size)

@@ -1,4 +1,4 @@
-"""Normalization: batch norm, rows to zero mean and unit variance (layer, group, instance norm), and LRN.
+"""Normalization: batch norm, group norm (of which layer and instance norm are cases), and LRN.
 
 Variances are biased (divided by the count) and taken in a second pass, around the mean: E x^2 - (E x)^2 loses
 all its digits in float32 where the mean is large. Sums are taken in float64.
@@ -25,14 +25,14 @@ def batch_norm(x, w, b, eps):
 
 
 def batch_norm_gradient(gy, x, w, mean, inv_std):
-    """gy, x (N, C, H, W) -> gx (N, C, H, W), gw, gb (C,); gw and gb are None where w is. Section 3 of the paper."""
+    """gy, x (N, C, H, W) -> gx (N, C, H, W), gw, gb (C,), those that there would be if w is None. Section 3 of the paper."""
     axes, M = (0, 2, 3), max(1, x.size // max(1, x.shape[1]))
     x_hat = (x - column(mean)) * column(inv_std)
     gb = gy.sum(axes, np.float64).astype(x.dtype)
     gw = (gy * x_hat).sum(axes, np.float64).astype(x.dtype)
     scale = inv_std if w is None else w * inv_std
     gx = column(scale) * (gy - column(gb / M) - x_hat * column(gw / M))
-    return (gx, None, None) if w is None else (gx, gw, gb)
+    return gx, gw, gb
 
 
 def column(v):
@@ -40,23 +40,44 @@ def column(v):
     return v.reshape(-1, 1, 1)
 
 
-def standardize(x, eps):
-    """x (R, D) -> y, each row with zero mean and unit variance, and 1 / sqrt(var + eps) (R, 1).
+def group_norm(x, w, b, groups, eps):
+    """x (N, C, P), w and b (C,) or None -> y, and for each group of channels mean and 1 / sqrt(var + eps) (N, groups).
 
-    Ba, Kiros & Hinton 2016, arXiv 1607.06450, equation 3; Wu & He 2018, arXiv 1803.08494, section 3.
+    Wu & He 2018, arXiv 1803.08494, section 3.
     """
-    mean = x.mean(1, np.float64, keepdims=True).astype(x.dtype)
-    deviation = x - mean
-    var = np.square(deviation).mean(1, np.float64, keepdims=True).astype(x.dtype)
-    inv_std = 1 / np.sqrt(var + eps)
-    return deviation * inv_std, inv_std
+    rows = in_groups(x, groups)
+    count = max(1, rows.shape[2])
+    mean = (rows.sum(2, np.float64) / count).astype(x.dtype)
+    deviation = rows - mean[:, :, None]
+    inv_std = 1 / np.sqrt((np.square(deviation).sum(2, np.float64) / count).astype(x.dtype) + eps)
+    y = (deviation * inv_std[:, :, None]).reshape(x.shape)
+    if w is not None:
+        y = y * w[:, None]
+    if b is not None:
+        y = y + b[:, None]
+    return y, mean, inv_std
 
 
-def standardize_gradient(gy, y, inv_std):
-    """gy, y (R, D), inv_std (R, 1) -> gx (R, D): gy without its parts along 1 and along y, scaled back."""
-    mean = gy.mean(1, np.float64, keepdims=True).astype(y.dtype)
-    along = (gy * y).mean(1, np.float64, keepdims=True).astype(y.dtype)
-    return inv_std * (gy - mean - y * along)
+def group_norm_gradient(gy, x, w, mean, inv_std):
+    """gy, x (N, C, P), mean and inv_std (N, groups) -> gx (N, C, P), gw, gb (C,), those that there would be if w is None.
+
+    gx is g = w gy without its parts along 1 and along x_hat, scaled back.
+    """
+    groups = mean.shape[1]
+    x_hat = (in_groups(x, groups) - mean[:, :, None]) * inv_std[:, :, None]
+    g = in_groups(gy if w is None else gy * w[:, None], groups)
+    count = max(1, g.shape[2])
+    along_1 = (g.sum(2, np.float64, keepdims=True) / count).astype(x.dtype)
+    along_x = ((g * x_hat).sum(2, np.float64, keepdims=True) / count).astype(x.dtype)
+    gx = inv_std[:, :, None] * (g - along_1 - x_hat * along_x)
+    gw = (gy * x_hat.reshape(x.shape)).sum((0, 2), np.float64).astype(x.dtype)
+    return gx.reshape(x.shape), gw, gy.sum((0, 2), np.float64).astype(x.dtype)
+
+
+def in_groups(x, groups):
+    """(N, C, P) -> (N, groups, C / groups P)"""
+    N, C, P = x.shape
+    return x.reshape(N, groups, C // groups * P)
 
 
 def local_response_norm(x, size, alpha, beta, k):
