@@ -7,7 +7,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 from minidl.kernels import cpu
-from minidl.kernels.cpu import jit, matrix, moves, panels
+from minidl.kernels.cpu import jit, matrix, memory, moves, panels
+from minidl.kernels.cpu.panels import Layout
 
 
 @pytest.mark.parametrize("few", [1, 2 ** 15])
@@ -58,6 +59,18 @@ def test_images_go_past_the_caches_where_vectors_fit_into_them(size, dtype, tole
     x, w = rng.standard_normal((4, 20, *size)).astype(dtype), rng.standard_normal((61, 20, 1, 1)).astype(dtype)
     y = cpu.conv2d(x, w, None, (1, 1), (0, 0), (1, 1), 1)
     assert_allclose(y, np.einsum("fc,nchw->nfhw", w[:, :, 0, 0].astype(float), x.astype(float)), tolerance, 20 * tolerance)
+
+
+@pytest.mark.parametrize("large", [0, 2 ** 23])         # bytes of c that goes past the caches, or does not
+@pytest.mark.parametrize("M, N", [(48, 64), (13, 40)])
+@pytest.mark.parametrize("pixels", [300, 70, 9])        # in an image: more than are multiplied at a time, and fewer
+def test_a_product_with_a_transpose_is_summed_over_images(pixels, M, N, large, rng, monkeypatch):
+    monkeypatch.setattr(moves, "LARGE", large)
+    monkeypatch.setattr(memory, "SMALL", 0)              # aligned, as what is streamed has to be
+    a, b, c = rng.standard_normal((3, M, pixels)), rng.standard_normal((3, N, pixels)), memory.empty((M, N), np.float64)
+    a_at, b_at, c_at = Layout(pixels, pixels, M * pixels), Layout(pixels, pixels, N * pixels), Layout(N, N, 0)
+    panels.product(a.reshape(-1), a_at, b.reshape(-1), b_at, c.reshape(-1), c_at, (M, 3 * pixels, N), turned=True)
+    assert_allclose(c, np.einsum("imp,inp->mn", a, b), 1e-12, 1e-11)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -3,24 +3,28 @@
 After Goto & van de Geijn 2008, section 4, whose question is for every loop: from which cache does the tile read?
 
     for COLUMNS of b, and of these DEPTH rows at a time:     "packed", laid out as panels: the second-level cache
-        for BLOCK rows of a:                                 the second-level cache, too
+        for BLOCK rows of a:                                 packed, too: the second-level cache
             for each panel, as wide as a tile:               the first-level cache, while all these rows pass
-                for ROWS of a:                               one number after the other
+                for ROWS of a:                               one tile's after the other's
                     a tile of c += these rows times the panel    registers
 
 A panel has its numbers in the order in which the tile reads them, whatever their order in b, so b may be any of these:
 a matrix (K, N); or, with `turned`, one (N, K), of which the product with the transpose is wanted; or a batch of images.
+
+The rows of a, which are often a power of two apart, would share places in the first-level cache. In panels of their own
+they lie side by side, and a tile knows the places of all its numbers from one. A product with a transpose is a sum over
+pixels, many for few columns: there, to pack a would take as long as to multiply, and it is read where it is.
 
 An image (C, H, W) is a matrix with a row of H W pixels per channel, and a batch of images (N, C, H, W) is one with N H W
 columns, which come in runs, an image each. So a Layout says where a matrix is in a flat array: the number [i, j] at
 
     i row + (j // run) jump + j % run
 
-As a's numbers are read along its rows, a transpose is first laid out anew: each step down a column is a step to another
-page, of which a core remembers few.
+A transpose that is wanted as a is first laid out anew: each step down a column is a step to another page, of which a
+core remembers few.
 """
 import functools
-from math import ceil
+from math import ceil, lcm
 from typing import NamedTuple
 
 import numpy as np
@@ -32,18 +36,21 @@ from minidl.kernels.cpu.simd import LANES, vectorized
 from minidl.kernels.cpu.threads import thread_count, workspace
 from minidl.kernels.cpu.tiles import ROWS, VECTORS, WIDTH, tile, width_of
 
-DEPTH = 256                      # rows and
-COLUMNS = 512                    # columns of b that are packed at a time: the second-level cache holds them twice,
-BLOCK = 30 * ROWS                # and so many rows of a
-SHALLOW = 256                     # columns of a, so few that it is c that takes the time, if that is in no cache
+TALL = lcm(ROWS, LANES)          # rows of a side by side in a panel of its own: some tiles of them, and whole vectors
+DEPTH = 128                      # rows of b,
+COLUMNS = 512                    # columns of it,
+BLOCK = 16 * TALL                # and rows of a that are packed at a time: the second-level cache holds them twice
+LONG = 256                       # numbers of a's rows at a time where they are not packed: memory likes long runs
 NEAR = False                     # c is in a cache: what `multiply` is told instead of `streaming`
 
 # The memory of a thread: panels, which turn_in may overrun by LANES rows, a tile that has no place in c, and a square.
-SUMS = (DEPTH + LANES) * COLUMNS
+OF_A = (LONG + LANES) * COLUMNS
+SUMS = OF_A + (DEPTH + LANES) * BLOCK
 SPARE = SUMS + ROWS * WIDTH
 ROOM = SPARE + LANES * LANES
 
-multiply_tile, multiply_row, stream_tile = tile(ROWS, VECTORS), tile(1, VECTORS), tile(ROWS, VECTORS, streamed=True)
+multiply_tile, multiply_packed = tile(ROWS, VECTORS), tile(ROWS, VECTORS, unrolled=4)
+stream_packed = tile(ROWS, VECTORS, streamed=True, unrolled=4)
 
 
 class Layout(NamedTuple):
@@ -55,13 +62,13 @@ class Layout(NamedTuple):
 def product(a, a_at, b, b_at, c, c_at, size, start=None, turned=False):
     """c (M, N) = a (M, K) b (K, N), + start (M,) in every column; the Layouts say where they lie in the flat arrays.
 
-    With `turned`, b is (N, K), and c = a b^T.
+    With `turned`, b is (N, K), in runs like a's, and c = a b^T.
     """
     M, K, N = size
     width = width_of(c)
     blocks = shares(ceil(M / ROWS), ceil(N / width), COLUMNS // width, thread_count())
-    streaming = (start is None and K <= SHALLOW and c_at.row % LANES == c_at.run % LANES == c_at.jump % LANES == 0
-                 and worth_streaming(c))
+    streaming = (start is None and K <= min(DEPTH, a_at.run) and worth_streaming(c)
+                 and c_at.row % LANES == c_at.run % LANES == c_at.jump % LANES == 0)
     _product(a, tuple(a_at), b, tuple(b_at), turned, c, tuple(c_at), size, c[:0] if start is None else start, blocks,
              streaming, workspace(ROOM, c.dtype))
 
@@ -142,20 +149,24 @@ def run(where, i, j, last):
 def multiply(a, a_at, b, b_at, turned, c, c_at, rows, columns, K, more, streaming, work):
     """c = a b in c's `rows` and `columns`, which are (first, last); with `more`, c grows by it."""
     width = width_of(c)
+    direct = turned and not streaming and (rows[1] - rows[0]) % ROWS == 0
     for first in range(columns[0], columns[1], COLUMNS):
-        last = min(first + COLUMNS, columns[1])
-        for d in range(0, K, DEPTH):
-            depth = min(DEPTH, K - d)
+        some = first, min(first + COLUMNS, columns[1])
+        d = 0
+        while d < K:
+            at, left = run(a_at, 0, d, K)
+            depth = -(-left // -(-left // (LONG if direct else DEPTH)))          # what is left of the run, in equal parts
             if turned:
-                _pack_turned(b, b_at, first, last, d, depth, width, work)
+                _pack_turned(b, b_at, some, d, depth, work, 0, width)
             else:
-                _pack(b, b_at, first, last, d, depth, width, work)
-            some = ROWS if streaming else BLOCK          # then all panels fit into that cache, and c is written row by row
-            for i in range(rows[0], rows[1], some):
-                block = i, min(i + some, rows[1])
-                for j in range(first, last, width):
-                    _panel(a, a_at, c, c_at, block, j, min(width, last - j), d, depth, _begin(j - first, depth), width,
-                           more or d > 0, streaming, work)
+                _pack(b, b_at, some, d, depth, width, work)
+            for top in range(rows[0], rows[1], BLOCK):
+                block = top, min(top + BLOCK, rows[1])
+                if not direct:
+                    _pack_turned(a, a_at, block, d, depth, work, OF_A, TALL)
+                _panels(a, at + top * a_at[0], a_at[0], direct, c, c_at, block, some, depth, width, more or d > 0, streaming,
+                        work)
+            d += depth
 
 
 @jit
@@ -166,8 +177,9 @@ def _begin(j, depth):
 
 
 @jit(inline=True)
-def _pack(b, b_at, first, last, d, depth, width, work):
+def _pack(b, b_at, columns, d, depth, width, work):
     """Rows d to d + depth of b as panels: of each, `width` numbers of a row, then those of the next row."""
+    first, last = columns
     j = first
     while j < last:
         at, count = run(b_at, d, j, last)
@@ -198,70 +210,57 @@ def _copy_row(code, b, i, panel, j, row):
         b.prefetch(i + row + v * LANES)                  # the next row is on another page, where no processor looks ahead
 
 
-@jit(inline=True)
-def _pack_turned(b, b_at, first, last, d, depth, width, work):
-    """The same of the transpose of b: LANES rows of b become columns."""
+@jit
+def _pack_turned(b, b_at, columns, d, depth, work, start, width):
+    """The same of the transpose of b, from place `start` of `work` on: LANES rows of b, within a run, become columns."""
+    first, last = columns
     for j in range(first, last, LANES):
         lane = (j - first) % width
-        done = 0
-        while done < depth:
-            at, count = run(b_at, j, d + done, d + depth)
-            for k in range(0, count, LANES):
-                to = _begin(j - first - lane, depth) + (done + k) * width + lane
-                turn_some_in(b, at + k, b_at[0], last - j, work, to, width, min(LANES, count - k), SPARE)
-                for row in range(min(LANES, last - j)):          # for the next time
-                    fetch(b, at + k + row * b_at[0] + DEPTH)
-            done += count
+        at, to = run(b_at, j, d, d + depth)[0], start + _begin(j - first - lane, depth) + lane
+        for k in range(0, depth, LANES):
+            turn_some_in(b, at + k, b_at[0], last - j, work, to + k * width, width, min(LANES, depth - k), SPARE)
+            for row in range(min(LANES, last - j)):      # for the next time
+                fetch(b, at + k + row * b_at[0] + depth)
 
 
 @jit(inline=True)
-def _panel(a, a_at, c, c_at, rows, j, columns, d, depth, panel, width, more, streaming, work):
-    """What the depth d to d + depth adds to c's `rows` in one panel's columns, from j on."""
-    a0, some = run(a_at, rows[0], d, d + depth)
-    c0, count = run(c_at, rows[0], j, j + columns)
-    for i in range(rows[0], rows[1], ROWS):
-        if i + ROWS > rows[1] or count < width:          # c has no room for a whole tile here: it grows in `work`
-            end = min(i + ROWS, rows[1])
-            top = max(0, end - ROWS)                     # a whole tile all the same, though some rows were done before
-            if more:
-                _move(c, c_at, i, end - i, j, columns, work, SUMS + (i - top) * width, width, False)
-            _sums(a, a_at, top, end - top, a0 + (top - rows[0]) * a_at[0], some, d, depth, panel, width,
-                  work, SUMS, width, more, work)
-            _move(c, c_at, i, end - i, j, columns, work, SUMS + (i - top) * width, width, True)
-        elif streaming:
-            at = a0 + (i - rows[0]) * a_at[0]
-            stream_tile(a, at, 1, a_at[0], work, panel, width, c, c0 + (i - rows[0]) * c_at[0], c_at[0], depth, False, at)
-        else:
-            _sums(a, a_at, i, ROWS, a0 + (i - rows[0]) * a_at[0], some, d, depth, panel, width,
-                  c, c0 + (i - rows[0]) * c_at[0], c_at[0], more, work)
+def _panels(a, a0, a_row, direct, c, c_at, rows, columns, depth, width, more, streaming, work):
+    """What the panels of these columns add to c's `rows`. Those of a are packed, or, if `direct`, in a from a0 on."""
+    at_once = ROWS if streaming else rows[1] - rows[0]   # then c is written row by row, and a's stay in the nearest cache
+    for top in range(rows[0], rows[1], at_once):
+        for j in range(columns[0], columns[1], width):
+            panel, wide = _begin(j - columns[0], depth), min(width, columns[1] - j)
+            c0, count = run(c_at, top, j, j + wide)
+            for i in range(top, min(top + at_once, rows[1]), ROWS):
+                lane = (i - rows[0]) % TALL
+                at, to = OF_A + _begin(i - rows[0] - lane, depth) + lane, c0 + (i - top) * c_at[0]
+                in_a = a0 + (i - rows[0]) * a_row
+                whole = i + ROWS <= rows[1] and count == width
+                if more and not whole:                   # c has no room for a whole tile here: it grows in `work`
+                    _move(c, c_at, i, min(ROWS, rows[1] - i), j, wide, work, width, False)
+                if direct and whole:
+                    multiply_tile(a, in_a, 1, a_row, work, panel, width, c, to, c_at[0], depth, more, in_a + ROWS * a_row)
+                elif direct:
+                    multiply_tile(a, in_a, 1, a_row, work, panel, width, work, SUMS, width, depth, more, in_a + ROWS * a_row)
+                elif not whole:
+                    multiply_packed(work, at, TALL, 1, work, panel, width, work, SUMS, width, depth, more, at)
+                elif streaming:
+                    stream_packed(work, at, TALL, 1, work, panel, width, c, to, c_at[0], depth, False, at)
+                else:
+                    multiply_packed(work, at, TALL, 1, work, panel, width, c, to, c_at[0], depth, more, at)
+                if not whole:
+                    _move(c, c_at, i, min(ROWS, rows[1] - i), j, wide, work, width, True)
 
 
 @jit
-def _sums(a, a_at, i, rows, at, count, d, depth, panel, width, c, c0, c_row, more, work):
-    """c = the sums, or grows by them, wherever it is; a's first numbers are `count` from place `at` on."""
-    done = 0
-    while True:
-        if rows == ROWS:
-            multiply_tile(a, at, 1, a_at[0], work, panel, width, c, c0, c_row, count, more, at + ROWS * a_at[0])
-        else:
-            for k in range(rows):
-                multiply_row(a, at + k * a_at[0], 1, 0, work, panel, width, c, c0 + k * c_row, 0, count, more, at)
-        done += count
-        if done == depth:
-            break
-        panel, more = panel + count * width, True
-        at, count = run(a_at, i, d + done, d + depth)
-
-
-@jit
-def _move(c, c_at, i, rows, j, columns, work, w0, width, back):
+def _move(c, c_at, i, rows, j, columns, work, width, back):
     """Up to a tile of c into `work`, or back."""
     done = 0
     while done < columns:
         at, count = run(c_at, i, j + done, j + columns)
         for row in range(rows):
             if back:
-                copy(work, w0 + row * width + done, c, at + row * c_at[0], count)
+                copy(work, SUMS + row * width + done, c, at + row * c_at[0], count)
             else:
-                copy(c, at + row * c_at[0], work, w0 + row * width + done, count)
+                copy(c, at + row * c_at[0], work, SUMS + row * width + done, count)
         done += count

@@ -12,6 +12,8 @@ from minidl.kernels.cpu.moves import copy, every_second, interleave
 from minidl.kernels.cpu.panels import Layout, product, transposed
 from minidl.kernels.cpu.threads import thread_count
 
+SMALL = 128                  # pixels: so small images are put together
+
 
 def suits(x_shape, w_shape, stride, padding, dilation, groups, dtype):
     return (tuple(w_shape[2:]) == (1, 1) and tuple(padding) == (0, 0) and dtype.kind == "f"
@@ -20,18 +22,18 @@ def suits(x_shape, w_shape, stride, padding, dilation, groups, dtype):
 
 def conv2d(x, w, b, stride, padding, dilation, groups):
     """y (F, pixels) = w (F, C) x (C, pixels)"""
-    return mixed(w.reshape(groups, -1, w.shape[1]), read(x, stride), b)
+    return apart(mixed(w.reshape(groups, -1, w.shape[1]), together(read(x, stride)), b), len(x))
 
 
 def conv2d_gradient_x(gy, w, shape, stride, padding, dilation, groups):
     """gx (C, pixels) = w^T (C, F) gy (F, pixels)"""
-    gx = mixed(transposed(w.reshape(groups, -1, w.shape[1])), gy, None)
+    gx = apart(mixed(transposed(w.reshape(groups, -1, w.shape[1])), together(gy), None), len(gy))
     return gx if gx.shape == tuple(shape) else spread(gx, shape, stride)
 
 
 def conv2d_gradient_w(gy, x, size, stride, padding, dilation, groups):
     """gw (F, C) = gy (F, pixels) x^T (pixels, C)"""
-    F, C, x = gy.shape[1] // groups, x.shape[1] // groups, read(x, stride)
+    F, C, x, gy = gy.shape[1] // groups, x.shape[1] // groups, together(read(x, stride)), together(gy)
     gw = np.empty((groups * F, C, 1, 1), x.dtype)
     for gy_part, x_part, gw_part in zip(channels(gy, groups), channels(x, groups), gw.reshape(groups, F * C)):
         product(gy_part, images(gy), x_part, images(x), gw_part, Layout(C, C, 0), (F, pixels(x), C), turned=True)
@@ -46,6 +48,34 @@ def mixed(w, x, b):
     for w_part, x_part, b_part, y_part in zip(w, channels(x, groups), b, channels(y, groups)):
         product(flat(w_part), Layout(C, C, 0), x_part, images(x), y_part, images(y), (F, C, pixels(x)), b_part)
     return y
+
+
+# ---- small images
+
+
+def together(x):
+    """Small images x (N, C, H, W) as one, (1, C, N H, W), as few tiles would lie within one of them; others as they are."""
+    N, C, H, W = x.shape
+    return swapped(x, N, C).reshape(1, C, N * H, W) if N > 1 and H * W < SMALL else x
+
+
+def apart(y, N):
+    """N images, that were put together, each on its own again."""
+    return y if len(y) == N else swapped(y, y.shape[1], N).reshape(N, y.shape[1], -1, y.shape[3])
+
+
+def swapped(x, M, N):
+    """x, of whose first axes there are M times N places, with these in the other order: (N, M, pixels)"""
+    x = flat(x).reshape(M, N, -1)
+    y = empty((N, M, x.shape[2]), x.dtype)
+    _swap(x, y)
+    return y
+
+
+@jit(each="y")
+def _swap(n, x, y):
+    for m in range(len(x)):
+        copy(x[m, n], 0, y[n, m], 0, x.shape[2])
 
 
 # ---- strides

@@ -28,9 +28,11 @@ def width_of(c):
     return WIDTH * 4 // c.itemsize
 
 
-def tile(rows, vectors, streamed=False):
+def tile(rows, vectors, streamed=False, unrolled=1):
     """The kernel `multiply` for tiles of `rows` times `vectors` vectors; vectors of float64 take two registers, and
-    there are half as many. `streamed`: the sums go past the caches, to places that are multiples of vectors."""
+    there are half as many. `streamed`: the sums go past the caches, to places that are multiples of vectors.
+    `unrolled`: so many steps are written out, for an a whose rows lie side by side: then all its places are constants
+    away from one, and nothing is left to do but to load and to multiply."""
 
     @jit
     def multiply(a, a0, a_step, a_row, b, b0, b_step, c, c0, c_row, depth, more, following):
@@ -54,10 +56,19 @@ def tile(rows, vectors, streamed=False):
             sums.prefetch()
         with code.when(more):
             sums.load()
-        with code.loop(depth) as r:
-            a.prefetch(following + r * a_step + r % rows * a_row)
+
+        def add_step(r):
+            if unrolled == 1:
+                a.prefetch(following + r * a_step + r % rows * a_row)
             numbers = (a.spread(a0 + r * a_step + k * a_row) for k in range(rows))
             sums.add_products(numbers, b, b0 + r * b_step)
+
+        whole = depth // unrolled
+        with code.loop(whole) as i:
+            for n in range(unrolled):
+                add_step(i * unrolled + n)
+        with code.loop(depth - whole * unrolled) as rest:
+            add_step(whole * unrolled + rest)
         sums.stream() if streamed else sums.store()
 
     return multiply
