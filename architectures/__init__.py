@@ -122,33 +122,33 @@ class Small(NamedTuple):
     epochs: int
 
 
-# Every family's classifier, so small that it learns within a minute: `minidl bench trainings`.
+# Every family's classifier, so small that it learns within two minutes: `minidl bench trainings`.
 SMALL = {
     "lenet": Small(lenet.small, 32, 10),
     "alexnet": Small(alexnet.small, 67, 10),
     "zfnet": Small(zfnet.small, 64, 10),
-    "nin": Small(nin.small, 28, 6),
+    "nin": Small(nin.small, 28, 8),
     "vgg": Small(vgg.small, 28, 10),
-    "googlenet": Small(googlenet.small, 48, 9),
+    "googlenet": Small(googlenet.small, 56, 7),
     "bn_inception": Small(bn_inception.small, 48, 5),
     "plain": Small(resnet.small_plain, 28, 5),
     "resnet": Small(resnet.small, 28, 5),
     "inception_v4": Small(inception_v4.small_v4, 75, 5),
-    "inception_resnet_v2": Small(inception_v4.small_resnet_v2, 75, 5),
+    "inception_resnet_v2": Small(inception_v4.small_resnet_v2, 75, 6),
     "preact_resnet": Small(preact_resnet.small, 28, 5),
-    "wide_resnet": Small(wide_resnet.small, 20, 5),
-    "resnext": Small(resnext.small, 24, 5),
-    "densenet": Small(densenet.small, 24, 5),
+    "wide_resnet": Small(wide_resnet.small, 20, 6),
+    "resnext": Small(resnext.small, 48, 8),
+    "densenet": Small(densenet.small, 48, 8),
     "fractalnet": Small(fractalnet.small, 28, 5),
     "keras_cnn": Small(keras_tutorial.small, 28, 10),
-    "se_resnet": Small(senet.small, 24, 5),
-    "mobilenet_v1": Small(mobilenet.small_v1, 56, 5),
+    "se_resnet": Small(senet.small, 28, 7),
+    "mobilenet_v1": Small(mobilenet.small_v1, 48, 11),
     "shufflenet_v1": Small(shufflenet.small_v1, 64, 5),
-    "nasnet": Small(nasnet.small_nasnet, 28, 6),
-    "mobilenet_v2": Small(mobilenet.small_v2, 48, 5),
+    "nasnet": Small(nasnet.small_nasnet, 28, 7),
+    "mobilenet_v2": Small(mobilenet.small_v2, 48, 10),
     "shufflenet_v2": Small(shufflenet.small_v2, 64, 5),
-    "amoebanet": Small(nasnet.small_amoebanet, 28, 6),
-    "efficientnet": Small(efficientnet.small, 40, 5),
+    "amoebanet": Small(nasnet.small_amoebanet, 28, 7),
+    "efficientnet": Small(efficientnet.small, 36, 7),
 }
 
 

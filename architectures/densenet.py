@@ -176,5 +176,5 @@ def densenet161(num_classes=1000, in_channels=3):
 
 
 def small(num_classes=10, in_channels=1):
-    """Three layers in a block, each of which adds 8 channels, for images of 24x24."""
-    return DenseNet(cifar_stem(in_channels, 8), DenseLayer, (3, 3, 3), 8, 1.0, num_classes)
+    """Three layers in a block, each of which adds 16 channels, behind the stem for ImageNet, for images of 48x48."""
+    return DenseNet(imagenet_stem(in_channels, 24), DenseLayer, (3, 3, 3), 16, 1.0, num_classes)

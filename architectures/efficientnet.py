@@ -216,5 +216,5 @@ def efficientnet_b7(num_classes=1000, in_channels=3, survival=0.8):
 
 
 def small(num_classes=10, in_channels=1):
-    """The first three stages of seven with half of the channels, nothing dropped, for images of 40x40."""
+    """The first three stages of seven with half of the channels, nothing dropped, for images of 36x36."""
     return EfficientNet(TABLE_1[:3], 1.0, 0.5, 0.0, num_classes, in_channels, survival=1.0, last_channels=256)

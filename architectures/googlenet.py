@@ -88,7 +88,7 @@ class Auxiliary(nn.Module):
 class GoogLeNet(nn.Module):
     """Table 1: (N, in_channels, 224, 224) -> (N, num_classes); without `aux`, any other size of images will do.
 
-    modules : the names of the inception modules and their columns in table 1
+    modules : the names of the inception modules and their columns in table 1; before 4a and 5a the image is halved
     aux     : in training there are three scores, for `loss_of_all`: those of the network, after 4a and after 4d
     width   : the channels of the first convolution, a third of the second's
     """
@@ -114,23 +114,19 @@ class GoogLeNet(nn.Module):
         self.apply(self.init_)
 
     def forward(self, x):                                           # (N,    3, 224, 224)
-        inception = self.inception
         x = F.relu(self.conv1(x))                                   # (N,   64, 112, 112)
         x = self.norm(self.pool(x))                                 # (N,   64,  56,  56)
         x = F.relu(self.reduce2(x))                                 # (N,   64,  56,  56)
         x = self.norm(F.relu(self.conv2(x)))                        # (N,  192,  56,  56)
         x = self.pool(x)                                            # (N,  192,  28,  28)
-        x = inception["3a"](x)                                      # (N,  256,  28,  28)
-        x = inception["3b"](x)                                      # (N,  480,  28,  28)
-        x = self.pool(x)                                            # (N,  480,  14,  14)
-        x = low = inception["4a"](x)                                # (N,  512,  14,  14)
-        x = inception["4b"](x)                                      # (N,  512,  14,  14)
-        x = inception["4c"](x)                                      # (N,  512,  14,  14)
-        x = high = inception["4d"](x)                               # (N,  528,  14,  14)
-        x = inception["4e"](x)                                      # (N,  832,  14,  14)
-        x = self.pool(x)                                            # (N,  832,   7,   7)
-        x = inception["5a"](x)                                      # (N,  832,   7,   7)
-        x = inception["5b"](x)                                      # (N, 1024,   7,   7)
+        for name, module in self.inception.items():
+            if name in ("4a", "5a"):
+                x = self.pool(x)
+            x = module(x)                                           # (N,  256,  28,  28) and so on, see TABLE_1
+            if name == "4a":
+                low = x
+            if name == "4d":
+                high = x
         x = F.adaptive_avg_pool2d(x, 1).flatten(1)                  # (N, 1024)
         scores = self.fc(self.dropout(x))                           # (N, 1000)
         if self.aux1 is None or not self.training:
@@ -152,15 +148,15 @@ def loss_of_all(scores, labels):
 # ---- the variants
 
 TABLE_1 = {                             # 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool proj
-    "3a": (64, 96, 128, 16, 32, 32),
-    "3b": (128, 128, 192, 32, 96, 64),
-    "4a": (192, 96, 208, 16, 48, 64),
-    "4b": (160, 112, 224, 24, 64, 64),
-    "4c": (128, 128, 256, 24, 64, 64),
-    "4d": (112, 144, 288, 32, 64, 64),
-    "4e": (256, 160, 320, 32, 128, 128),
-    "5a": (256, 160, 320, 32, 128, 128),
-    "5b": (384, 192, 384, 48, 128, 128),
+    "3a": (64, 96, 128, 16, 32, 32),                                # (N,  256, 28, 28)
+    "3b": (128, 128, 192, 32, 96, 64),                              # (N,  480, 28, 28)
+    "4a": (192, 96, 208, 16, 48, 64),                               # (N,  512, 14, 14)
+    "4b": (160, 112, 224, 24, 64, 64),                              # (N,  512, 14, 14)
+    "4c": (128, 128, 256, 24, 64, 64),                              # (N,  512, 14, 14)
+    "4d": (112, 144, 288, 32, 64, 64),                              # (N,  528, 14, 14)
+    "4e": (256, 160, 320, 32, 128, 128),                            # (N,  832, 14, 14)
+    "5a": (256, 160, 320, 32, 128, 128),                            # (N,  832,  7,  7)
+    "5b": (384, 192, 384, 48, 128, 128),                            # (N, 1024,  7,  7)
 }
 
 
@@ -173,6 +169,6 @@ def googlenet(num_classes=1000, in_channels=3, dropout=0.4, aux=False):
 
 
 def small(num_classes=10, in_channels=1):
-    """A quarter of the channels, no dropout, for images of 48x48."""
-    quarter = {name: [channels // 4 for channels in columns] for name, columns in TABLE_1.items()}
-    return GoogLeNet(quarter, num_classes, in_channels, dropout=0.0, width=16)
+    """Five modules of nine with a quarter of the channels, no dropout, for images of 56x56."""
+    modules = {name: [channels // 4 for channels in TABLE_1[name]] for name in ("3a", "3b", "4a", "4e", "5a")}
+    return GoogLeNet(modules, num_classes, in_channels, dropout=0.0, width=16)

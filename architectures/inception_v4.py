@@ -231,5 +231,5 @@ def small_v4(num_classes=10, in_channels=1):
 
 
 def small_resnet_v2(num_classes=10, in_channels=1):
-    """One block each of A and B, two of C, and an eighth of the channels, for images of 75x75."""
-    return InceptionResNetV2(eighth(INCEPTION_RESNET_V2), (1, 1, 2), num_classes, in_channels)
+    """One block each of A, B and C, and an eighth of the channels, for images of 75x75."""
+    return InceptionResNetV2(eighth(INCEPTION_RESNET_V2), (1, 1, 1), num_classes, in_channels)

@@ -165,7 +165,7 @@ def mobilenet_v2(num_classes=1000, in_channels=3, width=1.0, dropout=0.2):
 
 
 def small_v1(num_classes=10, in_channels=1):
-    """The first six blocks of thirteen, half of the channels, for images of 56x56."""
+    """The first six blocks of thirteen, half of the channels, for images of 48x48."""
     return MobileNetV1(V1_TABLE_1[:6], num_classes, in_channels, width=0.5)
 
 

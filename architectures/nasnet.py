@@ -358,9 +358,9 @@ def amoebanet_a_cifar10(num_classes=10, in_channels=3, drop_path=0.0, aux=False)
 
 
 def small(cells, num_classes, in_channels):
-    """Two cells of 24 channels, for images of 28x28, which the stem halves."""
-    stem = conv_norm(in_channels, 48, 3, stride=2, padding=1)
-    return NASNet((stem, 48), cells, (("reduction", 24), ("normal", 24)), num_classes)
+    """Two cells of 24 channels behind a stem of as many, for images of 28x28, which the stem halves."""
+    stem = conv_norm(in_channels, 24, 3, stride=2, padding=1)
+    return NASNet((stem, 24), cells, (("reduction", 24), ("normal", 24)), num_classes)
 
 
 def small_nasnet(num_classes=10, in_channels=1):

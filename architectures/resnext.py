@@ -60,5 +60,5 @@ class ResNeXtBlock8x16d(ResNeXtBlock):
 
 
 def small(num_classes=10, in_channels=1):
-    """One block in a stage and an eighth of the channels, for images of 24x24."""
-    return CifarResNet(ResNeXtBlock8x16d, 1, num_classes, in_channels, width=8)
+    """One block in a stage, less than a fifth of the channels, for images of 48x48."""
+    return ResNet(ResNeXtBlock8x16d, (1, 1, 1, 1), num_classes, in_channels, width=12)

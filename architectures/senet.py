@@ -7,7 +7,7 @@ layers of an SE block as well.
 As the authors' models have it, and the paper does not say: `se_resnet50` has its strides in the first 1x1 convolutions,
 the others in the 3x3. Departure: the max pooling is that of resnet.py.
 """
-from architectures.resnet import Bottleneck, CifarResNet, ResNet, projection, stage
+from architectures.resnet import BasicBlock, Bottleneck, CifarResNet, ResNet, projection, stage
 from architectures.resnext import ResNeXtBlock
 from minidl import nn
 from minidl.nn import functional as F
@@ -33,11 +33,7 @@ class SEBlock(nn.Module):
 
 
 class WithSE:
-    """What a block's branch adds goes through an SEBlock first, figure 3; ahead of any class of blocks with a `branch`:
-
-        class SEBasicBlock(WithSE, BasicBlock):
-            reduction = 8
-    """
+    """What a block's branch adds goes through an SEBlock first, figure 3; ahead of any class of blocks with a `branch`."""
     reduction = 16
 
     def __init__(self, in_channels, channels, stride=1, **options):
@@ -154,6 +150,10 @@ def senet154(num_classes=1000, in_channels=3, dropout=0.2):
 # ---- small enough to learn within a minute
 
 
+class SEBasicBlock(WithSE, BasicBlock):
+    reduction = 8
+
+
 def small(num_classes=10, in_channels=1):
-    """SE blocks in a ResNet for CIFAR-10: one in a stage and half of the channels, for images of 24x24."""
-    return CifarResNet(SEBottleneck, 1, num_classes, in_channels, width=8)
+    """SE blocks in a ResNet for CIFAR-10, ResNet-8, one block in a stage, for images of 28x28."""
+    return CifarResNet(SEBasicBlock, 1, num_classes, in_channels)

@@ -96,10 +96,10 @@ def curve(network, algorithm, seed, epochs, threads):
     return trained(network, algorithm, seed, epochs)
 
 
-def training(network, images, changes, threads):
+def training(network, images, held_out, changes, threads):
     """A small network trained on Fashion-MNIST."""
     from minidl.bench.trainings import trained
-    return trained(network, images, **changes)
+    return trained(network, images, held_out, **changes)
 
 
 def limits(case, threads):

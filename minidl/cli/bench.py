@@ -144,16 +144,20 @@ def curves(
 @app.command()
 def trainings(
     names: Annotated[list[str], typer.Argument(help="Only these: lenet resnet")] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the images; by default 5 to 10.")] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the images; by default 5 to 11.")] = None,
     images: Annotated[int, typer.Option(min=10, max=60_000, help="So many training images.")] = 10_000,
+    held_out: Annotated[bool, typer.Option("--held-out", help="Read 5,000 other training images instead of the test images, "
+                                                              "as one should who tries sizes and epochs.")] = False,
     threads: Threads = 2, out: Out = RESULTS,
 ):
     """A small network of every family on Fashion-MNIST: does it read 3 % more than a linear softmax?"""
     from minidl.bench import pictures
-    from minidl.bench.trainings import measure, names_of, picture, table
+    from minidl.bench.trainings import HELD_OUT, measure, names_of, picture, table
     from minidl.utils.data import datasets
+    if held_out and images + HELD_OUT > 60_000:
+        raise ValueError(f"bench: {images:,} images to train on leave fewer than the {HELD_OUT:,} of 60,000 to be held out")
     how, chosen = settings(1, 0, threads, pytorch=False), names_of(names)
-    how = {"images": images, "epochs": epochs, "threads": how["threads"]}
+    how = {"images": images, "epochs": epochs, "held_out": held_out, "threads": how["threads"]}
     datasets.fetch("fashion-mnist")
     machine = facts(how)
     with working() as progress:

@@ -49,7 +49,7 @@ def test_the_linear_softmax_is_the_best_of_several_and_all_networks_are_held_aga
         best = task["changes"].get("lr") == RATES[1] and "augment" in task["changes"]
         return FOUND | {"accuracy": 0.84 if best else 0.86 if task["network"] == "lenet" else 0.8}
     monkeypatch.setattr(trainings, "ask", ask)
-    linear, lenet = trainings.measure(["lenet"], images=100, epochs=None, threads=1)
+    linear, lenet = trainings.measure(["lenet"], images=100, epochs=None, held_out=False, threads=1)
     assert (linear.network, linear.linear, linear.passes, linear.found["lr"], linear.found["mirrored"]) == (
         LINEAR, 0.84, True, RATES[1], False)
     assert np.isclose(lenet.gain, 2) and not lenet.passes
@@ -59,6 +59,21 @@ def test_the_linear_softmax_is_the_best_of_several_and_all_networks_are_held_aga
 
 def test_the_linear_softmax_is_linear():
     assert sum([x.numel() for x in trainings.built(LINEAR).parameters()]) == 785 * 10
+
+
+def test_held_out_are_other_training_images_as_they_are(small_fashion, monkeypatch):
+    monkeypatch.setattr(trainings, "HELD_OUT", 30)
+    how = trainings.recipe("lenet")
+    training, held_out = trainings.images_of(how, 60, held_out=True)
+    assert (len(training), len(held_out), len(trainings.images_of(how, 60, held_out=False)[1])) == (60, 30, 50)
+    assert not set(training.indices) & set(held_out.indices)
+    assert set(np.bincount([label for _, label in held_out])) == {3}            # every class has its share
+    assert (training.dataset.transform, held_out.dataset.transform) == (how.train_transform, how.test_transform)
+
+
+def test_too_few_images_to_hold_out_are_said(capsys):
+    assert main(["bench", "trainings", "lenet", "--images", "55001", "--held-out"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_an_unknown_network_is_answered_with_the_nearest(capsys):
