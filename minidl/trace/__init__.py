@@ -1,0 +1,9 @@
+"""Stepping through backpropagation: record a forward and a backward pass once, then look at any moment of it.
+
+    t = trace.record(model, images, labels)      or any function of tensors
+    t.nodes, t.moments, t.faults                 what ran, what happened, and whether it is consistent
+"""
+from minidl.trace.recording import of, record
+from minidl.trace.tape import Trace
+
+__all__ = ["Trace", "of", "record"]
