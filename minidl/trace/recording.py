@@ -20,7 +20,8 @@ def record(f, *inputs, loss=cross_entropy, gradient=None, cap=CAP, title=""):
     """The Trace of one forward and one backward pass of `f`; what they computed is not left in the model.
 
     f, inputs : a module, the images and their labels: the backward pass starts from loss(f(images), labels). Without
-                labels, or for any other function of tensors, it starts from f(*inputs)
+                labels, or for any other function of tensors, it starts from f(*inputs). Inputs are tensors or arrays; a
+                module is given arrays in the dtype of its weights
     gradient  : what it starts from, if that is not a single number: an array of the result's shape
     cap       : of arrays with more numbers, a corner and the statistics are kept; None keeps all of them
 
@@ -28,7 +29,7 @@ def record(f, *inputs, loss=cross_entropy, gradient=None, cap=CAP, title=""):
     buffers are afterwards what they were; a module is run in the mode that it is in. An error in `f` or in a rule does not
     escape: the trace ends there, and says so in `trace.error`.
     """
-    inputs = [x.detach() if isinstance(x, Tensor) else minidl.tensor(x) for x in inputs]
+    inputs = [x.detach() if isinstance(x, Tensor) else as_weights_are(f, minidl.tensor(x)) for x in inputs]
     inputs = [x.clone().requires_grad_() if x.is_floating_point() else x for x in inputs]
     recorder = Recorder(cap, title or getattr(f, "__name__", type(f).__name__))
     recorder.know(dict(zip(names_of(f), inputs)), "input")
@@ -50,6 +51,11 @@ def of(loss, gradient=None, *, model=None, cap=CAP):
     if model is not None:
         recorder.know(dict(model.named_parameters()), "parameter")
     return recorder.run(lambda: loss, [], gradient)
+
+
+def as_weights_are(f, x):
+    weights = next(f.parameters(), None) if isinstance(f, Module) else None
+    return x if weights is None or not x.is_floating_point() else x.to(weights.dtype)
 
 
 def loss_of(model, loss, x, labels):
