@@ -1,4 +1,4 @@
-"""Pictures of a trace, for people who would rather look: its graph, distributions, feature maps, and gradients on the move."""
+"""Pictures of a trace, for people who would rather look: its graph, sizes of numbers, feature maps, gradients on the move."""
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,8 +163,8 @@ def filters(trace, most=64):
 
 def feature_maps(trace, layers=6):
     """What the first image becomes: some channels of some convolutions, and below each the gradient of the loss in it."""
-    convolutions = spread([node for node in trace.nodes if node.kind == "Conv2d" and array_of(node, "activations") is not None],
-                          layers)
+    convolutions = [node for node in trace.nodes if node.kind == "Conv2d" and array_of(node, "activations") is not None]
+    convolutions = spread(convolutions, layers)
     if not convolutions:
         return None
     from matplotlib.figure import Figure
@@ -200,7 +200,8 @@ def grid(tiles, title):
 def show(axis, tile):
     """Colours as they are; numbers on a scale on which 0 is white."""
     largest = np.abs(tile).max(initial=0, where=np.isfinite(tile)) or 1
-    axis.imshow(tile, interpolation="nearest", **({} if tile.ndim == 3 else {"cmap": MAPS, "vmin": -largest, "vmax": largest}))
+    scale = {} if tile.ndim == 3 else {"cmap": MAPS, "vmin": -largest, "vmax": largest}
+    axis.imshow(tile, interpolation="nearest", **scale)
 
 
 def mosaic(planes):
