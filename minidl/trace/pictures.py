@@ -1,4 +1,4 @@
-"""Pictures of a trace, for people who would rather look: its graph, sizes of numbers, feature maps, gradients on the move."""
+"""Pictures of a trace, for people who would rather look: its graph, sizes of numbers, feature maps, moving gradients."""
 import math
 from dataclasses import dataclass
 from pathlib import Path
