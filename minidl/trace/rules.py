@@ -137,10 +137,12 @@ RULES = {  # kind -> lines in the notation of notation.py
 
 
 def rule(node) -> Formula:
-    """The rule of a node: a line for what it computes, and one for each gradient."""
-    return of_kind(node.kind)
+    """The rule of a node: a line for what it computes, and one for each gradient; of an op of the user's, its docstring."""
+    if node.kind in RULES:
+        return of_kind(node.kind)
+    return Formula(((node.op and type(node.op).__doc__) or "a rule of its own").strip().splitlines()[0])
 
 
 def of_kind(kind) -> Formula:
-    lines = [mathematics(line) for line in RULES.get(kind, ('"a rule of its own"',))]
+    lines = [mathematics(line) for line in RULES[kind]]
     return Formula("\n".join([line.text for line in lines]), "<br>".join([line.mathml for line in lines]))

@@ -6,7 +6,7 @@ import minidl
 from minidl import nn, ops, trace
 from minidl.nn import functional as F
 from minidl.trace import views
-from minidl.trace.panel import Matrix, Panel, Table
+from minidl.trace.panel import Matrix, Panel, Table, lines_of
 from minidl.trace.views.convolution import patch_of, touched_by
 from minidl.trace.views.loss import row_of
 from minidl.trace.views.normalization import three_paths
@@ -376,3 +376,10 @@ def test_what_was_not_kept_is_told():
     assert views.special(t["Conv2d"]) == []
     with pytest.raises(ValueError, match="only a corner of shape"):
         views.pixel(t["Conv2d"])
+
+
+def test_a_matrix_in_text_leaves_out_the_middle_but_not_what_is_lit():
+    lines = lines_of(Matrix("m", np.arange(10000.0).reshape(100, 100), [(50, 60), (51, 60)]))
+    assert len(lines) == 13 and all([sum([cell in line for line in lines]) == 1 for cell in ("[5060]", "[5160]")])
+    assert lines[1].split()[0] == "0" and lines[-1].split()[-1] == "9999"
+    assert len(lines_of(Matrix("m", np.ones((3, 4))))) == 4
