@@ -49,17 +49,20 @@ def lines_of(block):
         return ["  " + line for line in block.text.splitlines()]
     if isinstance(block, Table):
         return ["  " + line for line in columns([block.headings, *block.rows])]
-    numbers, rows, cols = cut(block.numbers)
+    numbers, rows, cols = cut(block.numbers, block.lit)
     lit = {(rows.index(i), cols.index(j)) for i, j in block.lit if i in rows and j in cols}
     cells = [[f"[{number(x)}]" if (i, j) in lit else f" {number(x)} " for j, x in enumerate(row)]
              for i, row in enumerate(numbers)]
     return [f"  {block.caption}", *["    " + line for line in columns(cells)]]
 
 
-def cut(numbers):
-    """At most WIDEST rows and columns of a matrix, from both ends, and which ones they are."""
+def cut(numbers, lit=()):
+    """At most WIDEST rows and columns of a matrix, and which ones they are: what is lit, and from both ends."""
     numbers = np.atleast_2d(numbers)
-    picked = [list(range(n)) if n <= WIDEST else [*range(WIDEST // 2), *range(n - WIDEST // 2, n)] for n in numbers.shape]
+    picked = []
+    for n, wanted in zip(numbers.shape, zip(*lit) if lit else ((), ())):
+        ends = [at for pair in zip(range(n), reversed(range(n))) for at in pair]
+        picked.append(sorted(list(dict.fromkeys([*sorted(set(wanted)), *ends]))[:WIDEST]))
     return numbers[np.ix_(*picked)], *picked
 
 
