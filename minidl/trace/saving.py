@@ -20,7 +20,6 @@ import numpy as np
 
 from minidl.op import Op
 from minidl.trace.tape import Arrive, Enter, Forward, Leaf, Node, Seed, Send, Slot, Snapshot, Statistics, Trace, digest
-from minidl.utils.data.files import replacing
 
 FORMAT = "minidl trace 1"
 MOMENTS = {"forward": Forward, "seed": Seed, "enter": Enter, "send": Send, "leaf": Arrive}
@@ -28,6 +27,7 @@ MOMENTS = {"forward": Forward, "seed": Seed, "enter": Enter, "send": Send, "leaf
 
 def save(trace, path):
     """Write a Trace to `path`, which ends in .json, and its arrays beside it."""
+    from minidl.utils.data.files import replacing
     path = Path(path)
     if path.suffix != ".json":
         raise ValueError(f"{path}: a trace is written to a file that ends in .json, and one in .npz beside it")

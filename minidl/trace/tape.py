@@ -263,6 +263,11 @@ class Trace:
         from minidl.trace.faults import faults
         return faults(self)
 
+    def save(self, path):
+        """Write it to `path`, which ends in .json, and its arrays to a file in .npz beside it; `trace.load` reads both."""
+        from minidl.trace.saving import save
+        save(self, path)
+
     def __getitem__(self, index):
         """A node by its number, or the first whose op or module has this name: trace[3], trace["conv1"], trace["Conv2d"]."""
         if isinstance(index, int):
