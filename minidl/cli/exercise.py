@@ -32,8 +32,8 @@ def exercise(
         print(text)
         return 0 if right else 1
     elif script is not None:
-        Stepper(puzzle.trace).run_script(script)
+        Stepper(puzzle.trace, alarm=False).run_script(script)
     else:
         print(f"{puzzle.story}\n")
-        open_stepper(puzzle.trace, lines)
+        open_stepper(puzzle.trace, lines, alarm=False)
     return 0

@@ -19,11 +19,14 @@ def step(loss, gradient=None, *, model=None):
     return None
 
 
-def open_stepper(trace, lines=False):
-    """The program that fills the terminal; or, with `lines` or without a terminal or textual, the line stepper."""
+def open_stepper(trace, lines=False, alarm=True):
+    """The program that fills the terminal; or, with `lines` or without a terminal or textual, the line stepper.
+
+    alarm : are faults told before anybody asks for them?
+    """
     if not lines and sys.stdin.isatty() and sys.stdout.isatty() and importlib.util.find_spec("textual"):
         from minidl.trace.tui import StepperApp
-        StepperApp(trace).run()
+        StepperApp(trace, alarm).run()
     else:
         from minidl.trace.stepper import Stepper
-        Stepper(trace).run()
+        Stepper(trace, alarm=alarm).run()

@@ -28,9 +28,10 @@ class Stepper(cmd.Cmd):
     prompt = "(step) "
     intro = INTRO
 
-    def __init__(self, trace: Trace, stdin=None, stdout=None):
+    def __init__(self, trace: Trace, stdin=None, stdout=None, alarm=True):
         super().__init__(stdin=stdin, stdout=stdout)
         self.use_rawinput = stdin is None
+        self.alarm = alarm                       # are faults told before anybody asks?
         self.frames = [Frame(Cursor(trace), trace.title)]
         self.watched = []
 
@@ -61,7 +62,7 @@ class Stepper(cmd.Cmd):
         trace = self.trace
         lines = [f"{trace.title}: {len(trace.nodes)} ops forward, {len(trace.moments)} moments in all"]
         lines += [f"stopped by an error: {trace.error}"] if trace.error else []
-        lines += [f"! {fault}" for fault in trace.faults]
+        lines += [f"! {fault}" for fault in trace.faults if self.alarm]
         return "\n".join([*lines, str(self.here())] if trace.moments else [*lines, "nothing was recorded"])
 
     def here(self):

@@ -16,6 +16,7 @@ from minidl.trace.stepper import Stepper, shape
 from minidl.trace.tape import Node, Snapshot
 
 NEGATIVE, ZERO, POSITIVE = np.array([86, 180, 233]), np.array([40, 40, 40]), np.array([230, 159, 0])    # Okabe & Ito 2008
+NARROW = 110                     # columns; with fewer, the rule and the ledger are among the numbers
 PIXELS = 28                      # of a picture, in each direction
 
 
@@ -34,7 +35,10 @@ class StepperApp(App):
     #answer.used { display: block; }
     #faults { background: $error; color: $text; display: none; padding: 0 1; }
     #faults.any { display: block; }
+    .-narrow #right { display: none; }
+    .-narrow #graph { width: 26; }
     """
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (NARROW, "-wide")]
     BINDINGS = [
         Binding("right,n", "step('next')", "next"),
         Binding("left,p", "step('previous')", "back"),
@@ -51,8 +55,9 @@ class StepperApp(App):
         Binding("q", "quit", "quit"),
     ]
 
-    def __init__(self, trace):
+    def __init__(self, trace, alarm=True):
         super().__init__()
+        self.alarm = alarm                       # are faults told before anybody asks?
         self.stepper = Stepper(trace, io.StringIO(), io.StringIO())
         self.shown = None                        # the trace whose nodes are listed
 
@@ -82,16 +87,19 @@ class StepperApp(App):
         self.query_one("#graph").focus()
         self.refresh_all()
 
+    def on_resize(self):
+        self.refresh_all()
+
     # ---- what keys do
 
     def action_step(self, command):
-        said = self.run(command)
-        failed = said.startswith("?")
-        self.say(said if failed else "")
+        answer = self.said(command)
+        failed = answer.startswith("?")
+        self.say(answer if failed else "")
         self.refresh_all()
 
     def action_answer(self, command):
-        self.say(self.run(command))
+        self.say(self.said(command))
 
     def action_command(self):
         self.query_one("#command").focus()
@@ -105,14 +113,14 @@ class StepperApp(App):
         if event.value.strip() in ("q", "quit"):
             self.exit()
             return
-        self.say(self.run(event.value) if event.value.strip() else "")
+        self.say(self.said(event.value) if event.value.strip() else "")
         self.query_one("#graph").focus()
         self.refresh_all()
 
     def on_option_list_option_selected(self, event):
         self.action_step(f"forward #{event.option_index}")
 
-    def run(self, command):
+    def said(self, command):
         """What the line stepper answers."""
         self.stepper.stdout = io.StringIO()
         self.stepper.onecmd(command)
@@ -130,7 +138,7 @@ class StepperApp(App):
         if self.shown is not trace:
             self.shown = trace
             self.list_nodes()
-        problems = [*([trace.error] if trace.error else []), *map(str, trace.faults)]
+        problems = [*([trace.error] if trace.error else []), *map(str, trace.faults if self.alarm else ())]
         self.query_one("#faults").update("\n".join(problems[:3]))
         self.query_one("#faults").set_class(bool(problems), "any")
         if not trace.moments:
@@ -139,8 +147,9 @@ class StepperApp(App):
         moment = stepper.cursor.moment
         panel = stepper.here()
         self.query_one("#moment").border_title = panel.title
-        self.query_one("#text").update("\n".join([line for block in panel.blocks if not isinstance(block, Formula)
-                                                  for line in lines_of(block)]))
+        beside = self.size.width >= NARROW
+        lines = [lines_of(block) for block in panel.blocks if not (beside and isinstance(block, Formula))]
+        self.query_one("#text").update("\n".join(sum(lines, [])))
         self.query_one("#picture").update(picture(snapshot_of(moment)))
         node = moment.node
         graph = self.query_one("#graph")
@@ -172,6 +181,8 @@ def picture(snapshot):
         return Text("")
     numbers = snapshot.numbers[0, :3] if snapshot.numbers.ndim == 4 else snapshot.numbers[None]
     numbers = np.nan_to_num(numbers[:, :PIXELS, :PIXELS].astype(np.float64), posinf=0, neginf=0)
+    larger = max(1, PIXELS // (2 * max(numbers.shape[1:])))
+    numbers = numbers.repeat(larger, 1).repeat(larger, 2)
     largest = np.abs(numbers).max(initial=0)
     text = Text(f"\n±{largest:.3g}, the first {'image, channel by channel' if snapshot.numbers.ndim == 4 else 'rows'}\n",
                 no_wrap=True)
