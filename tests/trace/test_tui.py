@@ -99,9 +99,12 @@ def test_it_runs_in_a_terminal():
     try:
         waits_for("forward: Conv2d #0")
         tmux("send-keys", "Right")
-        screen = waits_for("forward: BatchNorm #1")
+        waits_for("forward: BatchNorm #1")
+        screen = waits_for("x̂")
         assert all([pane in screen for pane in ("graph", "rule", "ledger", "next op", "x̂", "MaxPool2d")])
-        tmux("send-keys", ":", "until crossentropy", "Enter")
+        tmux("send-keys", ":")
+        waits_for(" / command")                  # what the keys do when the command line has the focus
+        tmux("send-keys", "until crossentropy", "Enter")
         waits_for("forward: CrossEntropy")
     finally:
         tmux("kill-server")
