@@ -13,8 +13,8 @@ def step(loss, gradient=None, *, model=None):
     from minidl.trace.recording import of
     trace = of(loss, gradient, model=model)
     if "ipykernel" in sys.modules:
-        from minidl.trace.widget import viewer
-        return viewer(trace)
+        from minidl.trace.widget import widget
+        return widget(trace) if importlib.util.find_spec("anywidget") else trace
     open_stepper(trace)
     return None
 

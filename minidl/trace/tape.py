@@ -300,6 +300,10 @@ class Trace:
                     readers.setdefault(slot.source, []).append((node, i))
         return readers
 
+    def _repr_html_(self):
+        from minidl.trace.page import frame
+        return frame(self)
+
     def __repr__(self):
         end = f", stopped: {self.error}" if self.error else ""
         return f"Trace of {self.title}: {len(self.nodes)} nodes, {len(self.moments)} moments{end}"
