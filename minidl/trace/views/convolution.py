@@ -7,7 +7,7 @@ from minidl.trace.panel import Matrix, Panel, Table, Text, number
 from minidl.trace.replay import all_numbers
 from minidl.trace.views.moments import needs, place
 
-SHOWN = 3                        # channels of which the pictures are drawn: those that matter most
+SHOWN = 2                        # channels of which the pictures are drawn: those that matter most
 LISTED = 16                      # rows of a table
 
 

@@ -156,7 +156,7 @@ def cuts(trace, source, at):
                 yield [node.label, count, int(cut.sum()), WHY.get(node.kind, "its rule gives 0 there, whatever comes in")]
             if (mask & ~cut).any():
                 went_to = results_of(node, slot, mask & ~cut, rng)
-                results = f"{int(went_to.sum())} results"
+                results = f"{int(went_to.sum())} result{'s' * (went_to.sum() > 1)}"
                 if gradient_of(node) is not None and np.any(all_numbers(node, "gy", gradient_of(node))[went_to]):
                     yield [node.label, count, 0, f"it went into {results}, whose gradients cancel out"]
                     continue
