@@ -55,7 +55,7 @@ def checked(node, i, contribution, rng):
     try:
         line, but = line_of(node, i, contribution, rng), ""
         verdict, m = line.judge()
-        if verdict == "kink":
+        if verdict in ("kink", "noise"):
             elsewhere, other = line_of(node, i, contribution, rng, without_ties=True).judge()
             if elsewhere in ("pass", "wrong"):
                 verdict, m, but = elsewhere, other, APART

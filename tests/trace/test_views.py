@@ -274,6 +274,15 @@ def test_the_routes_to_a_source_are_those_of_a_graph_in_which_the_others_are_cut
     assert sum([row[0] for row in rows]) == pytest.approx(1)
 
 
+def test_routes_go_through_the_rules_in_their_order():
+    t = blocks()
+    for source in (t["x"], t["a.weight"], t["Add"]):
+        found = routes(source)
+        assert len(found) == {"x": 4}.get(source.label, 2) and not any([route.open for route in found])
+        arrived = source.enter if source is t["Add"] else source.arrive
+        np.testing.assert_allclose(sum([route.gradient for route in found]), arrived.gradient.all(), rtol=1e-9, atol=1e-12)
+
+
 def test_routes_add_up_also_where_there_are_too_many():
     def f(x):
         for _ in range(6):
