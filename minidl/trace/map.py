@@ -30,7 +30,8 @@ class Graph:
 
     def chips(self, node):
         """The slots of a node whose leaf is drawn beside it, as nothing else reads it."""
-        return [i for i, slot in enumerate(slots_of(node)) if isinstance(slot.source, Leaf) and slot.source not in self.has_place]
+        return [i for i, slot in enumerate(slots_of(node))
+                if isinstance(slot.source, Leaf) and slot.source not in self.has_place]
 
 
 def slots_of(node):
@@ -48,7 +49,8 @@ def map_of(trace):
     if not graph.nodes:
         return {"boxes": [], "wires": [], "groups": []}
     chips = {node: graph.chips(node) for node in graph.nodes}
-    places = [place for layer in placed(graph, lambda node: says(node, len(chips[node]), graph.blocks)) for place in layer if place.node]
+    layers = placed(graph, lambda node: says(node, len(chips[node]), graph.blocks))
+    places = [place for layer in layers for place in layer if place.node]
     left = min([place.x - place.width / 2 for place in places])
     boxes, wires = [], []
     for place in places:

@@ -81,8 +81,8 @@ class Packer:
         if self.most == 0:
             parts += ["There are too many arrays for a page to show numbers of them. Statistics are of all numbers."]
         elif any([x.numbers is not None and x.numbers.size > self.most for x in self.snapshots]):
-            parts += [f"Of an array of more than {most} numbers a part is shown, such as [0, :2], the first two channels of the "
-                      "first image. Statistics are of all numbers."]
+            parts += [f"Of an array of more than {most} numbers a part is shown, such as [0, :2], the first two channels of "
+                      "the first image. Statistics are of all numbers."]
         if self.most < MOST:
             parts += ["≈ marks numbers rounded to two digits."]
         if any([Window(node, self.most).size > self.most for node in self.convolutions]):
@@ -116,12 +116,13 @@ class Packer:
     # ---- numbers
 
     def shown(self, snapshot):
-        """[shape, statistics, and of the part that is shown: first index and size in each dimension, where its numbers
+        """[shape, norm, NaNs, Infs, statistics in words, and of the part that is shown: first index and size in each dimension, where its numbers
         begin, what 127 stands for, or 0 if they are float32, and its name in Python, if it is not all]
         """
         if snapshot.numbers is None:
-            return [snapshot.shape, None]
-        about = [snapshot.shape, [finite(x) for x in snapshot.statistics]]
+            return [snapshot.shape]
+        s = snapshot.statistics
+        about = [snapshot.shape, finite(s.norm), s.nans, s.infs, in_words(s, prod(snapshot.shape))]
         sizes = kept(snapshot.numbers.shape, self.most)
         if prod(sizes) == 0:
             return about
@@ -204,6 +205,16 @@ def name_of_part(shape, starts, sizes):
     while slices and slices[-1] == ":":
         slices.pop()
     return f"[{', '.join(slices)}]" if slices else ""
+
+
+def in_words(s, count):
+    """Statistics of so many numbers in one line."""
+    parts = [f"norm {number(s.norm)}"]
+    if count > 1:
+        parts += [f"{s.least:.2g} … {s.greatest:.2g}", f"mean {s.mean:.2g} ± {s.std:.2g}"]
+        parts += ["all 0"] if s.zeros == count else [f"{100 * s.zeros / count:.0f} % zeros"] if s.zeros else []
+    parts += [f"{n} {name}" for n, name in ((s.nans, "NaN"), (s.infs, "Inf")) if n]
+    return "  ·  ".join(parts).replace("-", "−")
 
 
 def is_map(shape, dim):

@@ -59,14 +59,11 @@ class Numbers {
     return new Float32Array(this.trace.numbers, this.trace.begin + offset, product(sizes));
   }
 
-  // { shape, statistics, starts, sizes, numbers, exact, whole, range }; without numbers if none are shown
+  // { shape, norm, nans, infs, caption } and, if numbers are shown, { starts, sizes, numbers, exact, range, part }
   get(index) {
     if (this.known.has(index)) return this.known.get(index);
-    const [shape, statistics, starts, sizes, offset, scale, part] = this.trace.snapshots[index], array = { shape };
-    if (statistics) {
-      const [least, greatest, mean, std, norm, zeros, nans, infs] = statistics.map(Number);
-      array.statistics = { least, greatest, mean, std, norm, zeros, nans, infs };
-    }
+    const [shape, norm, nans, infs, caption, starts, sizes, offset, scale, part] = this.trace.snapshots[index];
+    const array = { shape, norm: Number(norm), nans, infs, caption };
     if (starts) {
       const count = product(sizes);
       Object.assign(array, { starts, sizes, part, exact: scale === 0 });
@@ -88,16 +85,6 @@ function range(numbers) {                // what is drawn in the strongest colou
 
 function plain(numbers, sizes, caption, starts = sizes.map(() => 0)) { // an array that was computed here
   return { shape: sizes, sizes, starts, numbers, caption, exact: true, range: range(numbers) };
-}
-
-function summary(array) {
-  const { least, greatest, mean, std, norm, zeros, nans, infs } = array.statistics;
-  const count = product(array.shape), text = [`norm ${number(norm)}`];
-  if (count > 1) text.push(`${brief(least)} … ${brief(greatest)}`, `mean ${brief(mean)} ± ${brief(std)}`);
-  if (zeros && count > 1) text.push(zeros === count ? "all 0" : `${round(100 * zeros / count)} % zeros`);
-  if (nans) text.push(`${nans} NaN`);
-  if (infs) text.push(`${infs} inf`);
-  return text.join("  ·  ");
 }
 
 // ---- pictures
@@ -132,6 +119,8 @@ function css(index) {
   const c = colours[index];
   return `rgb(${c & 255},${c >> 8 & 255},${c >> 16 & 255})`;
 }
+
+const source = new OffscreenCanvas(1, 1);
 
 class Picture {
   // An array as tiles, one for each map or kernel; a vector is a row of tiles of one number. `at` is the number pointed at.
@@ -213,7 +202,7 @@ class Picture {
     context.imageSmoothingEnabled = false;
     const cells = new ImageData(w, h * this.count), pixels = new Uint32Array(cells.data.buffer);
     for (let i = 0; i < pixels.length; i++) pixels[i] = colours[colourOf(array.numbers[i], array.range)];
-    const source = new OffscreenCanvas(w, h * this.count);
+    Object.assign(source, { width: w, height: h * this.count });
     source.getContext("2d").putImageData(cells, 0, 0);
     for (let tile = 0; tile < this.count; tile++) {
       const [x, y] = this.corner(tile * h * w);
@@ -263,7 +252,7 @@ class Picture {
       const where = this.indices(at);
       this.readout.textContent = `${where.length ? `[${where.join(", ")}] ` : ""}${array.exact ? "=" : "≈"} `
         + number(array.numbers[at], array.exact ? 4 : 2);
-    } else this.readout.textContent = array.statistics ? summary(array) : array.caption ?? "";
+    } else this.readout.textContent = array.caption;
   }
 
   key(event) {
@@ -392,7 +381,7 @@ class Pixel {
 
   render(backward) {
     const { state, KH, KW, channels, viewer } = this, { filter, channel } = state, all = product(this.size);
-    const pick = name => index => { if (index !== null) { state[name] = index; viewer.draw(); } };
+    const pick = name => index => { if (index !== null) { state[name] = index; viewer.again(); } };
     const matrix = (numbers, caption) => new Picture(plain(numbers, [KH, KW], caption), caption, 200, 200).element;
     const patch = this.patch(channel), kernel = this.kernel(channel), sums = this.sums(), sum = sums.reduce((a, b) => a + b, 0);
     const choose = (name, count) => h("label", {}, `${name} `, h("select", { "data-keep": name, onchange: event => pick(name)(+event.target.value) },
@@ -449,7 +438,7 @@ class Pixel {
 
 class Viewer {
   constructor(element, trace) {
-    Object.assign(this, { trace, numbers: new Numbers(trace), at: 0, pixels: new Map(), onmove: () => {} });
+    Object.assign(this, { trace, numbers: new Numbers(trace), at: 0, pixels: new Map(), made: new Map(), onmove: () => {} });
     this.moments = trace.moments.map(([kind, node, ...rest], i) => ({ i, ...MOMENT[kind](...rest), kind, node }));
     this.index();
     this.chart = new Chart(this);
@@ -457,8 +446,8 @@ class Viewer {
     this.element = h("div", { class: "minidl", tabindex: 0 }, this.header(), ...this.banners(), this.chart.element, this.page, this.footer());
     element.append(this.element);
     this.shown = -1;
-    dark.addEventListener("change", () => { useScheme(); this.draw(); });
-    new ResizeObserver(() => this.draw()).observe(this.page);
+    dark.addEventListener("change", () => { useScheme(); this.again(); });
+    new ResizeObserver(() => this.again()).observe(this.page);
   }
 
   index() {                              // where each node's moments are
@@ -532,7 +521,7 @@ class Viewer {
 
   condition(text) {                      // the words of minidl.trace.cursor
     const word = text.toLowerCase();
-    const of = test => moment => moment.array !== null && test(this.numbers.get(moment.array).statistics ?? {}, moment);
+    const of = test => moment => moment.array !== null && test(this.numbers.get(moment.array), moment);
     if (word === "nan") return of(({ nans }) => nans > 0);
     if (word === "inf") return of(({ infs }) => infs > 0);
     if (word === "zero") return of(({ norm }, { kind }) => kind !== "forward" && norm === 0);
@@ -581,7 +570,7 @@ class Viewer {
     const context = timeline.getContext("2d"), step = timeline.width / this.moments.length;
     for (const backward of [false, true]) {
       const bars = this.moments.filter(({ kind }) => (kind !== "forward") === backward)
-        .map(({ i, array }) => [i, array === null ? NaN : Math.log10(this.statistics(array))]);
+        .map(({ i, array }) => [i, array === null ? NaN : Math.log10(this.norm(array))]);
       const logs = bars.map(bar => bar[1]).filter(Number.isFinite), least = min(...logs), range = max(...logs) - least;
       context.fillStyle = css(backward ? 210 : 44);
       for (const [i, x] of bars) {
@@ -591,15 +580,21 @@ class Viewer {
     }
   }
 
-  statistics(index) { return Number(this.trace.snapshots[index][1]?.[4]); }
+  norm(index) { return Number(this.trace.snapshots[index][1]); }
 
   // ---- the moment
+
+  again() {
+    this.made.clear();
+    this.draw();
+  }
 
   draw() {
     const moment = this.moments[this.at];
     if (!moment) return void this.page.replaceChildren(h("p", {}, "Nothing was computed."));
     const moved = this.shown !== this.at, { keep } = document.activeElement?.dataset ?? {};
     if (moved) this.chart.move(this.shown, this.at);
+    if (this.moments[this.shown]?.node !== moment.node) this.made.clear();
     this.shown = this.at;
     this.slider.value = this.at;
     const sentence = this.sentence(moment);
@@ -647,8 +642,9 @@ class Viewer {
       rows.push(this.row(name, from, array ?? words, send?.array ?? null, at !== undefined ? "comes later" : wanted ? "" : "none is wanted",
         moment.slot === slot ? "send" : "", slot, send ? this.story(send) : []));
     });
-    return [facts, this.rule(id, moment), this.grid(rows), this.ledgerOf(moment), this.pixel?.render(moment.kind !== "forward"),
-      ...(this.trace.panels[id] ?? []).map(panel => this.panel(panel))];
+    return [facts, this.rule(id, moment), this.grid(rows), this.ledgerOf(moment),
+      this.pixel && this.memo(`pixel ${moment.kind === "forward"}`, () => this.pixel.render(moment.kind !== "forward")),
+      ...(this.trace.panels[id] ?? []).map(panel => this.memo(panel[0], () => this.panel(panel)))];
   }
 
   rule(id, { kind, slot }) {             // the line that is at work is lit
@@ -692,15 +688,23 @@ class Viewer {
 
   picture(index, label, slot) {
     const array = this.numbers.get(index);
-    if (!array.statistics) return h("span", {}, "the graph kept no numbers");
-    if (!array.numbers) return h("span", {}, summary(array));
+    if (!array.numbers) return h("span", {}, array.caption ?? "the graph kept no numbers");
+    return this.memo(`${label} ${index}`, () => this.draws(array, label, slot)).element;
+  }
+
+  draws(array, label, slot) {
     const width = max(min((this.page.clientWidth - (this.page.clientWidth > 620 ? 190 : 30)) / 2 - 26, 520), 110);
     const pixel = this.pixel && (slot === null || slot === 0) ? this.pixel : null;
     const picture = new Picture(array, label, width, 100, pixel && slot === null
-      ? at => { if (at !== null && pixel.pick(picture.indices(at))) this.draw(); } : null);
+      ? at => { if (at !== null && pixel.pick(picture.indices(at))) this.again(); } : null);
     if (array.part) picture.element.append(h("code", { class: "part" }, array.part));
     if (pixel) picture.mark(pixel.marks(picture, slot));
-    return picture.element;
+    return picture;
+  }
+
+  memo(key, make) {                      // what is the same for all moments of an op
+    if (!this.made.has(key)) this.made.set(key, make());
+    return this.made.get(key);
   }
 
   story({ raw, summed, array, late }) {
@@ -717,16 +721,16 @@ class Viewer {
     if (!entries.length) return null;
     if (of === 1) return moment.kind === "send" ? h("p", { class: "story" }, "Nothing else comes to ", this.link(id), ".") : null;
     const rows = entries.map(entry => h("tr", { class: entry === moment ? "now" : "" }, h("td", {}, this.link(entry.node)),
-      h("td", {}, h("var", {}, this.slotName(entry))), h("td", { class: "bar" }, this.bar(entry.array, entries)), h("td", { class: "number" }, number(this.statistics(entry.array)))));
+      h("td", {}, h("var", {}, this.slotName(entry))), h("td", { class: "bar" }, this.bar(entry.array, entries)), h("td", { class: "number" }, number(this.norm(entry.array)))));
     const total = entries.at(-1).total;
     return h("section", { class: "card ledger" }, h("h3", {}, "What has come to ", this.link(id), `: ${entries.length} of ${max(of, entries.length)}`),
       h("table", {}, h("thead", {}, h("tr", {}, ["from", "through", "", "norm"].map(text => h("th", {}, text)))), h("tbody", {}, rows,
-        h("tr", { class: "total" }, h("td", {}, entries.length < of ? "so far" : "in all"), h("td", {}), h("td", { class: "bar" }, this.bar(total, entries)), h("td", { class: "number" }, number(this.statistics(total)))))));
+        h("tr", { class: "total" }, h("td", {}, entries.length < of ? "so far" : "in all"), h("td", {}), h("td", { class: "bar" }, this.bar(total, entries)), h("td", { class: "number" }, number(this.norm(total)))))));
   }
 
   bar(index, entries) {
-    const most = max(...entries.flatMap(({ array, total }) => [this.statistics(array), this.statistics(total)]).filter(Number.isFinite), 1e-300);
-    const width = min(100 * this.statistics(index) / most, 100) || 0;
+    const most = max(...entries.flatMap(({ array, total }) => [this.norm(array), this.norm(total)]).filter(Number.isFinite), 1e-300);
+    const width = min(100 * this.norm(index) / most, 100) || 0;
     return h("i", { style: `width:${width.toFixed(1)}%` });
   }
 }

@@ -1,10 +1,10 @@
 """The viewer in a notebook: the same as a page, with a cursor that Python can read and move. Needs `anywidget`."""
-from minidl.trace.page import SCRIPT, STYLE
 from minidl.trace.pack import pack
+from minidl.trace.page import SCRIPT, STYLE
 
 
 def widget(trace):
-    """A widget that steps through a Trace; `at` is the number of the moment that it shows."""
+    """A widget that steps through a Trace; its `at` is the number of the moment that it shows, from 0."""
     try:
         import anywidget
         import traitlets
@@ -14,7 +14,7 @@ def widget(trace):
 
     class Viewer(anywidget.AnyWidget):
         _esm = SCRIPT.read_text()
-        _css = STYLE.read_text()
+        _css = STYLE.read_text() + ".minidl { height: 640px; }"
         trace = traitlets.Unicode().tag(sync=True)
         at = traitlets.Int(0).tag(sync=True)
 

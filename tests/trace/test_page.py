@@ -37,7 +37,7 @@ def unpacked(letters):
 
 def shown(content, numbers, index):
     """The numbers of a snapshot as a viewer sees them, and its shape."""
-    _, _, starts, sizes, offset, scale, _ = content["snapshots"][index]
+    _, _, _, _, _, starts, sizes, offset, scale, _ = content["snapshots"][index]
     if scale:
         q = np.frombuffer(numbers, np.int8, prod(sizes), offset).astype(float)
         return (scale * np.sign(q) * (q / 127) ** 2).reshape(sizes), starts
@@ -49,7 +49,7 @@ def shown(content, numbers, index):
 
 def test_a_page_refers_to_nothing_outside_of_it():
     text = page(recorded())
-    assert not re.search(r"""(src|href)\s*=\s*["'](?!#)|url\(|@import|https?://(?!www\.w3\.org/)""", text.replace('href: "#"', ""))
+    assert not re.search(r"""(src|href)\s*=\s*["'](?!#)|url\(|@import|https?://(?!www\.w3\.org/)""", text)
     assert "default-src 'none'" in text
 
 
@@ -97,7 +97,7 @@ def test_a_resnet20_at_batch_2_is_smaller_than_1_MB():
 def test_small_arrays_are_shown_as_they_are():
     t = recorded()
     content, numbers = unpacked(pack(t))
-    for node, (kind, *_, slots, value) in zip(t.nodes, content["nodes"]):
+    for node, (kind, *_, value) in zip(t.nodes, content["nodes"]):
         assert kind == node.kind
         array, _ = shown(content, numbers, value)
         np.testing.assert_array_equal(array, node.value.numbers.astype("f4"))
@@ -122,12 +122,13 @@ def test_of_a_large_array_a_part_is_shown_rounded_and_the_statistics_are_those_o
     scale = abs(true).max()
     # A number is the square of one of 127 steps: half a step to either side, at |x| = t^2.
     assert (abs(array - true) <= scale / 127 * (np.sqrt(abs(true) / scale) + 0.51 / 127)).all()
-    assert content["snapshots"][index][1][4] == pytest.approx(np.linalg.norm(x), rel=1e-4)
+    assert content["snapshots"][index][1] == pytest.approx(np.linalg.norm(x), rel=1e-4)
 
 
 @pytest.mark.parametrize("shape, most, part", [
     ((), 1, []), ((7,), 3, [3]), ((4, 5), 20, [4, 5]), ((40, 50), 100, [10, 10]), ((4, 500), 100, [4, 25]),
-    ((2, 16, 32, 32), 40000, [2, 16, 32, 32]), ((2, 16, 32, 32), 4096, [1, 4, 32, 32]), ((2, 3, 32, 32), 100, [1, 1, 10, 10]),
+    ((2, 16, 32, 32), 40000, [2, 16, 32, 32]), ((2, 16, 32, 32), 4096, [1, 4, 32, 32]),
+    ((2, 3, 32, 32), 100, [1, 1, 10, 10]),
     ((64, 32, 3, 3), 900, [10, 10, 3, 3]), ((16, 3, 3, 3), 270, [10, 3, 3, 3]), ((8, 6, 6), 72, [2, 6, 6]),
     ((2, 2, 8, 9, 9), 200, [1, 1, 2, 9, 9]), ((5, 5), 0, [0, 0]), ((9, 2, 2), 8, [2, 2, 2])])
 def test_the_part_that_is_shown_is_one_image_few_channels_or_many_kernels(shape, most, part):
@@ -143,14 +144,14 @@ def test_nan_and_inf_are_shown_as_they_are(monkeypatch):
     content, numbers = unpacked(pack(recorded(lambda x: (x * 2).sum(), x)))
     index = content["leaves"][0][2]
     np.testing.assert_array_equal(shown(content, numbers, index)[0], x.astype("f4"))
-    assert content["snapshots"][index][1][4] == "nan" and content["snapshots"][index][1][6:] == [1, 2]
+    assert content["snapshots"][index][1] == "nan" and content["snapshots"][index][2:4] == [1, 2]
 
 
 # ---- a convolution
 
 
-@pytest.mark.parametrize("how", [dict(stride=1, padding=1), dict(stride=2, padding=0), dict(stride=(2, 1), padding=(0, 2), dilation=2),
-                                 dict(groups=2, padding=1), dict(groups=4)])
+@pytest.mark.parametrize("how", [{"padding": 1}, {"stride": 2}, {"stride": (2, 1), "padding": (0, 2), "dilation": 2},
+                                 {"groups": 2, "padding": 1}, {"groups": 4}])
 @pytest.mark.parametrize("most", [10 ** 6, 400, 150])
 def test_a_window_has_all_that_its_pixels_are_computed_from(how, most):
     """A pixel by the definition of a convolution, from nothing but the numbers in the window."""
@@ -284,4 +285,4 @@ def test_there_is_room_for_all_numbers_of_a_small_trace_and_for_none_of_an_endle
     monkeypatch.setattr("minidl.trace.pack.ROOM", 0)
     content, numbers = unpacked(pack(t))
     assert content["most"] == 0 and len(numbers) == 8 and all(       # the loss, and 1
-        len(snapshot) == 2 for snapshot in content["snapshots"] if snapshot[0])
+        len(snapshot) == 5 for snapshot in content["snapshots"] if snapshot[0])
