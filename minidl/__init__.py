@@ -17,3 +17,4 @@ from minidl import nn, optim
 from minidl.interop import load, save
 from minidl.profiler import profile
 from minidl.summary import summary
+from minidl.trace.front import step

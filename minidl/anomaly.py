@@ -97,10 +97,15 @@ def origin():
     if Mode.rule is not None:
         return Mode.rule.origin
     frame = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
+    while frame is not None and is_ours(frame.f_code.co_filename):
         frame = frame.f_back
     path = minidl.nn.module_path() if hasattr(minidl, "nn") else ""
     return path, f"{shortened(frame.f_code.co_filename, os.getcwd())}:{frame.f_lineno}" if frame else ""
+
+
+def is_ours(file):
+    """Is it the engine's? The network of the exercises stands for a user's."""
+    return file.startswith(PACKAGE) and not file.endswith("exercises.py")
 
 
 @functools.cache                                     # every op of a recording asks, and there are few files

@@ -1,7 +1,21 @@
 """The commands by name. Each loads what it needs when it runs, so that `minidl --help` answers at once."""
 import typer
 
-from minidl.cli import bench, data, demo, draw, evaluate, gradcheck, lineage, models, recipes, summary, train
+from minidl.cli import (
+    bench,
+    data,
+    demo,
+    draw,
+    evaluate,
+    exercise,
+    gradcheck,
+    lineage,
+    models,
+    recipes,
+    step,
+    summary,
+    train,
+)
 
 app = typer.Typer(
     help="Train, evaluate and take apart neural networks. Every command explains itself: minidl train --help",
@@ -22,5 +36,7 @@ app.command("lineage")(lineage.lineage)
 app.command("recipes")(recipes.recipes)
 app.command("summary")(summary.summary)
 app.command("draw")(draw.draw)
+app.command("step")(step.step)
+app.command("exercise")(exercise.exercise)
 app.add_typer(bench.app, name="bench")
 app.add_typer(data.app, name="data")

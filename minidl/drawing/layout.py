@@ -44,6 +44,7 @@ class Place:
     lines: tuple
     kind: str
     layer: int
+    node: object = None
     x: float = 0.0
     above: list = field(default_factory=list)
     below: list = field(default_factory=list)
@@ -61,6 +62,11 @@ class Place:
 
 def layout(graph, lines_of):
     """The Picture of a Graph; `lines_of(node)` is what a box says."""
+    return drawn(placed(graph, lines_of))
+
+
+def placed(graph, lines_of):
+    """The layers, lists of Places from left to right, each at its x; above[i] of a node's is where wire i comes from."""
     layers = layered(graph, lines_of)
     for _ in range(4):
         for layer in layers[1:]:
@@ -74,7 +80,7 @@ def layout(graph, lines_of):
             spread(layer, [wish(place, place.below, place.above) for place in layer])
         for layer in layers:
             spread(layer, [wish(place, place.above, place.below) for place in layer])
-    return drawn(layers)
+    return layers
 
 
 def layered(graph, lines_of):
@@ -82,7 +88,7 @@ def layered(graph, lines_of):
     places, layers = {}, defaultdict(list)
     for node in graph.nodes:
         makers = [places[maker] for maker in graph.makers(node)]
-        place = Place(lines_of(node), node.kind, max([maker.layer + 1 for maker in makers], default=0))
+        place = Place(lines_of(node), node.kind, max([maker.layer + 1 for maker in makers], default=0), node)
         layers[place.layer].append(place)
         places[node] = place
         for maker in makers:

@@ -38,6 +38,7 @@ class Line:
 
     at : t -> f(x + t u) as one flat vector
     claim : |vjp|, or for u along one axis that entry of it: what must vanish for a slope to count as zero
+    slack : of |g| |df|, what a gradient may be off by; more than SLACK where backprop computed in less than float64
     """
     at: object
     y: np.ndarray
@@ -45,6 +46,7 @@ class Line:
     backprop: float
     claim: float
     scale: float             # max(1, |x|): steps are as long as x is large
+    slack: float = SLACK
 
     def __post_init__(self):
         self.size_of_g = norm(self.g)
@@ -57,7 +59,7 @@ class Line:
         df = (ahead - behind) / (2 * h)
         reach, noise = self.size_of_g * norm(df), 4 / h * self.size_of_g * self.rounding
         jump = self.size_of_g * norm(ahead - 2 * self.y + behind) / h
-        tolerance = SLACK * reach + noise
+        tolerance = self.slack * reach + noise
         return Measurement(h, self.backprop, float(self.g @ df), tolerance, noise, reach, jump, self.claim)
 
     def judge(self):
