@@ -33,7 +33,7 @@ class Stepper(cmd.Cmd):
         self.use_rawinput = stdin is None
         self.alarm = alarm                       # are faults told before anybody asks?
         self.frames = [Frame(Cursor(trace), trace.title)]
-        self.watched = []
+        self.watched: list[str] = []
 
     def run(self):
         """Until `quit` or the end of the input."""

@@ -26,8 +26,8 @@ def test_a_file_of_commands_gives_the_same_output_every_time(capsys, tmp_path):
 
 
 def test_everything_that_can_be_written_is(capsys, tmp_path):
-    assert main(["step", "lenet5", "--batch", "1", "--html", str(tmp_path / "p.html"), "--pictures", str(tmp_path / "pictures"),
-                 "--out", str(tmp_path / "t.json")]) == 0
+    where = [str(tmp_path / name) for name in ("p.html", "pictures", "t.json")]
+    assert main(["step", "lenet5", "--batch", "1", "--html", where[0], "--pictures", where[1], "--out", where[2]]) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "lenet5: 13 ops, 61 moments" and len(said) == 1 + 1 + 6 + 1
     assert (tmp_path / "p.html").read_text().startswith("<!doctype html>")
@@ -35,7 +35,8 @@ def test_everything_that_can_be_written_is(capsys, tmp_path):
 
 
 def test_images_of_a_data_set(capsys, tmp_path):
-    assert main(["step", "lenet5", "--data", "digits", "--index", "5", "--batch", "3", "--out", str(tmp_path / "t.json")]) == 0
+    args = "step", "lenet5", "--data", "digits", "--index", "5", "--batch", "3", "--out", str(tmp_path / "t.json")
+    assert main(list(args)) == 0
     t = trace.load(tmp_path / "t.json")
     assert t["x"].value.shape[0] == 3 and t["target"].value.shape == (3,)
 
