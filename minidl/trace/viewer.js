@@ -20,6 +20,14 @@ function h(tag, attributes = {}, ...children) {
   return element;
 }
 
+function sync(parent, children) {        // what is there already stays, and need not be laid out again
+  children.forEach((child, i) => {
+    const there = parent.childNodes[i];
+    if (there !== child) there ? there.replaceWith(child) : parent.append(child);
+  });
+  while (parent.childNodes.length > children.length) parent.lastChild.remove();
+}
+
 function markup(tag, attributes, mathml, text) { // of MathML that minidl wrote; what a user wrote is text
   const element = h(tag, attributes, mathml ? "" : text);
   if (mathml) element.innerHTML = mathml;
@@ -197,7 +205,7 @@ class Picture {
     canvas.width = max(round(this.width * ratio), 1);
     canvas.height = max(round(this.height * ratio), 1);
     canvas.style.width = `${this.width}px`;
-    const context = canvas.getContext("2d");
+    const context = canvas.getContext("2d", { willReadFrequently: true });    // small, and drawn once: not by the GPU
     context.scale(ratio, ratio);
     context.imageSmoothingEnabled = false;
     const cells = new ImageData(w, h * this.count), pixels = new Uint32Array(cells.data.buffer);
@@ -442,6 +450,7 @@ class Viewer {
     this.moments = trace.moments.map(([kind, node, ...rest], i) => ({ i, ...MOMENT[kind](...rest), kind, node }));
     this.index();
     this.chart = new Chart(this);
+    this.title = h("h2", { "aria-live": "polite" });
     this.page = h("section", { class: "moment", "aria-label": "the moment" });
     this.element = h("div", { class: "minidl", tabindex: 0 }, this.header(), ...this.banners(), this.chart.element, this.page, this.footer());
     element.append(this.element);
@@ -602,8 +611,8 @@ class Viewer {
     this.count.textContent = `${this.at + 1} / ${this.moments.length}`;
     this.drawTimeline();
     const pass = moment.kind === "forward" ? "forward" : "backward";
-    this.page.replaceChildren(h("h2", { "aria-live": "polite" }, h("span", { class: `pass ${pass}` }, pass), " ", sentence),
-      ...(moment.node < 0 ? this.leaf(moment) : this.node(moment)).filter(Boolean));
+    this.title.replaceChildren(h("span", { class: `pass ${pass}` }, pass), " ", ...sentence);
+    sync(this.page, [this.title, ...(moment.node < 0 ? this.leaf(moment) : this.node(moment)).filter(Boolean)]);
     if (moved) this.page.querySelector(".cell.now")?.scrollIntoView({ block: "nearest" });
     if (keep) this.page.querySelector(`[data-keep=${keep}]`)?.focus({ preventScroll: true });
   }
@@ -627,7 +636,7 @@ class Viewer {
   node(moment) {
     const id = moment.node, [kind, text, module, where, slots, value] = this.trace.nodes[id];
     const reached = at => at !== undefined && at <= this.at, enter = this.enter.get(id);
-    const facts = h("p", { class: "facts" }, h("code", {}, text), module ? [" in ", h("code", {}, module)] : "", where ? [" · ", h("code", {}, where)] : "");
+    const facts = () => h("p", { class: "facts" }, h("code", {}, text), module ? [" in ", h("code", {}, module)] : "", where ? [" · ", h("code", {}, where)] : "");
     this.pixel = null;
     if (this.trace.windows[id]) {
       if (!this.pixels.has(id)) this.pixels.set(id, {});
@@ -642,15 +651,15 @@ class Viewer {
       rows.push(this.row(name, from, array ?? words, send?.array ?? null, at !== undefined ? "comes later" : wanted ? "" : "none is wanted",
         moment.slot === slot ? "send" : "", slot, send ? this.story(send) : []));
     });
-    return [facts, this.rule(id, moment), this.grid(rows), this.ledgerOf(moment),
+    return [this.memo("facts", facts), this.rule(id, moment), this.grid(rows), this.ledgerOf(moment),
       this.pixel && this.memo(`pixel ${moment.kind === "forward"}`, () => this.pixel.render(moment.kind !== "forward")),
       ...(this.trace.panels[id] ?? []).map(panel => this.memo(panel[0], () => this.panel(panel)))];
   }
 
   rule(id, { kind, slot }) {             // the line that is at work is lit
     const [op, , , , slots] = this.trace.nodes[id], line = kind === "forward" ? "y" : kind === "send" ? `g${slots[slot][0]}` : null;
-    return h("div", { class: "rule" }, this.trace.rules[op].map(([text, mathml]) =>
-      markup("div", { class: line && text.startsWith(line) ? "now" : "" }, mathml, text)));
+    return this.memo(`rule ${line}`, () => h("div", { class: "rule" }, this.trace.rules[op].map(([text, mathml]) =>
+      markup("div", { class: line && text.startsWith(line) ? "now" : "" }, mathml, text))));
   }
 
   panel([title, blocks]) {               // of minidl.trace.panel
@@ -674,32 +683,34 @@ class Viewer {
       this.grid(this.row(name, kind, value, moment.array, "", "leaf", null, [])), this.ledgerOf(moment)];
   }
 
-  grid(rows) { return h("div", { class: "grid" }, ["", "value", "gradient"].map(text => h("div", { class: "head" }, text)), rows); }
+  grid(rows) {
+    const grid = this.memo("grid", () => h("div", { class: "grid" })), head = text => this.memo(`head ${text}`, () => h("div", { class: "head" }, text));
+    sync(grid, [...["", "value", "gradient"].map(head), ...rows.flat()]);
+    return grid;
+  }
 
   // A row of the table: what it is, its value, its gradient; the cell that the moment is about is lit.
   row(name, from, value, gradient, without, lit, slot, story) {
     const shape = typeof value === "number" ? shapeText(this.trace.snapshots[value][0]) : "";
-    const cell = (what, now, ...inside) => h("div", { class: now ? "cell now" : "cell", "data-of": `${name} ${what}` }, inside);
-    return [h("div", { class: "name" }, h("var", {}, name), h("span", {}, from), h("code", {}, shape)),
-      cell("value", lit === "forward", typeof value === "number" ? this.picture(value, `value of ${name}`, slot) : value ?? "not computed"),
-      cell("gradient", lit && lit !== "forward", gradient === null ? h("span", { class: "without" }, without)
-        : this.picture(gradient, `gradient of ${name}`, slot), story.map(text => h("p", { class: "story" }, text)))];
+    const cell = (what, now, make) => this.memo(`${name} ${what} ${now} ${make === none}`, () =>
+      h("div", { class: `cell ${what} ${now ? "now" : ""}`, "data-of": `${name} ${what}` }, make()));
+    const none = () => h("span", { class: "without" }, without);
+    return [this.memo(name, () => h("div", { class: "name" }, h("var", {}, name), h("span", {}, from), h("code", {}, shape))),
+      cell("value", lit === "forward", () => typeof value === "number" ? this.picture(value, `value of ${name}`, slot) : value ?? "not computed"),
+      cell("gradient", Boolean(lit) && lit !== "forward", gradient === null ? none
+        : () => [this.picture(gradient, `gradient of ${name}`, slot), story.map(text => h("p", { class: "story" }, text))])];
   }
 
   picture(index, label, slot) {
     const array = this.numbers.get(index);
     if (!array.numbers) return h("span", {}, array.caption ?? "the graph kept no numbers");
-    return this.memo(`${label} ${index}`, () => this.draws(array, label, slot)).element;
-  }
-
-  draws(array, label, slot) {
     const width = max(min((this.page.clientWidth - (this.page.clientWidth > 620 ? 190 : 30)) / 2 - 26, 520), 110);
     const pixel = this.pixel && (slot === null || slot === 0) ? this.pixel : null;
     const picture = new Picture(array, label, width, 100, pixel && slot === null
       ? at => { if (at !== null && pixel.pick(picture.indices(at))) this.again(); } : null);
     if (array.part) picture.element.append(h("code", { class: "part" }, array.part));
     if (pixel) picture.mark(pixel.marks(picture, slot));
-    return picture;
+    return picture.element;
   }
 
   memo(key, make) {                      // what is the same for all moments of an op
