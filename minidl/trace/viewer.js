@@ -205,7 +205,7 @@ class Picture {
     canvas.width = max(round(this.width * ratio), 1);
     canvas.height = max(round(this.height * ratio), 1);
     canvas.style.width = `${this.width}px`;
-    const context = canvas.getContext("2d", { willReadFrequently: true });    // small, and drawn once: not by the GPU
+    const context = canvas.getContext("2d");
     context.scale(ratio, ratio);
     context.imageSmoothingEnabled = false;
     const cells = new ImageData(w, h * this.count), pixels = new Uint32Array(cells.data.buffer);
@@ -305,6 +305,7 @@ class Chart {
 
   move(before, after) {
     const { moments } = this.viewer;
+    this.show(this.elements.get(String(moments[after].node)));       // first, while the layout is known
     for (let i = before; i > after; i--) this.toggle(Chart.trail(moments[i]), false);
     for (let i = before + 1; i <= after; i++) this.toggle(Chart.trail(moments[i]), true);
     for (const name of this.lit ?? []) this.toggle(name, false);
@@ -312,7 +313,6 @@ class Chart {
     this.lit = [[node, "now"]];
     if (kind === "send") this.lit.push([`${node}/${slot}`, "lit"], [moments[after].target, "target"]);
     for (const name of this.lit) this.toggle(name, true);
-    this.show(this.elements.get(String(node)));
   }
 
   toggle([name, what], on) {
@@ -323,7 +323,7 @@ class Chart {
     const rect = box?.querySelector("rect");
     if (!rect) return;
     const [x, y, width] = ["x", "y", "width"].map(name => rect[name].baseVal.value), { element } = this;
-    const { scrollTop, scrollLeft, clientHeight, clientWidth } = element;
+    const { scrollTop, scrollLeft } = element, [clientWidth, clientHeight] = this.size;
     if (y < scrollTop + 0.2 * clientHeight || y > scrollTop + 0.75 * clientHeight) element.scrollTop = y - clientHeight / 2;
     if (x < scrollLeft + 30 || x + width + 60 > scrollLeft + clientWidth) element.scrollLeft = x + width / 2 - clientWidth / 2;
   }
@@ -485,8 +485,13 @@ class Viewer {
     this.pending ??= requestAnimationFrame(() => {
       this.pending = null;
       this.at = this.to;
+      const now = performance.now();
+      this.hurry = now - this.last < 80;
+      this.last = now;
       this.draw();
       this.onmove(this.at);
+      clearTimeout(this.rest);
+      if (this.hurry) this.rest = setTimeout(() => { this.hurry = false; this.draw(); }, 120);
     });
   }
 
@@ -572,9 +577,7 @@ class Viewer {
 
   drawTimeline() {                       // the norm of every moment's array, on a logarithmic scale
     const { timeline } = this, ratio = window.devicePixelRatio, width = timeline.clientWidth, height = timeline.clientHeight;
-    const key = `${width} ${height} ${ratio} ${dark.matches}`;
-    if (!width || key === this.drawn) return;
-    this.drawn = key;
+    if (!width) return;
     Object.assign(timeline, { width: width * ratio, height: height * ratio });
     const context = timeline.getContext("2d"), step = timeline.width / this.moments.length;
     for (const backward of [false, true]) {
@@ -595,6 +598,9 @@ class Viewer {
 
   again() {
     this.made.clear();
+    this.width = this.page.clientWidth;
+    this.chart.size = [this.chart.element.clientWidth, this.chart.element.clientHeight];
+    this.drawTimeline();
     this.draw();
   }
 
@@ -609,7 +615,6 @@ class Viewer {
     const sentence = this.sentence(moment);
     this.slider.setAttribute("aria-valuetext", sentence.map(part => part.textContent ?? part).join(""));
     this.count.textContent = `${this.at + 1} / ${this.moments.length}`;
-    this.drawTimeline();
     const pass = moment.kind === "forward" ? "forward" : "backward";
     this.title.replaceChildren(h("span", { class: `pass ${pass}` }, pass), " ", ...sentence);
     sync(this.page, [this.title, ...(moment.node < 0 ? this.leaf(moment) : this.node(moment)).filter(Boolean)]);
@@ -652,7 +657,12 @@ class Viewer {
         moment.slot === slot ? "send" : "", slot, send ? this.story(send) : []));
     });
     return [this.memo("facts", facts), this.rule(id, moment), this.grid(rows), this.ledgerOf(moment),
-      this.pixel && this.memo(`pixel ${moment.kind === "forward"}`, () => this.pixel.render(moment.kind !== "forward")),
+      ...(this.hurry && !this.made.has("more") ? [] : this.more(id, moment))];
+  }
+
+  more(id, moment) {                     // what waits until somebody looks
+    this.made.set("more", true);
+    return [this.pixel && this.memo(`pixel ${moment.kind === "forward"}`, () => this.pixel.render(moment.kind !== "forward")),
       ...(this.trace.panels[id] ?? []).map(panel => this.memo(panel[0], () => this.panel(panel)))];
   }
 
@@ -704,7 +714,7 @@ class Viewer {
   picture(index, label, slot) {
     const array = this.numbers.get(index);
     if (!array.numbers) return h("span", {}, array.caption ?? "the graph kept no numbers");
-    const width = max(min((this.page.clientWidth - (this.page.clientWidth > 620 ? 190 : 30)) / 2 - 26, 520), 110);
+    const width = max(min((this.width - (this.width > 620 ? 190 : 30)) / 2 - 26, 520), 110);
     const pixel = this.pixel && (slot === null || slot === 0) ? this.pixel : null;
     const picture = new Picture(array, label, width, 100, pixel && slot === null
       ? at => { if (at !== null && pixel.pick(picture.indices(at))) this.again(); } : null);
@@ -753,8 +763,8 @@ const MOMENT = {                         // what each kind of moment has; `array
 
 async function show(element, letters, keyboard) {
   const viewer = new Viewer(element, await unpack(letters));
+  viewer.again();
   keyboard.addEventListener("keydown", event => viewer.key(event));
-  viewer.go(0);
   return viewer;
 }
 
