@@ -116,8 +116,9 @@ class Packer:
     # ---- numbers
 
     def shown(self, snapshot):
-        """[shape, norm, NaNs, Infs, statistics in words, and of the part that is shown: first index and size in each dimension, where its numbers
-        begin, what 127 stands for, or 0 if they are float32, and its name in Python, if it is not all]
+        """[shape, norm, NaNs, Infs, statistics in words, and of the part that is shown: first index and size in each
+        dimension, where its numbers begin, what 127 stands for, or 0 if they are float32, and its name in Python, if it is
+        not all]
         """
         if snapshot.numbers is None:
             return [snapshot.shape]

@@ -55,7 +55,6 @@ def test_it_takes_images_of_a_data_set_as_the_recipe_prepares_them(tmp_path):
     (["lenet5", "--data", "mnist", "--index", "49", "--html", "page.html"], "50 test images; 2 from number 49 on are more"),
     (["lenet5", "--data", "mnst", "--html", "page.html"], "mnst"),
     (["lenet5", "--batch", "0", "--html", "page.html"], "--batch"),
-    (["lenet5", "--html", "nowhere/page.html"], "nowhere"),
 ])
 def test_what_is_wrong_is_one_line(args, said, capsys, tmp_path):
     args = ["--html", "page.html", *args] if args == ["lenet"] else args
