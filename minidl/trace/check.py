@@ -8,6 +8,7 @@ from minidl.trace.replay import Replay, all_numbers
 
 ROUNDINGS = 256              # float32 numbers come of sums, and of sums of sums: what they may be off by, in their eps
 
+APART = "; numbers that are equal to others were not moved, for some are at a kink"
 SAYS = {
     "pass": "finite differences say the same",
     "zero": "finite differences say so, too: the result does not move, or the incoming gradient does not see it",
@@ -52,23 +53,33 @@ def check(node, seed=0):
 def checked(node, i, contribution, rng):
     name = node.slots[i].name
     try:
-        line = line_of(node, i, contribution, rng)
+        line, but = line_of(node, i, contribution, rng), ""
+        verdict, m = line.judge()
+        if verdict in ("kink", "noise"):
+            elsewhere, other = line_of(node, i, contribution, rng, without_ties=True).judge()
+            if elsewhere in ("pass", "wrong"):
+                verdict, m, but = elsewhere, other, APART
     except ValueError as error:
         return Check(name, "open", *[float("nan")] * 4, str(error))
-    verdict, m = line.judge()
     if verdict == "blind":                       # the incoming gradient sees no movement, and the rule may well say so
         verdict = "zero" if line.claim <= m.tolerance else "noise"
-    return Check(name, verdict, m.backprop, m.numeric, m.error, m.tolerance, SAYS[verdict])
+    return Check(name, verdict, m.backprop, m.numeric, m.error, m.tolerance, SAYS[verdict] + but)
 
 
-def line_of(node, i, contribution, rng):
-    """The node's result along a direction through its i-th input."""
+def line_of(node, i, contribution, rng, without_ties=False):
+    """The node's result along a direction through its i-th input.
+
+    without_ties : numbers that come more than once stay as they are, such as the zeros of a ReLU in a max pooling
+    """
     replay = Replay(node, np.float64)
     x, y, g = replay.xs[i], replay.forward(), all_numbers(node, "incoming gradient", node.enter.gradient, np.float64)
     gx = np.zeros(x.shape) if contribution is None else all_numbers(node, "gradient sent", contribution, np.float64)
     slack = SLACK if node.value.dtype == np.float64 else ROUNDINGS * float(np.finfo(node.value.dtype).eps)
     u = rng.standard_normal(x.shape)
     u = u / max(norm(u.ravel()), 1e-300) + gx / max(norm(gx.ravel()), 1e-300)
+    if without_ties:
+        _, which, counts = np.unique(x.ravel(), return_inverse=True, return_counts=True)
+        u = u * (counts[which] == 1).reshape(x.shape)
     u = u / max(norm(u.ravel()), 1e-300)
     seen = g != 0                                # a kink in what the incoming gradient does not see is none of the rule's
     return Line(lambda t: replay.forward(i, x + t * u)[seen], y[seen], g[seen], float((gx * u).sum()), norm(gx.ravel()),

@@ -9,6 +9,7 @@ from html import escape
 from typing import NamedTuple
 
 TOKEN = re.compile(r'"[^"]*"|[A-Za-z]+[\u0302\u0304]?|[α-ωΦ][\u0302\u0304]?|\d+(?:\.\d+)?|\s+|.')
+OPENS = "=<>≤≥·(,+{"             # behind these a minus is a sign
 WORDS = {"log", "exp", "max", "min", "sin", "cos", "tanh", "sign", "mean", "softmax", "sigmoid", "erf", "pad"}
 BELOW = {"Σ", "Π", "max", "min", "mean"}                     # what has its index below it
 UP = dict(zip("0123456789+−()nipxy", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱᵖˣʸ")) | {"T": "ᵀ"}
@@ -69,13 +70,24 @@ class Parser:
                 return Math(f"{above.enclosed} / {below.enclosed}",
                             f"<mfrac><mrow>{above.mathml}</mrow><mrow>{below.mathml}</mrow></mfrac>")
             return above
-        name = self.next()
+        before, name = "".join(self.tokens[:self.at]).strip()[-1:], self.next()
+        if name.isspace():
+            return Math(name, self.space())
+        if name == "−" and (not before or before in OPENS):
+            return Math(name, '<mo form="prefix">−</mo>')
         base = self.root() if name == "√" else atom(name)
         scripts = {}
         while self.peek() in ("_", "^") and self.peek() not in scripts:
             where = self.next()
             scripts[where] = self.group()
         return with_scripts(name, base, scripts.get("_"), scripts.get("^"))
+
+    def space(self):
+        """What stands for the space just read: words and commas need one, products a narrow one; operators have theirs."""
+        before, after = self.tokens[self.at - 2][:1], self.peek()[:1]
+        if before in '",' or after == '"':
+            return '<mspace width="0.35em"/>'
+        return '<mspace width="0.15em"/>' if before.isalnum() and after.isalnum() else ""
 
     def root(self):
         inside = self.group()
@@ -84,10 +96,8 @@ class Parser:
 
 def atom(token):
     text = escape(token)
-    if token.isspace():
-        return Math(token, "")
     if token.startswith('"'):
-        return Math(token[1:-1], f"<mtext>&nbsp;{escape(token[1:-1])}&nbsp;</mtext>")
+        return Math(token[1:-1], f"<mtext>{escape(token[1:-1])}</mtext>")
     if token[0].isdigit():
         return Math(token, f"<mn>{text}</mn>")
     if token[-1] in "\u0302\u0304":
@@ -98,8 +108,8 @@ def atom(token):
             return Math(token, f"<msub><mi>g</mi><mi>{text[1:]}</mi></msub>")
         return Math(token, f"<mi>{text}</mi>")
     operator = {"Σ": "∑", "Π": "∏"}.get(token, text)
-    stretchy = ' stretchy="false"' if token in "()[]|⌊⌋" else ""
-    return Math(token, f"<mo{stretchy}>{operator}</mo>")
+    fence = ' stretchy="false" lspace="0" rspace="0"' if token in "()[]|⌊⌋," else ""
+    return Math(token, f"<mo{fence}>{operator}</mo>")
 
 
 def with_scripts(name, base, below, above):

@@ -81,5 +81,5 @@ def number(x):
         return "yes" if x else "no"
     if isinstance(x, (int, np.integer)):
         return f"{x:,}"
-    x = float(x)
+    x = float(x) + 0.0                           # which makes -0 a 0
     return f"{x:.4g}" if x == 0 or 1e-3 <= abs(x) < 1e5 else f"{x:.2e}"

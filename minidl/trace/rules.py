@@ -145,4 +145,5 @@ def rule(node) -> Formula:
 
 def of_kind(kind) -> Formula:
     lines = [mathematics(line) for line in RULES[kind]]
-    return Formula("\n".join([line.text for line in lines]), "<br>".join([line.mathml for line in lines]))
+    return Formula("\n".join([line.text for line in lines]),
+                   "".join([f'<div style="margin: 0.4em 0">{line.mathml}</div>' for line in lines]))

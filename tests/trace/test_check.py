@@ -119,6 +119,15 @@ def test_at_a_kink_it_says_so():
     assert verdicts(t)["ReLU", "x"] == "kink"
 
 
+@pytest.mark.parametrize("wrong", [False, True])
+def test_ties_among_zeros_do_not_hide_what_a_max_pooling_does_elsewhere(monkeypatch, wrong):
+    if wrong:
+        monkeypatch.setattr(k, "max_pool_gradient", kernel(to_the_whole_window))
+    x = np.random.default_rng(0).standard_normal((2, 3, 8, 8))
+    c, = check(trace.record(lambda x: (F.max_pool2d(x.relu(), 2) * 1.5).sin().sum() + x.sum(), x - 1)["MaxPool2d"])
+    assert c.verdict == ("wrong" if wrong else "pass")
+
+
 def test_a_bias_before_batch_norm_has_no_gradient_and_that_is_right():
     c = next(c for c in check(recorded(minidl.float64)["conv"]) if c.slot == "b")
     assert c.verdict == "zero" and abs(c.backprop) < 1e-12

@@ -1,5 +1,4 @@
 """Every family of networks can be recorded, and its backward pass keeps the invariants."""
-import numpy as np
 import pytest
 from networks import REDUCED, reduced
 

@@ -17,7 +17,7 @@ KINDS = [cls for cls in op_classes() if cls.__name__ != "Extreme"]
 @pytest.mark.parametrize("cls", KINDS, ids=lambda cls: cls.__name__)
 def test_every_op_has_a_rule_with_a_line_for_the_gradient_of_each_input(cls):
     formula = of_kind(cls.__name__)
-    minidom.parseString(f"<p>{formula.mathml}</p>".replace("&nbsp;", " ").replace("<br>", "<br/>"))
+    minidom.parseString(f"<p>{formula.mathml}</p>")
     constants = {"condition", "labels", "weight", "mask", "index", "y", "xs"}
     if cls.__name__ not in EXEMPT:
         for name in set(cls.input_names) - constants:
@@ -85,7 +85,9 @@ def test_the_notation():
     assert line.text == "gx = gy / (2 · y) where aᵢ < x², √(1 + Σ_(c j) x̂ⱼ)"
     assert ("<mfrac><mrow><msub><mi>g</mi><mi>y</mi></msub></mrow><mrow><mn>2</mn><mo>·</mo><mi>y</mi></mrow></mfrac>"
             in line.mathml)
-    assert "<mo>&lt;</mo>" in line.mathml and "<munder><mo>∑</mo><mrow><mi>c</mi><mi>j</mi></mrow></munder>" in line.mathml
+    assert '<mo>&lt;</mo>' in line.mathml
+    assert '<munder><mo>∑</mo><mrow><mi>c</mi><mspace width="0.15em"/><mi>j</mi></mrow></munder>' in line.mathml
+    assert '<mo>=</mo><mo form="prefix">−</mo>' in mathematics("gb = −gy").mathml
 
 
 def test_a_node_has_the_rule_of_its_kind():

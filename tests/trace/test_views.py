@@ -155,8 +155,8 @@ def test_the_three_paths_of_batch_norm_are_those_of_a_graph_with_statistics_held
         np.testing.assert_allclose(ours["through the variance"], (parts["mean"] - parts["both"])[:, c], atol=1e-12)
         np.testing.assert_allclose(sum(ours.values()), node.sends[0].raw.all()[:, c], atol=1e-12)
     rows = table(views.paths_of_batch_norm(node, 1, 2, 1, 3)).rows
-    assert sum([row[4] for row in rows[:3]]) == pytest.approx(node.sends[0].raw.all()[2, 1, 1, 3])
-    assert sum([row[3] for row in rows[:3]]) == pytest.approx(1)
+    assert sum([row[3] for row in rows[:3]]) == pytest.approx(node.sends[0].raw.all()[2, 1, 1, 3])
+    assert (ours["through the mean"] * sum(ours.values())).sum() == pytest.approx(0, abs=1e-12)
 
 
 # ---- loss
@@ -272,6 +272,15 @@ def test_the_routes_to_a_source_are_those_of_a_graph_in_which_the_others_are_cut
             np.testing.assert_allclose(found[kinds], tx.grad.numpy(), rtol=1e-12)
     rows = table(views.paths(t, t["x"])).rows
     assert sum([row[0] for row in rows]) == pytest.approx(1)
+
+
+def test_routes_go_through_the_rules_in_their_order():
+    t = blocks()
+    for source in (t["x"], t["a.weight"], t["Add"]):
+        found = routes(source)
+        assert len(found) == {"x": 4}.get(source.label, 2) and not any([route.open for route in found])
+        arrived = source.enter if source is t["Add"] else source.arrive
+        np.testing.assert_allclose(sum([route.gradient for route in found]), arrived.gradient.all(), rtol=1e-9, atol=1e-12)
 
 
 def test_routes_add_up_also_where_there_are_too_many():

@@ -1,10 +1,15 @@
 """Views: a node, a moment or a source of a trace -> a Panel, which a terminal, a page and a notebook draw.
 
-overview   of a moment: op, rule, incoming gradient, what goes out, what was saved; ledger of a node or leaf
-checked, inside a node's rule: finite differences; the rule alone; the Jacobian of a small node
-pixel, pixel_gradient, columns of a convolution; winners of a max pooling; paths_of_batch_norm; softmax_cross_entropy
-broadcast of a send; residual addition; paths to a source; why_zero
-special    all of these that a node has
+overview(moment)             op, rule, incoming gradient, what goes out, what was saved; every moment has it
+ruled(node), checked(node)   the rule alone; what finite differences say of it
+jacobian(node, slot)         all of dy/dx, where that is small
+special(node)                those of the next three lines that a node has, each at a place where something happens
+pixel, pixel_gradient, columns (of a Conv2d); winners (of a max pooling); paths_of_batch_norm; softmax_cross_entropy
+residual(node)               an addition's branch and skip, and their shares
+broadcast(send)              what was repeated, and its sum
+ledger(source)               all that arrived at a node or leaf, with shares
+paths(trace, source)         the same by routes from the result
+why_zero(trace, source, ...) where the gradient of one number was cut
 
 What a view cannot show (another kind of op, an array of which only a corner was kept, a place that is not there) is a
 ValueError in a sentence.

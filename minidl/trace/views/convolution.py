@@ -7,7 +7,7 @@ from minidl.trace.panel import Matrix, Panel, Table, Text, number
 from minidl.trace.replay import all_numbers
 from minidl.trace.views.moments import needs, place
 
-SHOWN = 3                        # channels of which the pictures are drawn: those that matter most
+SHOWN = 2                        # channels of which the pictures are drawn: those that matter most
 LISTED = 16                      # rows of a table
 
 
@@ -48,8 +48,8 @@ def pixel(node, n=0, f=0, i=0, j=0) -> Panel:
     p = patch_of(node, n, f, i, j)
     x, gy = arrays_of(node)[0], incoming(node)
     sums = p.products.sum((1, 2))
-    blocks = [Text(f"y[{n},{f},{i},{j}] = {number(sums.sum())} (patch times kernel) + {number(p.b)} (bias) = "
-                   f"{number(sums.sum() + p.b)}; forward computed {number(p.y)}")]
+    blocks: list = [Text(f"y[{n},{f},{i},{j}] = {number(sums.sum())} (patch times kernel) + {number(p.b)} (bias) = "
+                         f"{number(sums.sum() + p.b)}; forward computed {number(p.y)}")]
     if len(sums) > 1:
         blocks.append(by_channel("sum of its products", p.channels, sums))
     lit = [(int(r), int(c)) for r in p.rows for c in p.columns if 0 <= r < x.shape[2] and 0 <= c < x.shape[3]]
@@ -107,10 +107,11 @@ def pixel_gradient(node, n=0, c=0, i=0, j=0) -> Panel:
     total = float(t.products.sum())
     said = "no gradient of x was wanted" if t.gx is None else f"backward computed {number(t.gx)}"
     sums = t.products.sum(0)
-    blocks = [Text(f"gx[{n},{c},{i},{j}] = {number(total)}, from {len(t.outputs)} windows in each of {len(t.filters)} "
-                   f"filters; {said}"),
-              Table(["output", "kernel cell", "sum over filters of gy w"],
-                    [[f"[{n},:,{a},{b}]", f"[{k},{l}]", s] for (a, b), (k, l), s in zip(t.outputs, t.cells, sums)][:LISTED])]
+    blocks: list = [Text(f"gx[{n},{c},{i},{j}] = {number(total)}, from {len(t.outputs)} windows in each of {len(t.filters)} "
+                         f"filters; {said}"),
+                    Table(["output", "kernel cell", "sum over filters of gy w"],
+                          [[f"[{n},:,{a},{b}]", f"[{k},{l}]", s]
+                           for (a, b), (k, l), s in zip(t.outputs, t.cells, sums)][:LISTED])]
     gy, lit = incoming(node), [tuple(map(int, at)) for at in t.outputs]
     for m in most(t.products.sum(1)):
         f = t.filters[m]

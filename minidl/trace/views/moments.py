@@ -106,7 +106,7 @@ def ledger(source) -> Panel:
         return Panel(title, [Text(f"The backward pass starts here, from a gradient of norm {number(total.norm)}.")])
     names = [f"{s.node.label}{f' {s.node.module}' if s.node.module else ''}" for s in source.ledger]
     line = " + ".join([f"{number(s.contribution.norm)} ({name})" for s, name in zip(source.ledger, names)])
-    blocks = [Text(f"{line} = {number(total.norm)}" + ("" if len(names) == 1 else "   (norms; directions differ)"))]
+    blocks: list = [Text(f"{line} = {number(total.norm)}" + ("" if len(names) == 1 else "   (norms; directions differ)"))]
     if len(names) > 1:
         parts = shares([s.contribution for s in source.ledger], total)
         blocks.append(Table(["entry", "through", "shape", "norm", "share"],

@@ -26,20 +26,19 @@ def three_paths(node, channel):
 
 
 def paths_of_batch_norm(node, channel=0, n=0, i=0, j=0) -> Panel:
-    """The three parts of gx in one channel: their norms and shares, and at one pixel each a number."""
+    """The three parts of gx in one channel: their norms, and at one pixel each a number."""
     parts = three_paths(node, channel)
     total = sum(parts.values())
     n, _, i, j = place("x", node.value.shape, n, channel, i, j)
-    size = float((total * total).sum())
-    rows = [[name, PATHS[name], float(np.linalg.norm(part)), float((part * total).sum()) / size if size else 0.0,
-             float(part[n, i, j])] for name, part in parts.items()]
-    rows.append(["gx", "their sum", float(np.sqrt(size)), 1.0, float(total[n, i, j])])
+    rows = [[name, how, float(np.linalg.norm(part)), float(part[n, i, j])]
+            for (name, part), how in zip([*parts.items(), ("gx", total)], [*PATHS.values(), "their sum"])]
     sent = next((send.raw for send in node.sends if send.slot == 0), None)
     numbers = " + ".join([f"({number(part[n, i, j])})" for part in parts.values()])
     said = "" if sent is None or not sent.whole else f"; backward computed {number(sent.numbers[n, channel, i, j])}"
     blocks = [Text(f"gx[{n},{channel},{i},{j}] = {numbers} = {number(total[n, i, j])}{said}"),
-              Table(["path", "", "norm", "share", f"at [{n},{channel},{i},{j}]"], rows),
+              Table(["path", "", "norm", f"at [{n},{channel},{i},{j}]"], rows),
               Text("Mean and variance are made of the same x: whoever takes them as constants keeps the first path only. "
-                   "Together they have no part along 1: a bias before batch norm gets no gradient.")]
+                   "The second takes away what all pixels of the first have in common, the third what is left of it "
+                   "along x̂; so a bias before batch norm gets no gradient, and a scale hardly any.")]
     blocks += [Matrix(f"{name}, image {n}", part[n]) for name, part in parts.items()]
     return Panel(f"{node.label}: three paths of channel {channel}", blocks)

@@ -30,7 +30,9 @@ def routes(source, most=ROUTES) -> list:
 
     Where ways part again and again there are too many: then the largest are followed until there are `most`.
     """
-    replays, found = {}, [extended(Route([], None, True), send) for send in source.ledger]
+    replays: dict = {}
+    found = [extended([], send, all_numbers(send.node, "contribution", send.contribution, np.float64))
+             for send in source.ledger]
     while len(found) < most:
         undecided = [route for route in found if route.open]
         if not undecided:
@@ -40,10 +42,9 @@ def routes(source, most=ROUTES) -> list:
     return found
 
 
-def extended(route, send, gradient=None):
-    """A route, one step on towards the result, and further for as long as there is one way only."""
-    sends = [*route.sends, send]
-    gradient = all_numbers(send.node, "contribution", send.contribution, np.float64) if gradient is None else gradient
+def extended(sends, send, gradient):
+    """A Route, one step on towards the result, and further for as long as there is one way only."""
+    sends = [*sends, send]
     while len(sends[-1].node.ledger) == 1:
         sends.append(sends[-1].node.ledger[0])
     return Route(sends, gradient, len(sends[-1].node.ledger) > 1)
@@ -58,7 +59,7 @@ def parted(route, replays):
             if send.node not in replays:
                 replays[send.node] = Replay(send.node, np.float64)
             gradient = replays[send.node].backward(send.slot, gradient)
-        parts.append(extended(route, entry, gradient))
+        parts.append(extended(route.sends, entry, gradient))
     return parts
 
 
@@ -156,12 +157,12 @@ def cuts(trace, source, at):
                 yield [node.label, count, int(cut.sum()), WHY.get(node.kind, "its rule gives 0 there, whatever comes in")]
             if (mask & ~cut).any():
                 went_to = results_of(node, slot, mask & ~cut, rng)
-                results = f"{int(went_to.sum())} results"
+                results = "a result" if went_to.sum() == 1 else f"{int(went_to.sum())} results"
                 if gradient_of(node) is not None and np.any(all_numbers(node, "gy", gradient_of(node))[went_to]):
-                    yield [node.label, count, 0, f"it went into {results}, whose gradients cancel out"]
+                    yield [node.label, count, 0, f"it went into {results}; the gradients there cancel out"]
                     continue
                 if not cut.any():
-                    yield [node.label, count, 0, f"it went into {results}, whose gradients are 0"]
+                    yield [node.label, count, 0, f"it went into {results}; the gradient there is 0"]
                 pending[node] = pending.get(node, False) | went_to
 
 

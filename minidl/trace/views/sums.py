@@ -13,7 +13,7 @@ def broadcast(send) -> Panel:
         raise ValueError(f"{send.node.label}: {slot.name} of shape {send.contribution.shape} was not broadcast")
     raw, total = send.raw, send.contribution
     times = int(np.prod([raw.shape[d] for d in send.summed]))
-    blocks = [Text(f"Forward, {slot.name} of shape {total.shape} was repeated {times} times, to {raw.shape}."),
+    blocks: list = [Text(f"Forward, {slot.name} of shape {total.shape} was repeated {times} times, to {raw.shape}."),
               Text(f"Backward, {story(send)}: each of its numbers went into {times} results, and gets the sum of their "
                    "gradients.")]
     if raw.whole and total.whole:
