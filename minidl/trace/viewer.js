@@ -16,7 +16,7 @@ function h(tag, attributes = {}, ...children) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (value !== null && value !== false) element.setAttribute(name, value);
   }
-  element.append(...children.flat(Infinity).filter(child => child ?? false));
+  element.append(...children.flat(Infinity).filter(child => (child ?? "") !== ""));
   return element;
 }
 
@@ -216,7 +216,7 @@ class Picture {
       const [x, y] = this.corner(tile * h * w);
       context.drawImage(source, 0, tile * h, w, h, x, y, w * this.scale, h * this.scale);
     }
-    if (this.scale >= 34) this.write(context);
+    if (this.scale >= 30) this.write(context);
     context.lineWidth = 2;
     context.strokeStyle = scheme.ink;
     for (const [index, height, width] of this.marks) {
@@ -390,14 +390,14 @@ class Pixel {
   render(backward) {
     const { state, KH, KW, channels, viewer } = this, { filter, channel } = state, all = product(this.size);
     const pick = name => index => { if (index !== null) { state[name] = index; viewer.again(); } };
-    const matrix = (numbers, caption) => new Picture(plain(numbers, [KH, KW], caption), caption, 200, 200).element;
+    const matrix = (numbers, caption) => new Picture(plain(numbers, [KH, KW], caption), caption, 160, 160).element;
     const patch = this.patch(channel), kernel = this.kernel(channel), sums = this.sums(), sum = sums.reduce((a, b) => a + b, 0);
     const choose = (name, count) => h("label", {}, `${name} `, h("select", { "data-keep": name, onchange: event => pick(name)(+event.target.value) },
       Array.from({ length: count }, (_, i) => h("option", { value: i, selected: i === state[name] }, i))));
     const row = (...parts) => h("div", { class: "equation" }, parts.map(part => typeof part === "string" ? h("span", { class: "sign" }, part) : part));
     const output = (name, value) => h("output", { class: name, "data-value": value }, number(value));
     const map = new Picture(plain(this.y.subarray(filter * all, (filter + 1) * all), this.size, "click, or arrows: pick a pixel",
-      [this.rows[0], this.columns[0]]), "pixels of the result to pick from", 200, 200, pick("place"));
+      [this.rows[0], this.columns[0]]), "pixels of the result to pick from", 160, 160, pick("place"));
     Object.assign(map, { follow: true }).mark([[state.place, 1, 1]]);
     Object.assign(map.canvas, { className: "picker" }).dataset.keep = "picker";
     const [top, left] = this.corner, dilation = this.how[2];
