@@ -4,7 +4,9 @@
 """
 import base64
 import json
+import re
 import zlib
+from itertools import zip_longest
 from math import isqrt, prod
 
 import numpy as np
@@ -116,8 +118,9 @@ class Packer:
     # ---- numbers
 
     def shown(self, snapshot):
-        """[shape, norm, NaNs, Infs, statistics in words, and of the part that is shown: first index and size in each dimension, where its numbers
-        begin, what 127 stands for, or 0 if they are float32, and its name in Python, if it is not all]
+        """[shape, norm, NaNs, Infs, statistics in words, and of the part that is shown: first index and size in each
+        dimension, where its numbers begin, what 127 stands for, or 0 if they are float32, and its name in Python, if it is
+        not all]
         """
         if snapshot.numbers is None:
             return [snapshot.shape]
@@ -254,8 +257,9 @@ def block_of(block):
 
 
 def lines_of(formula):
-    """Lines of [text, MathML]."""
-    return list(zip(formula.text.split("\n"), formula.mathml.split("<br>")))
+    """Lines of [text, MathML]; the second is empty where there is none."""
+    mathml = re.findall("<math.*?</math>", formula.mathml, re.DOTALL)
+    return list(zip_longest(formula.text.split("\n"), mathml, fillvalue=""))
 
 
 # ---- a convolution

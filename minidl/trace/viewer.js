@@ -16,8 +16,16 @@ function h(tag, attributes = {}, ...children) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (value !== null && value !== false) element.setAttribute(name, value);
   }
-  element.append(...children.flat(Infinity).filter(child => child ?? false));
+  element.append(...children.flat(Infinity).filter(child => (child ?? "") !== ""));
   return element;
+}
+
+function sync(parent, children) {        // what is there already stays, and need not be laid out again
+  children.forEach((child, i) => {
+    const there = parent.childNodes[i];
+    if (there !== child) there ? there.replaceWith(child) : parent.append(child);
+  });
+  while (parent.childNodes.length > children.length) parent.lastChild.remove();
 }
 
 function markup(tag, attributes, mathml, text) { // of MathML that minidl wrote; what a user wrote is text
@@ -208,7 +216,7 @@ class Picture {
       const [x, y] = this.corner(tile * h * w);
       context.drawImage(source, 0, tile * h, w, h, x, y, w * this.scale, h * this.scale);
     }
-    if (this.scale >= 34) this.write(context);
+    if (this.scale >= 30) this.write(context);
     context.lineWidth = 2;
     context.strokeStyle = scheme.ink;
     for (const [index, height, width] of this.marks) {
@@ -297,6 +305,7 @@ class Chart {
 
   move(before, after) {
     const { moments } = this.viewer;
+    this.show(this.elements.get(String(moments[after].node)));       // first, while the layout is known
     for (let i = before; i > after; i--) this.toggle(Chart.trail(moments[i]), false);
     for (let i = before + 1; i <= after; i++) this.toggle(Chart.trail(moments[i]), true);
     for (const name of this.lit ?? []) this.toggle(name, false);
@@ -304,7 +313,6 @@ class Chart {
     this.lit = [[node, "now"]];
     if (kind === "send") this.lit.push([`${node}/${slot}`, "lit"], [moments[after].target, "target"]);
     for (const name of this.lit) this.toggle(name, true);
-    this.show(this.elements.get(String(node)));
   }
 
   toggle([name, what], on) {
@@ -315,7 +323,7 @@ class Chart {
     const rect = box?.querySelector("rect");
     if (!rect) return;
     const [x, y, width] = ["x", "y", "width"].map(name => rect[name].baseVal.value), { element } = this;
-    const { scrollTop, scrollLeft, clientHeight, clientWidth } = element;
+    const { scrollTop, scrollLeft } = element, [clientWidth, clientHeight] = this.size;
     if (y < scrollTop + 0.2 * clientHeight || y > scrollTop + 0.75 * clientHeight) element.scrollTop = y - clientHeight / 2;
     if (x < scrollLeft + 30 || x + width + 60 > scrollLeft + clientWidth) element.scrollLeft = x + width / 2 - clientWidth / 2;
   }
@@ -382,14 +390,14 @@ class Pixel {
   render(backward) {
     const { state, KH, KW, channels, viewer } = this, { filter, channel } = state, all = product(this.size);
     const pick = name => index => { if (index !== null) { state[name] = index; viewer.again(); } };
-    const matrix = (numbers, caption) => new Picture(plain(numbers, [KH, KW], caption), caption, 200, 200).element;
+    const matrix = (numbers, caption) => new Picture(plain(numbers, [KH, KW], caption), caption, 160, 160).element;
     const patch = this.patch(channel), kernel = this.kernel(channel), sums = this.sums(), sum = sums.reduce((a, b) => a + b, 0);
     const choose = (name, count) => h("label", {}, `${name} `, h("select", { "data-keep": name, onchange: event => pick(name)(+event.target.value) },
       Array.from({ length: count }, (_, i) => h("option", { value: i, selected: i === state[name] }, i))));
     const row = (...parts) => h("div", { class: "equation" }, parts.map(part => typeof part === "string" ? h("span", { class: "sign" }, part) : part));
     const output = (name, value) => h("output", { class: name, "data-value": value }, number(value));
     const map = new Picture(plain(this.y.subarray(filter * all, (filter + 1) * all), this.size, "click, or arrows: pick a pixel",
-      [this.rows[0], this.columns[0]]), "pixels of the result to pick from", 200, 200, pick("place"));
+      [this.rows[0], this.columns[0]]), "pixels of the result to pick from", 160, 160, pick("place"));
     Object.assign(map, { follow: true }).mark([[state.place, 1, 1]]);
     Object.assign(map.canvas, { className: "picker" }).dataset.keep = "picker";
     const [top, left] = this.corner, dilation = this.how[2];
@@ -442,6 +450,7 @@ class Viewer {
     this.moments = trace.moments.map(([kind, node, ...rest], i) => ({ i, ...MOMENT[kind](...rest), kind, node }));
     this.index();
     this.chart = new Chart(this);
+    this.title = h("h2", { "aria-live": "polite" });
     this.page = h("section", { class: "moment", "aria-label": "the moment" });
     this.element = h("div", { class: "minidl", tabindex: 0 }, this.header(), ...this.banners(), this.chart.element, this.page, this.footer());
     element.append(this.element);
@@ -476,8 +485,13 @@ class Viewer {
     this.pending ??= requestAnimationFrame(() => {
       this.pending = null;
       this.at = this.to;
+      const now = performance.now();
+      this.hurry = now - this.last < 80;
+      this.last = now;
       this.draw();
       this.onmove(this.at);
+      clearTimeout(this.rest);
+      if (this.hurry) this.rest = setTimeout(() => { this.hurry = false; this.draw(); }, 120);
     });
   }
 
@@ -563,9 +577,7 @@ class Viewer {
 
   drawTimeline() {                       // the norm of every moment's array, on a logarithmic scale
     const { timeline } = this, ratio = window.devicePixelRatio, width = timeline.clientWidth, height = timeline.clientHeight;
-    const key = `${width} ${height} ${ratio} ${dark.matches}`;
-    if (!width || key === this.drawn) return;
-    this.drawn = key;
+    if (!width) return;
     Object.assign(timeline, { width: width * ratio, height: height * ratio });
     const context = timeline.getContext("2d"), step = timeline.width / this.moments.length;
     for (const backward of [false, true]) {
@@ -586,6 +598,9 @@ class Viewer {
 
   again() {
     this.made.clear();
+    this.width = this.page.clientWidth;
+    this.chart.size = [this.chart.element.clientWidth, this.chart.element.clientHeight];
+    this.drawTimeline();
     this.draw();
   }
 
@@ -600,10 +615,9 @@ class Viewer {
     const sentence = this.sentence(moment);
     this.slider.setAttribute("aria-valuetext", sentence.map(part => part.textContent ?? part).join(""));
     this.count.textContent = `${this.at + 1} / ${this.moments.length}`;
-    this.drawTimeline();
     const pass = moment.kind === "forward" ? "forward" : "backward";
-    this.page.replaceChildren(h("h2", { "aria-live": "polite" }, h("span", { class: `pass ${pass}` }, pass), " ", sentence),
-      ...(moment.node < 0 ? this.leaf(moment) : this.node(moment)).filter(Boolean));
+    this.title.replaceChildren(h("span", { class: `pass ${pass}` }, pass), " ", ...sentence);
+    sync(this.page, [this.title, ...(moment.node < 0 ? this.leaf(moment) : this.node(moment)).filter(Boolean)]);
     if (moved) this.page.querySelector(".cell.now")?.scrollIntoView({ block: "nearest" });
     if (keep) this.page.querySelector(`[data-keep=${keep}]`)?.focus({ preventScroll: true });
   }
@@ -627,7 +641,7 @@ class Viewer {
   node(moment) {
     const id = moment.node, [kind, text, module, where, slots, value] = this.trace.nodes[id];
     const reached = at => at !== undefined && at <= this.at, enter = this.enter.get(id);
-    const facts = h("p", { class: "facts" }, h("code", {}, text), module ? [" in ", h("code", {}, module)] : "", where ? [" · ", h("code", {}, where)] : "");
+    const facts = () => h("p", { class: "facts" }, h("code", {}, text), module ? [" in ", h("code", {}, module)] : "", where ? [" · ", h("code", {}, where)] : "");
     this.pixel = null;
     if (this.trace.windows[id]) {
       if (!this.pixels.has(id)) this.pixels.set(id, {});
@@ -642,15 +656,20 @@ class Viewer {
       rows.push(this.row(name, from, array ?? words, send?.array ?? null, at !== undefined ? "comes later" : wanted ? "" : "none is wanted",
         moment.slot === slot ? "send" : "", slot, send ? this.story(send) : []));
     });
-    return [facts, this.rule(id, moment), this.grid(rows), this.ledgerOf(moment),
-      this.pixel && this.memo(`pixel ${moment.kind === "forward"}`, () => this.pixel.render(moment.kind !== "forward")),
+    return [this.memo("facts", facts), this.rule(id, moment), this.grid(rows), this.ledgerOf(moment),
+      ...(this.hurry && !this.made.has("more") ? [] : this.more(id, moment))];
+  }
+
+  more(id, moment) {                     // what waits until somebody looks
+    this.made.set("more", true);
+    return [this.pixel && this.memo(`pixel ${moment.kind === "forward"}`, () => this.pixel.render(moment.kind !== "forward")),
       ...(this.trace.panels[id] ?? []).map(panel => this.memo(panel[0], () => this.panel(panel)))];
   }
 
   rule(id, { kind, slot }) {             // the line that is at work is lit
     const [op, , , , slots] = this.trace.nodes[id], line = kind === "forward" ? "y" : kind === "send" ? `g${slots[slot][0]}` : null;
-    return h("div", { class: "rule" }, this.trace.rules[op].map(([text, mathml]) =>
-      markup("div", { class: line && text.startsWith(line) ? "now" : "" }, mathml, text)));
+    return this.memo(`rule ${line}`, () => h("div", { class: "rule" }, this.trace.rules[op].map(([text, mathml]) =>
+      markup("div", { class: line && text.startsWith(line) ? "now" : "" }, mathml, text))));
   }
 
   panel([title, blocks]) {               // of minidl.trace.panel
@@ -674,32 +693,34 @@ class Viewer {
       this.grid(this.row(name, kind, value, moment.array, "", "leaf", null, [])), this.ledgerOf(moment)];
   }
 
-  grid(rows) { return h("div", { class: "grid" }, ["", "value", "gradient"].map(text => h("div", { class: "head" }, text)), rows); }
+  grid(rows) {
+    const grid = this.memo("grid", () => h("div", { class: "grid" })), head = text => this.memo(`head ${text}`, () => h("div", { class: "head" }, text));
+    sync(grid, [...["", "value", "gradient"].map(head), ...rows.flat()]);
+    return grid;
+  }
 
   // A row of the table: what it is, its value, its gradient; the cell that the moment is about is lit.
   row(name, from, value, gradient, without, lit, slot, story) {
     const shape = typeof value === "number" ? shapeText(this.trace.snapshots[value][0]) : "";
-    const cell = (what, now, ...inside) => h("div", { class: now ? "cell now" : "cell", "data-of": `${name} ${what}` }, inside);
-    return [h("div", { class: "name" }, h("var", {}, name), h("span", {}, from), h("code", {}, shape)),
-      cell("value", lit === "forward", typeof value === "number" ? this.picture(value, `value of ${name}`, slot) : value ?? "not computed"),
-      cell("gradient", lit && lit !== "forward", gradient === null ? h("span", { class: "without" }, without)
-        : this.picture(gradient, `gradient of ${name}`, slot), story.map(text => h("p", { class: "story" }, text)))];
+    const cell = (what, now, make) => this.memo(`${name} ${what} ${now} ${make === none}`, () =>
+      h("div", { class: `cell ${what} ${now ? "now" : ""}`, "data-of": `${name} ${what}` }, make()));
+    const none = () => h("span", { class: "without" }, without);
+    return [this.memo(name, () => h("div", { class: "name" }, h("var", {}, name), h("span", {}, from), h("code", {}, shape))),
+      cell("value", lit === "forward", () => typeof value === "number" ? this.picture(value, `value of ${name}`, slot) : value ?? "not computed"),
+      cell("gradient", Boolean(lit) && lit !== "forward", gradient === null ? none
+        : () => [this.picture(gradient, `gradient of ${name}`, slot), story.map(text => h("p", { class: "story" }, text))])];
   }
 
   picture(index, label, slot) {
     const array = this.numbers.get(index);
     if (!array.numbers) return h("span", {}, array.caption ?? "the graph kept no numbers");
-    return this.memo(`${label} ${index}`, () => this.draws(array, label, slot)).element;
-  }
-
-  draws(array, label, slot) {
-    const width = max(min((this.page.clientWidth - (this.page.clientWidth > 620 ? 190 : 30)) / 2 - 26, 520), 110);
+    const width = max(min((this.width - (this.width > 620 ? 190 : 30)) / 2 - 26, 520), 110);
     const pixel = this.pixel && (slot === null || slot === 0) ? this.pixel : null;
     const picture = new Picture(array, label, width, 100, pixel && slot === null
       ? at => { if (at !== null && pixel.pick(picture.indices(at))) this.again(); } : null);
     if (array.part) picture.element.append(h("code", { class: "part" }, array.part));
     if (pixel) picture.mark(pixel.marks(picture, slot));
-    return picture;
+    return picture.element;
   }
 
   memo(key, make) {                      // what is the same for all moments of an op
@@ -742,8 +763,8 @@ const MOMENT = {                         // what each kind of moment has; `array
 
 async function show(element, letters, keyboard) {
   const viewer = new Viewer(element, await unpack(letters));
+  viewer.again();
   keyboard.addEventListener("keydown", event => viewer.key(event));
-  viewer.go(0);
   return viewer;
 }
 

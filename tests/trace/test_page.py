@@ -79,7 +79,7 @@ def test_names_cannot_become_markup():
 
 
 def test_the_viewer_is_small():
-    assert len(SCRIPT.read_bytes()) < 40_000
+    assert len(SCRIPT.read_bytes()) < 40 * 1024
 
 
 def test_a_resnet20_at_batch_2_is_smaller_than_1_MB():
@@ -145,6 +145,21 @@ def test_nan_and_inf_are_shown_as_they_are(monkeypatch):
     index = content["leaves"][0][2]
     np.testing.assert_array_equal(shown(content, numbers, index)[0], x.astype("f4"))
     assert content["snapshots"][index][1] == "nan" and content["snapshots"][index][2:4] == [1, 2]
+
+
+def test_a_rule_is_a_line_of_mathml_for_the_result_and_for_each_gradient_and_what_a_user_wrote_is_text():
+    class Mine(minidl.Op):
+        """y = x <b>twice</b>"""
+        def forward(self, k, x):
+            return 2 * x
+
+        def backward(self, gy, y, x):
+            return 2 * gy
+    content, _ = unpacked(pack(recorded(lambda x, w: Mine()(x @ w).sum())))
+    lines = content["rules"]["MatMul"]
+    assert [text.split()[0] for text, _ in lines] == ["y", "ga", "gb"]
+    assert all(mathml.startswith("<math") and mathml.count("<math") == 1 for _, mathml in lines)
+    assert content["rules"]["Mine"] == [["y = x <b>twice</b>", ""]]
 
 
 # ---- a convolution

@@ -171,6 +171,7 @@ def test_a_pixel_of_a_convolution_is_the_sum_of_the_products_that_are_shown(open
     assert recorded.moments[moment(page) - 1] is node.enter
     page.select_option(".pixel label:has-text('filter') select", str(filter))
     page.select_option(".pixel label:has-text('channel') select", "1")
+    assert page.locator(".pixel label:has-text('channel') option").all_inner_texts() == [str(c) for c in range(w.shape[1])]
     press(page, "Escape", "p", *["ArrowUp"] * 9, *["ArrowLeft"] * 9)
     press(page, *["ArrowDown"] * row, *["ArrowRight"] * column)
     assert page.inner_text(".pixel h3 >> nth=0").startswith(f"Pixel [0, {filter}, {row}, {column}]")
