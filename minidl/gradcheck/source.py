@@ -87,6 +87,7 @@ EQUIVALENT = [  # (function, statement) -> why changing it changes no gradient; 
     ("cpu/normalization.py: _channels_gradient", "if streaming", ONLY_SPEED),
     ("cpu/normalization.py: (_batch_norm_gradient|_gradient_of_short_runs)", "for first in range|min.first", ONLY_SPEED),
     ("cpu/normalization.py: _(channels|group)_gradient", "max.1, N . P.* 1 -> 2", A_GUARD),
+    ("cpu/normalization.py: _group_gradient", "scales.*room.* (2 -> 3|4 -> 5)", ONLY_ROOM),
     ("cpu/pooling.py: avg_pool_gradient", "workspace", ONLY_ROOM),
     ("cpu/pooling.py: adaptive_avg_pool_gradient", "if gy.shape", ONLY_SPEED),
     ("cpu/pooling.py: adaptive_avg_pool_gradient", "max.* -> ", A_GUARD),

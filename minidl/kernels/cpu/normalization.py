@@ -239,9 +239,9 @@ def _group_gradient(gy, x, N, P, mean, inv_std, scale, gx, gw, gb, first, last, 
     width, count, starts = (last - first) * P, max(1, N * P), range(first * P, N * len(scale) * P, len(scale) * P)
     center, total, along, scales = room[:width], room[width:2 * width], room[2 * width:3 * width], room[3 * width:4 * width]
     for c in range(first, last):
-        i, j = (c - first) * P, (c - first + 1) * P
-        _spread(mean[c], center[i:j])
-        _spread(scale[c], scales[i:j])
+        i = (c - first) * P
+        _spread(mean[c], center[i:i + P])
+        _spread(scale[c], scales[i:i + P])
     total[:] = 0
     along[:] = 0
     for i in starts:
