@@ -57,6 +57,7 @@ ELEMENTWISE = [
 SETTINGS = {"exponent": "p", "slope": "s", "alpha": "α", "beta": "β", "min": "min", "max": "max"}
 
 
+@pytest.mark.parity
 @pytest.mark.parametrize("kind", ELEMENTWISE)
 def test_what_the_rule_says_is_what_torch_computes(kind):
     torch = pytest.importorskip("torch")

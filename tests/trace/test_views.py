@@ -77,6 +77,7 @@ def test_an_output_reads_the_pixels_that_are_touched_by_its_gradient():
                 assert [2, 2] in touched_by(node, 1, 0, int(r), int(q)).outputs.tolist()
 
 
+@pytest.mark.parity
 def test_a_column_of_im2col_times_a_row_of_the_filters_is_the_pixel():
     torch = pytest.importorskip("torch")
     node = convolution(stride=2, padding=1)
@@ -107,6 +108,7 @@ def test_a_place_that_is_not_there_and_another_op_are_refused():
 POOLS = {"max_pool2d": (3, 2, 1), "adaptive_max_pool2d": ((3, 2),)}
 
 
+@pytest.mark.parity
 @pytest.mark.parametrize("name", POOLS)
 def test_winners_and_ties(name):
     torch = pytest.importorskip("torch")
@@ -133,6 +135,7 @@ def test_winners_and_ties(name):
 # ---- batch norm
 
 
+@pytest.mark.parity
 def test_the_three_paths_of_batch_norm_are_those_of_a_graph_with_statistics_held():
     torch = pytest.importorskip("torch")
     x, w, b = RNG.standard_normal((4, 3, 2, 5)) * 2 + 1, RNG.standard_normal(3), RNG.standard_normal(3)
@@ -252,6 +255,7 @@ def test_a_ledger_says_what_came_from_where():
 # ---- routes
 
 
+@pytest.mark.parity
 def test_the_routes_to_a_source_are_those_of_a_graph_in_which_the_others_are_cut():
     torch = pytest.importorskip("torch")
     x = RNG.standard_normal((3, 4))
