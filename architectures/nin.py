@@ -114,5 +114,5 @@ def small(num_classes=10, in_channels=1):
     """A quarter of the channels, in the first block fewer, no dropout, first weights by `he_`, for images of 28x28."""
     net = CifarNiN(num_classes, in_channels, dropout=0.0, channels=((32, 24, 24), (48, 48, 48), (48, 48)))
     net.apply(he_)
-    nn.init.constant_(net.mlpconv3.cccp2.bias, 5)   # which softmax does not see, but from 0 ReLU soon lets some classes die
+    nn.init.constant_(net.mlpconv3.cccp2.bias, 5)   # softmax does not see it; from 0, ReLU let the first epochs learn less
     return net

@@ -1,8 +1,9 @@
 """minidl exercise"""
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from minidl.cli.step import Lines, Script
 
 
 def exercise(
@@ -10,15 +11,11 @@ def exercise(
     hint: Annotated[int, typer.Option(metavar="1..3", help="A hint; each says more than the one before.")] = None,
     answer: Annotated[str, typer.Option(metavar="OP", help="Where does it go wrong? The number of a node, as 3, or the name "
                                         "of its op or module.")] = None,
-    lines: Annotated[bool, typer.Option("--lines", help="Step line by line, without a program that fills the "
-                                        "terminal.")] = False,
-    script: Annotated[Path, typer.Option(metavar="FILE", help="Commands of the line stepper, instead of a "
-                                         "keyboard.")] = None,
+    lines: Lines = False, script: Script = None,
 ):
     """Find the mistake: a small network whose backward pass is wrong somewhere, and the stepper to see where."""
     from minidl.trace import exercises
     from minidl.trace.front import open_stepper
-    from minidl.trace.stepper import Stepper
     if number is None:
         for n, story in exercises.STORIES.items():
             print(f"{n}  {story}")
@@ -31,9 +28,7 @@ def exercise(
         right, text = puzzle.answer(answer)
         print(text)
         return 0 if right else 1
-    elif script is not None:
-        Stepper(puzzle.trace, alarm=False).run_script(script)
     else:
         print(f"{puzzle.story}\n")
-        open_stepper(puzzle.trace, lines, alarm=False)
+        open_stepper(puzzle.trace, lines, script, alarm=False)
     return 0

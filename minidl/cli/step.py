@@ -4,6 +4,9 @@ from typing import Annotated
 
 import typer
 
+Lines = Annotated[bool, typer.Option("--lines", help="Step line by line, without a program that fills the terminal.")]
+Script = Annotated[Path, typer.Option(metavar="FILE", help="Commands of the line stepper, in place of a keyboard.")]
+
 
 def step(
     model: Annotated[str, typer.Argument(help="A network, such as lenet5.")],
@@ -16,10 +19,7 @@ def step(
                                            "animation.")] = None,
     out: Annotated[Path, typer.Option(metavar="FILE.json", help="Write the trace, for other programs and for the command "
                                       "diff.")] = None,
-    lines: Annotated[bool, typer.Option("--lines", help="Step line by line, without a program that fills the "
-                                        "terminal.")] = False,
-    script: Annotated[Path, typer.Option(metavar="FILE", help="Commands of the line stepper, in place of a "
-                                         "keyboard.")] = None,
+    lines: Lines = False, script: Script = None,
 ):
     """Record a forward and a backward pass, and go through it op by op, forwards and backwards."""
     if html and html.suffix != ".html":
@@ -29,8 +29,7 @@ def step(
     trace = recorded(model, data, index, batch, seed)
     if not (html or pictures or out):
         from minidl.trace.front import open_stepper
-        from minidl.trace.stepper import Stepper
-        Stepper(trace).run_script(script) if script else open_stepper(trace, lines)
+        open_stepper(trace, lines, script)
         return 0
     print(f"{model}: {len(trace)} ops, {len(trace.moments)} moments")
     for written in files(trace, html, pictures, out):

@@ -19,14 +19,16 @@ def step(loss, gradient=None, *, model=None):
     return None
 
 
-def open_stepper(trace, lines=False, alarm=True):
+def open_stepper(trace, lines=False, script=None, alarm=True):
     """The program that fills the terminal; or, with `lines` or without a terminal or textual, the line stepper.
 
-    alarm : are faults told before anybody asks for them?
+    script : a file of commands for the line stepper
+    alarm  : are faults told before anybody asks for them?
     """
-    if not lines and sys.stdin.isatty() and sys.stdout.isatty() and importlib.util.find_spec("textual"):
+    if not lines and not script and sys.stdin.isatty() and sys.stdout.isatty() and importlib.util.find_spec("textual"):
         from minidl.trace.tui import StepperApp
         StepperApp(trace, alarm).run()
     else:
         from minidl.trace.stepper import Stepper
-        Stepper(trace, alarm=alarm).run()
+        stepper = Stepper(trace, alarm=alarm)
+        stepper.run_script(script) if script else stepper.run()

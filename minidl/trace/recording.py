@@ -17,7 +17,7 @@ from minidl.trace.tape import CAP, Arrive, Enter, Forward, Leaf, Node, Seed, Sen
 
 
 def record(f, *inputs, loss=cross_entropy, gradient=None, cap=CAP, title=""):
-    """The Trace of one forward and one backward pass of `f`; what they computed is not left in the model.
+    """The Trace of one forward and one backward pass of `f`.
 
     f, inputs : a module, the images and their labels: the backward pass starts from loss(f(images), labels). Without
                 labels, or for any other function of tensors, it starts from f(*inputs). Inputs are tensors or arrays; a
@@ -25,9 +25,10 @@ def record(f, *inputs, loss=cross_entropy, gradient=None, cap=CAP, title=""):
     gradient  : what it starts from, if that is not a single number: an array of the result's shape
     cap       : of arrays with more numbers, a corner and the statistics are kept; None keeps all of them
 
-    Gradients are recorded of all floating-point inputs, and of all parameters that f uses. The model's gradients and
-    buffers are afterwards what they were; a module is run in the mode that it is in. An error in `f` or in a rule does not
-    escape: the trace ends there, and says so in `trace.error`.
+    Gradients are recorded of all floating-point inputs, and of all parameters that f uses. A module is run in the mode that
+    it is in, and its gradients and buffers are afterwards what they were; what any other function uses beside its inputs
+    collects gradients, as always. An error in `f` or in a rule does not escape: the trace ends there, and says so in
+    `trace.error`.
     """
     inputs = [x.detach() if isinstance(x, Tensor) else as_weights_are(f, minidl.tensor(x)) for x in inputs]
     inputs = [x.clone().requires_grad_() if x.is_floating_point() else x for x in inputs]
@@ -133,7 +134,7 @@ class Recorder:
             trace.error = " ".join(f"{type(error).__name__}: {error}".split())
             trace.moments = trace.moments or [Forward(node) for node in trace.nodes]
         for leaf in self.leaves.values():
-            if leaf in trace._readers or leaf is trace.result:
+            if trace.readers(leaf) or leaf is trace.result:
                 leaf.index = len(trace.leaves)
                 trace.leaves.append(leaf)
         return trace
@@ -267,7 +268,8 @@ class Recorder:
             before = self.totals.get(slot.source)
             total = gx if before is None else before + gx
             self.totals[slot.source] = total
-            send = Send(node, i, contribution if raw is gx or not summed else self.snapshot(raw), summed, contribution,
+            fits = raw.shape == gx.shape and raw.dtype == gx.dtype
+            send = Send(node, i, contribution if fits else self.snapshot(raw), summed, contribution,
                         contribution if total is gx else self.snapshot(total), late=was_entered(slot.source))
             node.sends.append(send)
             slot.source.ledger.append(send)

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from minidl.trace import check, rules, views, zoom
 from minidl.trace.cursor import Cursor, condition
+from minidl.trace.difference import diff
 from minidl.trace.panel import Panel, Table, Text
+from minidl.trace.saving import load
 from minidl.trace.tape import Node, Trace
 
 INTRO = "next, previous, N (the next node), into, out, until, break, rule, ledger, check; help says more, quit ends"
@@ -289,15 +291,12 @@ class Stepper(cmd.Cmd):
 
     def do_save(self, line):
         """save FILE: write the trace; FILE.json, with the numbers in FILE.npz."""
-        from minidl.trace.saving import save
-        save(self.trace, Path(line))
+        self.trace.save(line)
         self.say(f"written to {line}")
 
     def do_diff(self, line):
         """diff FILE: where this trace differs from one that was saved."""
-        from minidl.trace.difference import diff
-        from minidl.trace.saving import load
-        self.say(diff(self.trace, load(Path(line))))
+        self.say(diff(self.trace, load(line)))
 
     def do_quit(self, line):
         """quit: end."""

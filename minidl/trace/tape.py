@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minidl.trace.faults import faults
+
 CAP = 2 ** 22                    # numbers; of larger arrays a corner is kept, and what all their numbers come to
 
 
@@ -260,7 +262,6 @@ class Trace:
     @cached_property
     def faults(self):
         """The Faults that the three invariants find."""
-        from minidl.trace.faults import faults
         return faults(self)
 
     def save(self, path):
