@@ -6,6 +6,7 @@ import architectures
 import minidl
 from minidl import nn, trace
 from minidl.nn import functional as F
+from minidl.trace.views import overview
 
 RNG = np.random.default_rng(0)
 
@@ -104,6 +105,21 @@ def test_what_a_broadcast_sums_is_said():
     sends = {entry.target.name: entry for entry in [*t["b"].ledger, *t["c"].ledger, *t["x"].ledger]}
     assert {name: entry.summed for name, entry in sends.items()} == {"x": (), "b": (0,), "c": (1,)}
     np.testing.assert_allclose(sends["b"].raw.numbers.sum(0), sends["b"].contribution.numbers)
+
+
+def test_what_a_cast_changes_on_the_way_is_kept():
+    """A float32 bias meets float64 numbers: its gradient is computed in float64, and sent in float32."""
+    class Halves(minidl.Op):
+        def forward(self, k, x):
+            return x * 0.5
+
+        def backward(self, gy, y, x):
+            return (gy * 0.5).astype(np.float64)
+
+    t = trace.record(lambda x: Halves()(x).sum(), RNG.standard_normal(3).astype(np.float32))
+    send, = t["Halves"].sends
+    assert (send.raw.dtype, send.contribution.dtype, send.summed) == (np.float64, np.float32, ())
+    assert "cast from float64 to float32" in str(overview(send))
 
 
 def test_a_large_array_keeps_a_corner_and_the_statistics_of_all():
