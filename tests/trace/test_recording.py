@@ -108,7 +108,7 @@ def test_what_a_broadcast_sums_is_said():
 
 
 def test_what_a_cast_changes_on_the_way_is_kept():
-    """A float32 bias meets float64 numbers: its gradient is computed in float64, and sent in float32."""
+    """A rule that computes in float64 for float32 inputs; what it sends is float32 again."""
     class Halves(minidl.Op):
         def forward(self, k, x):
             return x * 0.5
