@@ -42,6 +42,17 @@ def test_node_by_node():
     assert kinds[:7] == ["Mul", "ReLU", "Add", "Sum", "Add", "ReLU", "Mul"]
 
 
+def test_node_by_node_backwards_is_the_same_the_other_way():
+    c = cursor()
+    there = [c.node]
+    while c.next_node():
+        there.append(c.node)
+    back = [c.node]
+    while c.previous_node():
+        back.append(c.node)
+    assert back == there[::-1] and len(there) > 7
+
+
 def stops(c, text):
     """Where the cursor stops, from the first moment on."""
     c.first()

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from minidl import graph, trace
+from minidl.trace.faults import faults
 
 RNG = np.random.default_rng(0)
 
@@ -42,6 +43,32 @@ def test_a_contribution_that_comes_late_is_found(monkeypatch):
     assert {fault.rule for fault in faults} >= {"late"}
     late = next(fault for fault in faults if fault.rule == "late")
     assert "came to MatMul #0 after that was processed" in late.text
+
+
+def test_a_contribution_that_is_sent_twice_through_one_slot_is_found():
+    t = record()
+    ledger = t["MatMul"].ledger
+    ledger.append(ledger[0])
+    fault, = [fault for fault in faults(t) if fault.node.kind == "MatMul"]
+    assert fault.rule == "ledger" and "sent 2 contributions through one slot" in fault.text
+
+
+def test_a_node_that_is_never_processed_is_found(monkeypatch):
+    def without_matmul(nodes, end=()):
+        return [node for node in topological_order(nodes, end) if type(node).__name__ != "MatMul"]
+    topological_order = graph.topological_order
+    monkeypatch.setattr(graph, "topological_order", without_matmul)
+    fault, = record().faults
+    assert str(fault) == "ledger: MatMul #0: contributions arrived, but it was never processed"
+
+
+def test_a_hook_may_change_a_gradient_and_that_is_no_fault():
+    def f(x, w):
+        y = x @ w
+        y.register_hook(lambda gy: gy * 2)
+        return (y.tanh() + y * y).sum()
+    t = record(f)
+    assert t["MatMul"].enter.mismatch > 0.1 and t["MatMul"].enter.hooked and not t.faults
 
 
 @pytest.mark.parametrize("what, slot", [("x", 0), ("w", 1)])

@@ -122,6 +122,16 @@ def test_what_a_cast_changes_on_the_way_is_kept():
     assert "cast from float64 to float32" in str(overview(send))
 
 
+def test_an_array_that_was_edited_between_two_ops_is_kept_as_each_of_them_saw_it():
+    def f(x, w):
+        y = x * w
+        w.array[0] += 10
+        return (y + w).sum()
+    t = trace.record(f, np.ones(3), np.full(3, 2.0))
+    seen = [slot.value.numbers[0] for node in (t["Mul"], t["Add"]) for slot in node.slots if slot.source is t["w"]]
+    assert seen == [2, 12] and t["w"].value.numbers[0] == 2
+
+
 def test_a_large_array_keeps_a_corner_and_the_statistics_of_all():
     net, x, whole = recorded()
     _, _, t = recorded(cap=30)

@@ -10,6 +10,7 @@ from networks import reduced
 from minidl import trace
 from minidl.nn import functional as F
 from minidl.trace.difference import diff
+from minidl.trace.exercises import exercise
 from minidl.trace.saving import load, save
 
 RNG = np.random.default_rng(0)
@@ -186,6 +187,13 @@ def test_a_lie_about_a_gradient_is_found_by_the_invariants(tmp_path):
         enter["gradient"] = document["leaves"][int(enter["node"].split()[1])]["value"]
     changed(tmp_path / "t.json", lie)
     assert [fault.rule for fault in load(tmp_path / "t.json").faults] == ["ledger"]
+
+
+def test_a_contribution_that_came_late_is_late_again_when_it_is_loaded(tmp_path):
+    t = exercise(2).trace
+    save(t, tmp_path / "t.json")
+    assert [str(fault) for fault in load(tmp_path / "t.json").faults] == [str(fault) for fault in t.faults]
+    assert "late" in {fault.rule for fault in t.faults}
 
 
 # ---- diff
