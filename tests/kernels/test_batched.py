@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+from convolutions import agree, arrays, passes
 
 from minidl.kernels import naive, reference
 from minidl.kernels.cpu import batched, simd
@@ -11,36 +12,16 @@ from minidl.kernels.cpu import jit as compiler
 from minidl.kernels.cpu import threads as workers
 from minidl.kernels.cpu.simd import LANES
 
-# images by LANES, channels, size; shape of w; padding, dilation
+ONE, N = (1, 1), LANES
 CASES = {
-    "plain":         ((1, 3, 5, 6), (4, 3, 3, 2), (0, 0), (1, 1)),
-    "one channel":   ((2, 1, 6, 9), (6, 1, 5, 3), (1, 2), (1, 1)),
-    "dilated":       ((1, 2, 9, 8), (3, 2, 3, 2), (3, 1), (2, 3)),
-    "mostly edge":   ((1, 2, 1, 2), (9, 2, 3, 3), (2, 2), (1, 1)),
-    "more than LANES": ((3, 2, 4, 19), (17, 2, 2, 4), (1, 3), (1, 1)),
-    "large filters": ((1, 5, 7, 7), (8, 5, 7, 5), (0, 0), (1, 1)),
+    "plain":         ((N, 3, 5, 6), (4, 3, 3, 2), ONE, (0, 0), ONE, 1),
+    "one channel":   ((2 * N, 1, 6, 9), (6, 1, 5, 3), ONE, (1, 2), ONE, 1),
+    "dilated":       ((N, 2, 9, 8), (3, 2, 3, 2), ONE, (3, 1), (2, 3), 1),
+    "mostly edge":   ((N, 2, 1, 2), (9, 2, 3, 3), ONE, (2, 2), ONE, 1),
+    "more than LANES": ((3 * N, 2, 4, 19), (17, 2, 2, 4), ONE, (1, 3), ONE, 1),
+    "large filters": ((N, 5, 7, 7), (8, 5, 7, 5), ONE, (0, 0), ONE, 1),
 }
 ERROR = {np.float32: 1e-5, np.float64: 1e-13}            # measured, largest difference over largest result: 1e-6, 2e-15
-
-
-def arrays(case, rng, dtype=np.float64):
-    (n, *image), w_shape, padding, dilation = case
-    x_shape = (n * LANES, *image)
-    x, w, b = (rng.standard_normal(shape).astype(dtype) for shape in (x_shape, w_shape, w_shape[0]))
-    out = (reference.out_size(*axis) for axis in zip(image[1:], w_shape[2:], (1, 1), padding, dilation))
-    return x, w, b, rng.standard_normal((x_shape[0], w_shape[0], *out)).astype(dtype)
-
-
-def passes(k, case, x, w, b, gy):
-    where = (1, 1), *case[2:], 1
-    return [k.conv2d(x, w, b, *where), k.conv2d(x, w, None, *where), k.conv2d_gradient_x(gy, w, x.shape, *where),
-            k.conv2d_gradient_w(gy, x, w.shape[2:], *where)]
-
-
-def agree(results, wanted, error):
-    for got, right in zip(results, wanted, strict=True):
-        assert got.flags.c_contiguous and got.shape == right.shape
-        assert np.abs(got - right).max() <= error * np.abs(right).max()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

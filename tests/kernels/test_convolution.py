@@ -2,6 +2,7 @@ import time
 
 import numpy as np
 import pytest
+from convolutions import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
 from minidl.kernels import autotune, conv_algorithm, cpu, naive, reference
@@ -25,13 +26,6 @@ CASES = {
 @pytest.fixture(params=CASES.values(), ids=CASES)
 def case(request):
     return request.param
-
-
-def arrays(case, rng, dtype=np.float64):
-    x_shape, w_shape, stride, padding, dilation, groups = case
-    x, w, b = (rng.standard_normal(shape).astype(dtype) for shape in (x_shape, w_shape, w_shape[0]))
-    out = (reference.out_size(*axis) for axis in zip(x_shape[2:], w_shape[2:], stride, padding, dilation))
-    return x, w, b, rng.standard_normal((x_shape[0], w_shape[0], *out)).astype(dtype)
 
 
 @pytest.mark.parametrize("dtype, error", [(np.float64, 1e-12), (np.float32, 1e-5)])

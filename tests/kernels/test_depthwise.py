@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+from convolutions import agree, arrays, passes
 
 from minidl.kernels import naive, reference
 from minidl.kernels.cpu import depthwise, direct, simd
@@ -23,25 +24,6 @@ CASES = {
     "large filter": ((2, 5, 31, 40), (10, 1, 5, 6), (2, 2), (2, 1), (1, 1), 5),
 }
 ERROR = {np.float32: 1e-5, np.float64: 1e-13}            # measured, largest difference over largest result: 1e-6, 2e-15
-
-
-def arrays(case, rng, dtype=np.float64):
-    x_shape, w_shape, stride, padding, dilation, groups = case
-    x, w, b = (rng.standard_normal(shape).astype(dtype) for shape in (x_shape, w_shape, w_shape[0]))
-    out = (reference.out_size(*axis) for axis in zip(x_shape[2:], w_shape[2:], stride, padding, dilation))
-    return x, w, b, rng.standard_normal((x_shape[0], w_shape[0], *out)).astype(dtype)
-
-
-def passes(k, case, x, w, b, gy):
-    where = case[2:]
-    return [k.conv2d(x, w, b, *where), k.conv2d(x, w, None, *where), k.conv2d_gradient_x(gy, w, x.shape, *where),
-            k.conv2d_gradient_w(gy, x, w.shape[2:], *where)]
-
-
-def agree(results, wanted, error):
-    for got, right in zip(results, wanted, strict=True):
-        assert got.flags.c_contiguous and got.shape == right.shape
-        assert np.abs(got - right).max() <= error * np.abs(right).max()
 
 
 @pytest.fixture(params=CASES.values(), ids=CASES)
