@@ -130,7 +130,7 @@ def histograms(trace, what):
     above.set_yticks(range(top - DECADES, top + 1, 2), [f"$10^{{{n}}}$" for n in range(top - DECADES, top + 1, 2)])
     above.set_ylabel("size of a number")
     above.legend(loc="lower left")
-    above.set_title(f"{trace.title}: {what}, layer by layer; how many numbers are how large")
+    figure.suptitle(f"{trace.title}: how large {what} are, layer by layer", fontsize=11, wrap=True)
     below.bar(range(len(zeros)), zeros, color="#8a8a8a")
     below.set_ylim(0, 1)
     below.set_yticks([0, 1], ["0", "all"])
