@@ -124,7 +124,7 @@ def alexnet_one_weird_trick(num_classes=1000, in_channels=3, dropout=0.5):
     return OneTowerAlexNet(num_classes, in_channels, dropout)
 
 
-# ---- small enough to learn within a minute
+# ---- small enough to learn within two minutes
 
 
 def small(num_classes=10, in_channels=1):

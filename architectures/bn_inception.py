@@ -125,7 +125,7 @@ def bn_inception(num_classes=1000, in_channels=3):
     return BNInception(FIGURE_5, num_classes, in_channels)
 
 
-# ---- small enough to learn within a minute
+# ---- small enough to learn within two minutes
 
 
 def small(num_classes=10, in_channels=1):

@@ -172,7 +172,7 @@ def densenet161(num_classes=1000, in_channels=3):
     return DenseNet(imagenet_stem(in_channels, 96), BottleneckLayer, (6, 12, 36, 24), 48, 0.5, num_classes)
 
 
-# ---- small enough to learn within a minute
+# ---- small enough to learn within two minutes
 
 
 def small(num_classes=10, in_channels=1):

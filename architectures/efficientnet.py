@@ -212,7 +212,7 @@ def efficientnet_b7(num_classes=1000, in_channels=3, survival=0.8):
     return published("b7", num_classes, in_channels, survival)
 
 
-# ---- small enough to learn within a minute
+# ---- small enough to learn within two minutes
 
 
 def small(num_classes=10, in_channels=1):

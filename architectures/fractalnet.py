@@ -147,7 +147,7 @@ def fractalnet40(num_classes=10, in_channels=3, dropout=DROPOUT, drop_path=0.15,
     return FractalNet(4, WIDTHS, dropout, num_classes, in_channels, drop_path, global_drop_path)
 
 
-# ---- small enough to learn within a minute
+# ---- small enough to learn within two minutes
 
 
 def small(num_classes=10, in_channels=1):

@@ -165,7 +165,7 @@ def googlenet(num_classes=1000, in_channels=3, dropout=0.4, aux=False):
     return GoogLeNet(TABLE_1, num_classes, in_channels, dropout, aux)
 
 
-# ---- small enough to learn within a minute
+# ---- small enough to learn within two minutes
 
 
 def small(num_classes=10, in_channels=1):

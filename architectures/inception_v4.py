@@ -215,7 +215,7 @@ def inception_resnet_v2(num_classes=1000, in_channels=3, dropout=0.2):
     return InceptionResNetV2(INCEPTION_RESNET_V2, (10, 20, 10), num_classes, in_channels, dropout)
 
 
-# ---- small enough to learn within a minute
+# ---- small enough to learn within two minutes
 
 
 def eighth(figures):

@@ -69,7 +69,7 @@ def keras_cifar100_cnn(num_classes=100, in_channels=3):
     return KerasCifar100Cnn(num_classes, in_channels)
 
 
-# ---- small enough to learn within a minute
+# ---- small enough to learn within two minutes
 
 
 def small(num_classes=10, in_channels=1):

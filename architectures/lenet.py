@@ -226,7 +226,7 @@ def lenet5_1998(num_classes=10, in_channels=1):
     return LeNet5Of1998(in_channels)
 
 
-# ---- small enough to learn within a minute
+# ---- small enough to learn within two minutes
 
 
 def small(num_classes=10, in_channels=1):

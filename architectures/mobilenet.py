@@ -161,7 +161,7 @@ def mobilenet_v2(num_classes=1000, in_channels=3, width=1.0, dropout=0.2):
     return MobileNetV2(V2_TABLE_2, num_classes, in_channels, width, dropout)
 
 
-# ---- small enough to learn within a minute
+# ---- small enough to learn within two minutes
 
 
 def small_v1(num_classes=10, in_channels=1):

@@ -354,7 +354,7 @@ def amoebanet_a_cifar10(num_classes=10, in_channels=3, drop_path=0.0, aux=False)
     return CifarNASNet(AMOEBANET_A, 6, 36, num_classes, in_channels, drop_path, aux)
 
 
-# ---- small enough to learn within a minute
+# ---- small enough to learn within two minutes
 
 
 def small(cells, num_classes, in_channels):

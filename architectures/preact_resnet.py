@@ -140,7 +140,7 @@ def preact_resnet1001(num_classes=10, in_channels=3):
     return PreActResNet(*BOTTLENECK, 111, num_classes, in_channels)
 
 
-# ---- small enough to learn within a minute
+# ---- small enough to learn within two minutes
 
 
 def small(num_classes=10, in_channels=1):

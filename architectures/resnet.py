@@ -329,7 +329,7 @@ def plain1202(num_classes=10, in_channels=3):
     return CifarResNet(PlainBlock, 200, num_classes, in_channels)
 
 
-# ---- small enough to learn within a minute
+# ---- small enough to learn within two minutes
 
 
 def small(num_classes=10, in_channels=1):

@@ -52,7 +52,7 @@ def resnext29_8x64d(num_classes=10, in_channels=3):
     return CifarResNet(ResNeXtBlock8x64d, 3, num_classes, in_channels, width=64)
 
 
-# ---- small enough to learn within a minute
+# ---- small enough to learn within two minutes
 
 
 class ResNeXtBlock8x16d(ResNeXtBlock):

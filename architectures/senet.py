@@ -147,7 +147,7 @@ def senet154(num_classes=1000, in_channels=3, dropout=0.2):
     return SENet154(SENet154Block, (3, 8, 36, 3), num_classes, in_channels, dropout)
 
 
-# ---- small enough to learn within a minute
+# ---- small enough to learn within two minutes
 
 
 class SEBasicBlock(WithSE, BasicBlock):

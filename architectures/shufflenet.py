@@ -214,7 +214,7 @@ def shufflenet_v2(num_classes=1000, in_channels=3):
     return ShuffleNetV2((24, 116, 232, 464, 1024), BLOCKS, num_classes, in_channels)
 
 
-# ---- small enough to learn within a minute
+# ---- small enough to learn within two minutes
 
 
 def small_v1(num_classes=10, in_channels=1):

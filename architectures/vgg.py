@@ -150,7 +150,7 @@ def vgg19_cifar(num_classes=10, in_channels=3, dropout=0.5):
     return CifarVGG(TABLE_1["E"], num_classes, in_channels, dropout)
 
 
-# ---- small enough to learn within a minute
+# ---- small enough to learn within two minutes
 
 
 def small(num_classes=10, in_channels=1):

@@ -121,7 +121,7 @@ def wide_resnet50_2(num_classes=1000, in_channels=3):
     return ResNet(WideBottleneck, (3, 4, 6, 3), num_classes, in_channels)
 
 
-# ---- small enough to learn within a minute
+# ---- small enough to learn within two minutes
 
 
 def small(num_classes=10, in_channels=1):

@@ -69,7 +69,7 @@ def zfnet(num_classes=1000, in_channels=3, dropout=0.5):
     return ZFNet(num_classes, in_channels, dropout)
 
 
-# ---- small enough to learn within a minute
+# ---- small enough to learn within two minutes
 
 
 def small(num_classes=10, in_channels=1):
