@@ -1,21 +1,26 @@
 """A window of any size that moves over one image: LANES neighbouring places of it at once, in ROWS rows.
 
-What windows.py does for 3 x 3 cannot be done for every size: registers have no numbers to loop over. Here only the
-results of a block are in registers. For each place (i, j) of the window, one after the other, a weight is spread into a
-vector, and pixels are read anew: LANES neighbours in each row that this place of the window stands on.
+What windows.py does for 3 x 3 cannot be done for every size: registers have no numbers to loop over. Here the results
+of a block are in registers, and the window is gone through in bands of a few rows, each from left to right. For each
+column of a band, its weights are spread into a vector each, and LANES neighbours of every row of pixels that the band
+stands on are read, for all products that they are part of:
 
-    y[r, c + lane] += w[i, j] x[r + i - top, c + lane + j - left]             r: ROWS rows, all lanes, then the next i, j
+    y[r, c + lane] += w[i, j] x[r + i - top, c + lane + j - left]           all r, i in the band, lanes; then the next j
 
-So a number is read once for every product, from the cache that is as fast as multiplying, and is written once. What
-lies to the left and to the right of an image is not loaded, and has a 0 in its lane; for a row above or below, the row
-is `nothing`, as many zeros as a row has pixels.
+To read neighbours from the first-level cache takes longer than to multiply them, as they mostly lie in two of its lines:
+so the band, for which pixels that are read once serve several rows of y. Rows that are left over are bands of one.
 
-With a stride of 2, every lane is computed as if the stride were 1, and then every second one is used: to sort lanes for
-each product would take longer.
+What lies to the left and to the right of an image is not loaded, and has a 0 in its lane; for a row above or below, the
+row is `nothing`, as many zeros as a row has pixels. With a stride of 2, every lane is computed as if the stride were 1,
+and then every second one is used: to sort lanes for each product would take longer.
 """
+import contextlib
+
 from minidl.kernels.cpu.jit import jit
 from minidl.kernels.cpu.simd import LANES, vectorized
-from minidl.kernels.cpu.windows import ROWS, added_up, write
+from minidl.kernels.cpu.windows import AHEAD, ROWS, added_up, write
+
+BAND = 5                     # rows of a window at a time: their weights and ROWS vectors fit into 16 registers
 
 
 def correlating(stride):
@@ -47,22 +52,24 @@ def correlating(stride):
         nobody, begin = code.spare(1), code.variable(start.spread(f))
         with code.when(more):
             begin.set(code.zero())
-        blocks, strips = (OH + ROWS - 1) // ROWS, (OW + columns - 1) // columns
-        with code.loop(images) as n, code.loop(blocks) as block, code.loop(strips) as strip:
-            row, column, image = block * ROWS, strip * columns, Image(code, x, x0 + n * x_step, H, W, nothing)
+        strips = (OW + columns - 1) // columns
+        with code.loop(images) as n, blocks(code, OH, step_y) as row, code.loop(strips) as strip:
+            column, image = strip * columns, Image(code, x, x0 + n * x_step, H, W, nothing)
+            image.prefetch(row * stride, step_y, ROWS * stride, column * stride)
             totals = [code.variable(begin.get()) for _ in range(ROWS)]
-            with code.loop(KH) as i:
-                lines = [image.row((row + r) * stride + i * step_y - top) for r in range(ROWS)]
+            for i, rows in bands(code, KH, BAND):
+                lines = [image.row(row * stride + (i + k) * step_y - top) for k in range((ROWS - 1) * stride + rows)]
                 with code.loop(KW) as j:
-                    first = column * stride + j * step_x - left
-                    weight, inside = w.spread(w0 + turn * (i * KW + j)), image.inside(first)
-                    for total, line in zip(totals, lines):
-                        total.set(weight * line.load_where(first, inside) + total.get())
+                    weights = [w.spread(w0 + turn * ((i + below) * KW + j)) for below in range(rows)]
+                    vectors = image.pixels(lines, column * stride + j * step_x - left)
+                    for r, total in enumerate(totals):
+                        for below, weight in enumerate(weights):
+                            total.set(weight * vectors[r * stride + below] + total.get())
             inside = code.between(0, OW - column) & code.between(0, columns)
             for r, total in enumerate(totals):
-                to = y.after(y0 + n * y_step + (row + r) * OW + column)
-                used = code.shuffled(total.get(), total.get(), [lane * stride for lane in range(LANES)])
-                write(code, code.choice(code.within(0, row + r, OH), to, nobody), used, inside, more)
+                to = y.after(y0 + n * y_step + (row + r * step_y) * OW + column)
+                used = code.shuffled(total.get(), total.get(), [lane * stride % LANES for lane in range(LANES)])
+                write(code, code.choice(code.within(0, row + r * step_y, OH), to, nobody), used, inside, more)
 
     return correlate
 
@@ -92,18 +99,21 @@ def spread_2(code, images, y, y0, y_step, OH, OW, nothing, w, w0, KH, KW, x, x0,
     LANES columns of each kind are computed from the same numbers of y, and go into a row by turns.
     """
     nobody, first, begin = code.spare(2), top >> 1, left >> 1
-    blocks = (((H - 1 + top) >> 1) - first + ROWS) // ROWS
     strips = (((W - 1 + left) >> 1) - begin + LANES) // LANES
-    with code.loop(images) as n, code.loop(blocks) as block, code.loop(strips) as strip, code.loop(2) as d:
-        row, column, image = first + block * ROWS, begin + strip * LANES, Image(code, y, y0 + n * y_step, OH, OW, nothing)
+    with (code.loop(images) as n, blocks(code, ((H - 1 + top) >> 1) - first + 1, 1) as block, code.loop(strips) as strip,
+          code.loop(2) as d):
+        row, column, image = first + block, begin + strip * LANES, Image(code, y, y0 + n * y_step, OH, OW, nothing)
+        image.prefetch(row, 1, ROWS, column)
         totals = [[code.variable(code.zero()) for _ in range(2)] for _ in range(ROWS)]
         for e in range(2):
-            with code.loop((KH + 1 - d) // 2) as i:
-                lines = [image.row(row + r - i) for r in range(ROWS)]
+            for i, rows in bands(code, (KH + 1 - d) // 2, 2):
+                lines = [image.row(row - i + k) for k in range(1 - rows, ROWS)]
                 with code.loop((KW + 1 - e) // 2) as j:
-                    weight, inside = w.spread(w0 + (i * 2 + d) * KW + j * 2 + e), image.inside(column - j)
-                    for total, line in zip(totals, lines):
-                        total[e].set(weight * line.load_where(column - j, inside) + total[e].get())
+                    weights = [w.spread(w0 + ((i + above) * 2 + d) * KW + j * 2 + e) for above in range(rows)]
+                    vectors = image.pixels(lines, column - j)
+                    for r, total in enumerate(totals):
+                        for above, weight in enumerate(weights):
+                            total[e].set(weight * vectors[r + rows - 1 - above] + total[e].get())
         ix = column * 2 - left
         inside = [code.between(0 - ix - v * LANES, W - ix - v * LANES) for v in range(2)]
         for r, (even, odd) in enumerate(totals):
@@ -140,22 +150,26 @@ def comparing(stride):
         """Here the rows of y are in registers, and sums are not: there are too many."""
         with code.loop(KH * KW) as place:
             sums.store(place * LANES, code.zero())
-        blocks, strips = (OH + ROWS - 1) // ROWS, (OW + columns - 1) // columns
-        with code.loop(images) as n, code.loop(blocks) as block, code.loop(strips) as strip:
-            row, column, image = block * ROWS, strip * columns, Image(code, x, x0 + n * x_step, H, W, nothing)
+        strips = (OW + columns - 1) // columns
+        with code.loop(images) as n, blocks(code, OH, step_y) as row, code.loop(strips) as strip:
+            column, image = strip * columns, Image(code, x, x0 + n * x_step, H, W, nothing)
+            gradient = Image(code, y, y0 + n * y_step, OH, OW, nothing)
+            image.prefetch(row * stride, step_y, ROWS * stride, column * stride)
+            gradient.prefetch(row, step_y, ROWS, column)
             there = code.between(0, OW - column) & code.between(0, columns)
-            rows = Image(code, y, y0 + n * y_step, OH, OW, nothing)
-            numbers = [rows.row(row + r).load_where(column, there) for r in range(ROWS)]
+            numbers = [gradient.row(row + r * step_y).load_where(column, there) for r in range(ROWS)]
             if stride == 2:
-                numbers = [code.interleaved(line, code.zero())[0] for line in numbers]
-            with code.loop(KH) as i:
-                lines = [image.row((row + r) * stride + i * step_y - top) for r in range(ROWS)]
+                numbers = [code.interleaved(vector, code.zero())[0] for vector in numbers]
+            for i, rows in bands(code, KH, BAND):
+                lines = [image.row(row * stride + (i + k) * step_y - top) for k in range((ROWS - 1) * stride + rows)]
                 with code.loop(KW) as j:
-                    first, place = column * stride + j * step_x - left, (i * KW + j) * LANES
-                    inside, total = image.inside(first), sums.load(place)
-                    for line, number in zip(lines, numbers):
-                        total = number * line.load_where(first, inside) + total
-                    sums.store(place, total)
+                    vectors = image.pixels(lines, column * stride + j * step_x - left)
+                    for below in range(rows):
+                        place = ((i + below) * KW + j) * LANES
+                        total = sums.load(place)
+                        for r, number in enumerate(numbers):
+                            total = number * vectors[r * stride + below] + total
+                        sums.store(place, total)
         with code.loop(KH * KW) as place:
             w.store_some(w0 + place, added_up(code, sums.load(place * LANES)), 1)
 
@@ -163,6 +177,25 @@ def comparing(stride):
 
 
 compare_1, compare_2 = comparing(1), comparing(2)
+
+
+# ---- what the three have in common
+
+
+@contextlib.contextmanager
+def blocks(code, rows, apart):
+    """The first row of every block: of ROWS rows, each `apart` rows below the one before."""
+    with code.loop(apart) as first, code.loop((rows + ROWS * apart - 1) // (ROWS * apart)) as block:
+        yield block * ROWS * apart + first
+
+
+def bands(code, rows, size):
+    """The first row and the number of rows of every band: of `size` rows, and of one for each that is left over."""
+    whole = rows // size
+    with code.loop(whole) as band:
+        yield band * size, size
+    with code.loop(rows - whole * size) as more:
+        yield whole * size + more, 1
 
 
 class Image:
@@ -175,6 +208,12 @@ class Image:
         """The array that row iy begins at."""
         return self.code.choice(self.code.within(0, iy, self.H), self.x.after(self.x0 + iy * self.W), self.nothing)
 
-    def inside(self, first):
-        """Which of the LANES places of a row, from `first` on, are pixels."""
-        return self.code.between(0 - first, self.W - first)
+    def pixels(self, rows, first):
+        """The LANES pixels from place `first` on of these rows."""
+        inside = self.code.between(0 - first, self.W - first)
+        return [row.load_where(first, inside) for row in rows]
+
+    def prefetch(self, iy, apart, rows, ix):
+        """Ask for what lies AHEAD of so many rows from (iy, ix) on."""
+        for r in range(rows):
+            self.x.prefetch(self.x0 + (iy + r * apart) * self.W + ix + AHEAD)
