@@ -8,7 +8,7 @@ stands on are read, for all products that they are part of:
     y[r, c + lane] += w[i, j] x[r + i - top, c + lane + j - left]           all r, i in the band, lanes; then the next j
 
 To read neighbours from the first-level cache takes longer than to multiply them, as they mostly lie in two of its lines:
-so the band, for which pixels that are read once serve several rows of y. Rows that are left over are bands of one.
+so the bands, for which pixels that are read once serve several rows of y.
 
 What lies to the left and to the right of an image is not loaded, and has a 0 in its lane; for a row above or below, the
 row is `nothing`, as many zeros as a row has pixels. With a stride of 2, every lane is computed as if the stride were 1,
@@ -20,7 +20,7 @@ from minidl.kernels.cpu.jit import jit
 from minidl.kernels.cpu.simd import LANES, vectorized
 from minidl.kernels.cpu.windows import AHEAD, ROWS, added_up, write
 
-BAND = 5                     # rows of a window at a time: their weights and ROWS vectors fit into 16 registers
+BANDS = 5, 2, 1              # rows of a window at a time: 5 weights and ROWS vectors fit into 16 registers
 
 
 def correlating(stride):
@@ -57,7 +57,7 @@ def correlating(stride):
             column, image = strip * columns, Image(code, x, x0 + n * x_step, H, W, nothing)
             image.prefetch(row * stride, step_y, ROWS * stride, column * stride)
             totals = [code.variable(begin.get()) for _ in range(ROWS)]
-            for i, rows in bands(code, KH, BAND):
+            for i, rows in bands(code, KH, BANDS):
                 lines = [image.row(row * stride + (i + k) * step_y - top) for k in range((ROWS - 1) * stride + rows)]
                 with code.loop(KW) as j:
                     weights = [w.spread(w0 + turn * ((i + below) * KW + j)) for below in range(rows)]
@@ -106,7 +106,7 @@ def spread_2(code, images, y, y0, y_step, OH, OW, nothing, w, w0, KH, KW, x, x0,
         image.prefetch(row, 1, ROWS, column)
         totals = [[code.variable(code.zero()) for _ in range(2)] for _ in range(ROWS)]
         for e in range(2):
-            for i, rows in bands(code, (KH + 1 - d) // 2, 2):
+            for i, rows in bands(code, (KH + 1 - d) // 2, BANDS[1:]):
                 lines = [image.row(row - i + k) for k in range(1 - rows, ROWS)]
                 with code.loop((KW + 1 - e) // 2) as j:
                     weights = [w.spread(w0 + ((i + above) * 2 + d) * KW + j * 2 + e) for above in range(rows)]
@@ -160,7 +160,7 @@ def comparing(stride):
             numbers = [gradient.row(row + r * step_y).load_where(column, there) for r in range(ROWS)]
             if stride == 2:
                 numbers = [code.interleaved(vector, code.zero())[0] for vector in numbers]
-            for i, rows in bands(code, KH, BAND):
+            for i, rows in bands(code, KH, BANDS):
                 lines = [image.row(row * stride + (i + k) * step_y - top) for k in range((ROWS - 1) * stride + rows)]
                 with code.loop(KW) as j:
                     vectors = image.pixels(lines, column * stride + j * step_x - left)
@@ -189,13 +189,14 @@ def blocks(code, rows, apart):
         yield block * ROWS * apart + first
 
 
-def bands(code, rows, size):
-    """The first row and the number of rows of every band: of `size` rows, and of one for each that is left over."""
-    whole = rows // size
-    with code.loop(whole) as band:
-        yield band * size, size
-    with code.loop(rows - whole * size) as more:
-        yield whole * size + more, 1
+def bands(code, rows, sizes):
+    """The first row and the number of rows of every band: as many as there are of the first size, then of the next."""
+    done = code.integer(0)
+    for size in sizes:
+        whole = (rows - done) // size
+        with code.loop(whole) as band:
+            yield done + band * size, size
+        done = done + whole * size
 
 
 class Image:
