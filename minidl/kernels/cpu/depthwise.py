@@ -31,22 +31,22 @@ def suits(x_shape, w_shape, stride, padding, dilation, groups, dtype):
 def conv2d(x, w, b, stride, padding, dilation, groups):
     OH, OW = (out_size(*axis) for axis in zip(x.shape[2:], w.shape[2:], stride, padding, dilation, strict=True))
     y, start = empty((len(x), len(w), OH, OW), x.dtype), np.zeros(len(w), x.dtype) if b is None else b
-    _conv2d(flat(x), x.shape, flat(w), flat(start), y.reshape(-1), y.shape, w.shape[2:], stride[0], padding, dilation,
+    _conv2d(flat(x), x.shape, flat(w), flat(start), y.reshape(-1), y.shape, w.shape[2:], stride, padding, dilation,
             np.zeros(x.shape[3], x.dtype), thread_count())
     return y
 
 
 def conv2d_gradient_x(gy, w, shape, stride, padding, dilation, groups):
     gx = empty(shape, gy.dtype)
-    _conv2d_gradient_x(flat(gy), gy.shape, flat(w), gx.reshape(-1), gx.shape, w.shape[2:], stride[0], padding, dilation,
+    _conv2d_gradient_x(flat(gy), gy.shape, flat(w), gx.reshape(-1), gx.shape, w.shape[2:], stride, padding, dilation,
                        np.zeros(gy.shape[3], gy.dtype), thread_count())
     return gx
 
 
 def conv2d_gradient_w(gy, x, size, stride, padding, dilation, groups):
-    gw = np.empty((gy.shape[1], 1, *size), x.dtype)
-    _conv2d_gradient_w(flat(gy), gy.shape, flat(x), x.shape, gw.reshape(-1), size, stride[0], padding, dilation,
-                       np.zeros(max(x.shape[3], gy.shape[3]), x.dtype), workspace(gw[0].size * LANES, x.dtype))
+    gw, nothing = np.empty((gy.shape[1], 1, *size), x.dtype), np.zeros(max(x.shape[3], gy.shape[3]), x.dtype)
+    work = workspace(gw[0].size * LANES, x.dtype)        # a sum in every lane for every number of a filter
+    _conv2d_gradient_w(flat(gy), gy.shape, flat(x), x.shape, gw.reshape(-1), size, stride, padding, dilation, nothing, work)
     return gw
 
 
@@ -61,11 +61,11 @@ def _conv2d(t, x, x_shape, w, start, y, y_shape, size, stride, padding, dilation
     M, x_step, y_step = F // C, C * H * W, F * OH * OW
     for f in range(first, end):
         x0, y0, w0 = f // M * H * W, f * OH * OW, f * KH * KW
-        if small and stride == 1:
+        if small and stride == (1, 1):
             correlate_31(N, x, x0, x_step, H, W, w, w0, start, f, y, y0, y_step, OH, OW, top, left)
         elif small:
             correlate_32(N, x, x0, x_step, H, W, w, w0, start, f, y, y0, y_step, OH, OW, top, left)
-        elif stride == 1:
+        elif stride == (1, 1):
             correlate_1(N, x, x0, x_step, H, W, nothing, w, w0, 1, KH, KW, step_y, step_x, start, f,
                         y, y0, y_step, OH, OW, top, left, 0)
         else:
@@ -84,11 +84,11 @@ def _conv2d_gradient_x(t, gy, gy_shape, w, gx, gx_shape, size, stride, padding, 
     M, x_step, y_step = F // C, C * H * W, F * OH * OW
     for f in range(first * M, end * M):
         x0, y0, w0, more = f // M * H * W, f * OH * OW, f * KH * KW, f % M
-        if small and stride == 1:
+        if small and stride == (1, 1):
             spread_31(N, gy, y0, y_step, OH, OW, w, w0, gx, x0, x_step, H, W, top, left, more)
         elif small:
             spread_32(N, gy, y0, y_step, OH, OW, w, w0, gx, x0, x_step, H, W, top, left, more)
-        elif stride == 1:
+        elif stride == (1, 1):
             correlate_1(N, gy, y0, y_step, OH, OW, nothing, w, w0 + KH * KW - 1, -1, KH, KW, step_y, step_x, nothing, 0,
                         gx, x0, x_step, H, W, (KH - 1) * step_y - top, (KW - 1) * step_x - left, more)
         else:
@@ -106,11 +106,11 @@ def _conv2d_gradient_w(t, gy, gy_shape, x, x_shape, gw, size, stride, padding, d
     M, x_step, y_step = F // C, C * H * W, F * OH * OW
     for f in range(first, end):
         x0, y0, w0 = f // M * H * W, f * OH * OW, f * KH * KW
-        if small and stride == 1:
+        if small and stride == (1, 1):
             compare_31(N, gy, y0, y_step, OH, OW, x, x0, x_step, H, W, gw, w0, top, left)
         elif small:
             compare_32(N, gy, y0, y_step, OH, OW, x, x0, x_step, H, W, gw, w0, top, left)
-        elif stride == 1:
+        elif stride == (1, 1):
             compare_1(N, gy, y0, y_step, OH, OW, x, x0, x_step, H, W, nothing, gw, w0, KH, KW, step_y, step_x, top, left,
                       work[t])
         else:
