@@ -53,7 +53,7 @@ def correlating(stride):
         with code.when(more):
             begin.set(code.zero())
         strips = (OW + columns - 1) // columns
-        with code.loop(images) as n, blocks(code, OH, step_y) as row, code.loop(strips) as strip:
+        with code.loop(images) as n, blocks(code, OH, ROWS, step_y) as row, code.loop(strips) as strip:
             column, image = strip * columns, Image(code, x, x0 + n * x_step, H, W, nothing)
             image.prefetch(row * stride, step_y, ROWS * stride, column * stride)
             totals = [code.variable(begin.get()) for _ in range(ROWS)]
@@ -98,16 +98,16 @@ def spread_2(code, images, y, y0, y_step, OH, OW, nothing, w, w0, KH, KW, x, x0,
 
     LANES columns of each kind are computed from the same numbers of y, and go into a row by turns.
     """
-    nobody, first, begin = code.spare(2), top >> 1, left >> 1
+    nobody, first, begin, high = code.spare(2), top >> 1, left >> 1, ROWS + 1        # as padding often leaves one more row
     strips = (((W - 1 + left) >> 1) - begin + LANES) // LANES
-    with (code.loop(images) as n, blocks(code, ((H - 1 + top) >> 1) - first + 1, 1) as block, code.loop(strips) as strip,
+    with (code.loop(images) as n, blocks(code, ((H - 1 + top) >> 1) - first + 1, high) as block, code.loop(strips) as strip,
           code.loop(2) as d):
         row, column, image = first + block, begin + strip * LANES, Image(code, y, y0 + n * y_step, OH, OW, nothing)
-        image.prefetch(row, 1, ROWS, column)
-        totals = [[code.variable(code.zero()) for _ in range(2)] for _ in range(ROWS)]
+        image.prefetch(row, 1, high, column)
+        totals = [[code.variable(code.zero()) for _ in range(2)] for _ in range(high)]
         for e in range(2):
             for i, rows in bands(code, (KH + 1 - d) // 2, BANDS[1:]):
-                lines = [image.row(row - i + k) for k in range(1 - rows, ROWS)]
+                lines = [image.row(row - i + k) for k in range(1 - rows, high)]
                 with code.loop((KW + 1 - e) // 2) as j:
                     weights = [w.spread(w0 + ((i + above) * 2 + d) * KW + j * 2 + e) for above in range(rows)]
                     vectors = image.pixels(lines, column - j)
@@ -151,7 +151,7 @@ def comparing(stride):
         with code.loop(KH * KW) as place:
             sums.store(place * LANES, code.zero())
         strips = (OW + columns - 1) // columns
-        with code.loop(images) as n, blocks(code, OH, step_y) as row, code.loop(strips) as strip:
+        with code.loop(images) as n, blocks(code, OH, ROWS, step_y) as row, code.loop(strips) as strip:
             column, image = strip * columns, Image(code, x, x0 + n * x_step, H, W, nothing)
             gradient = Image(code, y, y0 + n * y_step, OH, OW, nothing)
             image.prefetch(row * stride, step_y, ROWS * stride, column * stride)
@@ -183,10 +183,11 @@ compare_1, compare_2 = comparing(1), comparing(2)
 
 
 @contextlib.contextmanager
-def blocks(code, rows, apart):
-    """The first row of every block: of ROWS rows, each `apart` rows below the one before."""
-    with code.loop(apart) as first, code.loop((rows + ROWS * apart - 1) // (ROWS * apart)) as block:
-        yield block * ROWS * apart + first
+def blocks(code, rows, size, apart=1):
+    """The first row of every block: of `size` rows, each `apart` rows below the one before."""
+    all = apart * size
+    with code.loop(apart) as first, code.loop((rows + all - 1) // all) as block:
+        yield block * all + first
 
 
 def bands(code, rows, sizes):
