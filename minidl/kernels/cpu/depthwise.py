@@ -3,8 +3,9 @@
 There is too little to multiply matrices for: a number of x takes part in a few products only. So each image is read
 once, its result is written once, and everything between is in registers.
 
-Filters of 3 x 3, which networks have most of, move as windows of their own (windows.py), all others as windows of any
-size (large_windows.py). For those, gx with a stride of 1 is a correlation, too, of gy and the filter turned around.
+Filters of 3 x 3, which networks have most of, are windows of their own (windows.py); all others are windows of any size
+(large_windows.py), also those whose rows and columns lie apart. For them, gx with a stride of 1 is one more correlation,
+of gy and the filter turned around. Filters that lie apart and have a stride of 2, too, are left to other algorithms.
 
 A channel may be read by several filters (F = M C): filter f reads channel f // M.
 """

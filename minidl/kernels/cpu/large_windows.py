@@ -1,14 +1,14 @@
 """A window of any size that moves over one image: LANES neighbouring places of it at once, in ROWS rows.
 
-What windows.py does for 3 x 3 cannot be done for every size: registers have no numbers to loop over. Here the results
-of a block are in registers, and the window is gone through in bands of a few rows, each from left to right. For each
-column of a band, its weights are spread into a vector each, and LANES neighbours of every row of pixels that the band
-stands on are read, for all products that they are part of:
+What windows.py does for 3 x 3, all of the window in registers, cannot be done for every size: registers have no numbers
+to loop over. Here the results of a block are in registers, and loops go through the window: down its bands of a few rows,
+and in each from left to right. At each column j of a band, its weights are spread into a vector each, and all rows of
+pixels below them are read, LANES neighbours of each:
 
-    y[r, c + lane] += w[i, j] x[r + i - top, c + lane + j - left]           all r, i in the band, lanes; then the next j
+    y[r, c + lane] += w[i, j] x[r + i - top, c + lane + j - left]            for ROWS rows r, all i of the band, all lanes
 
-To read neighbours from the first-level cache takes longer than to multiply them, as they mostly lie in two of its lines:
-so the bands, for which pixels that are read once serve several rows of y.
+LANES neighbours mostly lie in two lines of the cache, and to read them takes longer than to multiply them. So the bands:
+what is read once serves several rows of y. Rows of a window that lie apart are a band, too, for rows of y as far apart.
 
 What lies to the left and to the right of an image is not loaded, and has a 0 in its lane; for a row above or below, the
 row is `nothing`, as many zeros as a row has pixels. With a stride of 2, every lane is computed as if the stride were 1,
@@ -201,7 +201,7 @@ def bands(code, rows, sizes):
 
 
 class Image:
-    """An image (H, W) with zeros around it."""
+    """An image (H, W) with zeros around it; `nothing` is as many zeros as a row has pixels, or more."""
 
     def __init__(self, code, x, x0, H, W, nothing):
         self.code, self.x, self.x0, self.H, self.W, self.nothing = code, x, x0, H, W, nothing
