@@ -32,13 +32,13 @@ def correlating(stride):
                   y, y0, y_step, OH, OW, top, left, more):
         """y[n, r, c] = start[f] + the sum of w[i, j] x[n, stride r + i step_y - top, stride c + j step_x - left].
 
-        With `more`, y grows by the sum instead. All lie in flat arrays: an image of x (H, W) at x0 + n x_step, one of
+        With `more`, y grows by that instead. All lie in flat arrays: an image of x (H, W) at x0 + n x_step, one of
         y (OH, OW) at y0 + n y_step, and w (KH, KW) from w0 on; backwards, if `turn` is -1 and not 1.
         """
         for n in range(images):
             for r in range(OH):
                 for c in range(OW):
-                    total = y[y0 + n * y_step + r * OW + c] if more else start[f]
+                    total = start[f] + (y[y0 + n * y_step + r * OW + c] if more else y.dtype.type(0))
                     for i in range(KH):
                         for j in range(KW):
                             iy, ix = stride * r + i * step_y - top, stride * c + j * step_x - left
@@ -49,14 +49,11 @@ def correlating(stride):
     @vectorized(correlate, apart=True)
     def correlate(code, images, x, x0, x_step, H, W, nothing, w, w0, turn, KH, KW, step_y, step_x, start, f,
                   y, y0, y_step, OH, OW, top, left, more):
-        nobody, begin = code.spare(1), code.variable(start.spread(f))
-        with code.when(more):
-            begin.set(code.zero())
-        strips = (OW + columns - 1) // columns
+        nobody, begin, strips = code.spare(1), start.spread(f), (OW + columns - 1) // columns
         with code.loop(images) as n, blocks(code, OH, ROWS, step_y) as row, code.loop(strips) as strip:
             column, image = strip * columns, Image(code, x, x0 + n * x_step, H, W, nothing)
             image.prefetch(row * stride, step_y, ROWS * stride, column * stride)
-            totals = [code.variable(begin.get()) for _ in range(ROWS)]
+            totals = [code.variable(begin) for _ in range(ROWS)]
             for i, rows in bands(code, KH, BANDS):
                 lines = [image.row(row * stride + (i + k) * step_y - top) for k in range((ROWS - 1) * stride + rows)]
                 with code.loop(KW) as j:
@@ -156,7 +153,7 @@ def comparing(stride):
             gradient = Image(code, y, y0 + n * y_step, OH, OW, nothing)
             image.prefetch(row * stride, step_y, ROWS * stride, column * stride)
             gradient.prefetch(row, step_y, ROWS, column)
-            there = code.between(0, OW - column) & code.between(0, columns)
+            there = code.between(0, OW - column)
             numbers = [gradient.row(row + r * step_y).load_where(column, there) for r in range(ROWS)]
             if stride == 2:
                 numbers = [code.interleaved(vector, code.zero())[0] for vector in numbers]
