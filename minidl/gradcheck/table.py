@@ -165,6 +165,7 @@ PROOFS = {
         Case("conv2d", x(2, 3, 5, 4), x(6, 1, 2, 3), x(6), 1, (0, 2), 2, groups=3),
         Case("conv2d", x(2, 2, 4, 3), x(2, 1, 3, 3), None, 1, 1, groups=2),
         Case("conv2d", x(2, 2, 5, 6), x(4, 1, 3, 2), None, 2, 1, groups=2),
+        Case("conv2d", x(2, 2, 4, 5), x(4, 1, 3, 3), None, 1, (1, 2), (2, 1), groups=2),
         Case("conv2d", x(3, 4, 3, 4), x(6, 2, 1, 1), x(6), groups=2),                                  # 1x1
         Case("conv2d", x(2, 2, 3, 5), x(3, 2, 1, 1), None, 2),
         Case("conv2d", x(2, 3, 4, 3), x(5, 3, 4, 3), x(5)),                                            # one window

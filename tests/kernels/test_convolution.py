@@ -70,6 +70,7 @@ def test_the_algorithm_is_chosen_for_a_block_or_for_good():
     ((8, 16, 9, 9), (32, 16, 3, 3), 1, 1, 1, "winograd"), ((8, 16, 9, 9), (32, 16, 3, 3), 2, 1, 1, "direct"),
     ((8, 16, 2, 2), (32, 16, 3, 3), 1, 1, 1, "winograd2"), ((8, 16, 3, 3), (32, 16, 3, 3), 1, 1, 1, "winograd"),
     ((8, 16, 9, 9), (32, 16, 1, 1), 1, 0, 1, "gemm"), ((8, 16, 9, 9), (16, 1, 3, 3), 1, 1, 16, "depthwise"),
+    ((8, 16, 9, 9), (16, 1, 1, 1), 2, 0, 16, "depthwise"), ((8, 16, 9, 9), (16, 1, 7, 7), 2, 3, 16, "depthwise"),
     ((8, 16, 5, 5), (32, 16, 5, 5), 1, 0, 1, "linear"), ((8, 3, 9, 9), (16, 3, 3, 3), 1, 1, 1, "sliding"),
     ((64, 6, 14, 14), (16, 6, 5, 5), 1, 0, 1, "batched")])
 def test_the_rule_looks_at_shapes_and_float64_is_never_winograds(x, w, stride, padding, groups, name, monkeypatch):

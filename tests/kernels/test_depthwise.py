@@ -20,8 +20,21 @@ CASES = {
     "wide, 2":      ((1, 2, 37, 70), (2, 1, 3, 3), (2, 2), (0, 3), (1, 1), 2),
     "multiplied":   ((3, 2, 6, 5), (6, 1, 3, 3), (1, 1), (1, 1), (1, 1), 2),
     "apart":        ((1, 3, 5, 9), (3, 1, 2, 3), (1, 1), (1, 0), (2, 1), 3),
-    "mostly edge":  ((1, 2, 3, 2), (2, 1, 3, 3), (2, 2), (4, 5), (1, 3), 2),
-    "large filter": ((2, 5, 31, 40), (10, 1, 5, 6), (2, 2), (2, 1), (1, 1), 5),
+    "mostly edge":  ((1, 2, 3, 2), (2, 1, 3, 3), (2, 2), (4, 5), (1, 1), 2),
+    "5 x 5":        ((2, 3, 15, 37), (3, 1, 5, 5), (1, 1), (2, 2), (1, 1), 3),
+    "5 x 5, 2":     ((2, 3, 16, 38), (3, 1, 5, 5), (2, 2), (2, 2), (1, 1), 3),
+    "7 x 7":        ((3, 2, 9, 8), (6, 1, 7, 7), (1, 1), (3, 3), (1, 1), 2),
+    "7 x 7, 2":     ((1, 2, 31, 40), (4, 1, 7, 7), (2, 2), (3, 3), (1, 1), 2),
+    "5 x 6, 2":     ((2, 5, 31, 40), (10, 1, 5, 6), (2, 2), (2, 1), (1, 1), 5),
+    "9 x 2":        ((1, 3, 12, 5), (3, 1, 9, 2), (1, 1), (4, 0), (1, 1), 3),
+    "dilated":      ((2, 2, 20, 37), (4, 1, 5, 3), (1, 1), (4, 2), (2, 3), 2),
+    "dilated, 3":   ((1, 2, 9, 9), (2, 1, 3, 3), (1, 1), (1, 2), (3, 2), 2),
+    "narrow":       ((2, 3, 3, 4), (3, 1, 5, 7), (1, 1), (2, 3), (1, 1), 3),
+    "narrow, 2":    ((2, 3, 4, 3), (6, 1, 7, 5), (2, 2), (3, 2), (1, 1), 3),
+    "far outside":  ((1, 2, 6, 5), (4, 1, 2, 3), (1, 1), (3, 4), (1, 1), 2),
+    "far, 2":       ((1, 2, 6, 5), (4, 1, 2, 3), (2, 2), (3, 4), (1, 1), 2),
+    "1 x 1":        ((2, 3, 9, 20), (3, 1, 1, 1), (1, 1), (0, 0), (1, 1), 3),
+    "1 x 1, 2":     ((2, 3, 9, 20), (6, 1, 1, 1), (2, 2), (0, 1), (1, 1), 3),
 }
 ERROR = {np.float32: 1e-5, np.float64: 1e-13}            # measured, largest difference over largest result: 1e-6, 2e-15
 
@@ -55,23 +68,26 @@ def test_kernels_compute_the_same_in_parallel(rng, monkeypatch):
     agree(passes(depthwise, case, *some), passes(reference, case, *some), 1e-5)
 
 
-def test_a_gradient_may_have_fewer_windows_than_would_fit(rng):
-    where = (1, 1), (1, 1), (1, 1), 3
-    w, gy = rng.standard_normal((3, 1, 3, 3)), rng.standard_normal((2, 3, 4, 5))
+@pytest.mark.parametrize("size", [3, 5])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_gradient_may_have_fewer_windows_than_would_fit(size, stride, rng):
+    where = (stride, stride), (size // 2, size // 2), (1, 1), 3
+    w, gy = rng.standard_normal((3, 1, size, size)), rng.standard_normal((2, 3, 4 // stride, 5 // stride))
     agree([depthwise.conv2d_gradient_x(gy, w, (2, 3, 6, 6), *where)],
           [reference.conv2d_gradient_x(gy, w, (2, 3, 6, 6), *where)], 1e-13)
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-def test_what_lies_outside_an_image_is_not_read(stride, rng):
+@pytest.mark.parametrize("size", [3, 5])
+def test_what_lies_outside_an_image_is_not_read(size, stride, rng):
     """The numbers before, between and behind the images of a channel are other channels', or no one's."""
-    x, w = rng.standard_normal((3, 3, 8, 9)).astype(np.float32), rng.standard_normal((3, 1, 3, 3)).astype(np.float32)
-    where = (stride, stride), (1, 1), (1, 1), 3
+    x, w = (rng.standard_normal(shape).astype(np.float32) for shape in ((3, 3, 8, 9), (3, 1, size, size)))
+    where = (stride, stride), (size // 2, size // 2), (1, 1), 3
     gy = np.ones_like(depthwise.conv2d(x, w, None, *where))
     x[:, [0, 2]], gy[:, [0, 2]] = np.nan, np.nan
     for result in (depthwise.conv2d(x, w, None, *where), depthwise.conv2d_gradient_x(gy, w, x.shape, *where)):
         assert np.isfinite(result[:, 1]).all()
-    assert np.isfinite(depthwise.conv2d_gradient_w(gy, x, (3, 3), *where)[1]).all()
+    assert np.isfinite(depthwise.conv2d_gradient_w(gy, x, (size, size), *where)[1]).all()
 
 
 def test_it_is_for_filters_that_read_one_channel_with_stride_1_or_2():
@@ -80,6 +96,7 @@ def test_it_is_for_filters_that_read_one_channel_with_stride_1_or_2():
     assert not depthwise.suits((0, 4, 5, 5), (4, 1, 3, 3), *where, 4, np.float32)
     assert not depthwise.suits((1, 4, 5, 5), (4, 1, 3, 3), (2, 1), *where[1:], 4, np.float32)
     assert not depthwise.suits((1, 4, 5, 5), (4, 1, 3, 3), (3, 3), *where[1:], 4, np.float32)
+    assert not depthwise.suits((1, 4, 9, 9), (4, 1, 3, 3), (2, 2), (0, 0), (1, 2), 4, np.float32)
     assert direct.suits((1, 4, 5, 5), (4, 2, 3, 3), *where, 2, np.float32)
 
 

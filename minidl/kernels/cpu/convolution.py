@@ -110,7 +110,7 @@ def timed(step, how, args):
 @functools.lru_cache(1024)
 def rule(step, how, threads):
     """The algorithm that was the fastest for such shapes when it was measured."""
-    for name in ("linear", "gemm", "depthwise"):
+    for name in ("linear", "depthwise", "gemm"):
         if ALGORITHMS[name].suits(*how):
             return name
     if winograd.F4.suits(*how):
