@@ -1,7 +1,11 @@
 """The grid: which networks are looked at, and what theory says about each."""
+import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from minidl.lab.nets import Design
+from minidl.lab.theory import batch_norm, finite, plain, residual
 
 # What is called a gain: the activation, and how weights start.
 GAINS = {"He": ("relu", "he"), "Xavier": ("relu", "xavier"), "PyTorch default": ("relu", "pytorch"),
@@ -10,6 +14,8 @@ GAINS = {"He": ("relu", "he"), "Xavier": ("relu", "xavier"), "PyTorch default": 
 SHAPES = {"plain": {}, "residual": {"residual": True, "order": "pre"},
           "residual, post": {"residual": True, "order": "post"}}
 NORMS = {"none": "no norm", "batch": "batch norm"}
+SIGMA_W2 = {"he": 2, "xavier": 1, "pytorch": 1 / 3, "orthogonal": 2, "fixup": 2, "zero_gamma": 2}
+IMAGE = 8                                        # pixels on a side, of what a cnn is given
 LAYERS = (8, 20, 32, 44, 56)                     # 6 n + 2, as He et al. 2015 count: first and last included
 
 
@@ -41,6 +47,34 @@ class Case:
         return Design(kind, depth_of(self.layers), width, norm=self.norm, activation=activation, init=init,
                       **SHAPES[self.shape])
 
+    def theory(self, design, batch, variance=1.0):
+        """||dL/dx_l|| by ||dL/dx_L|| for the block boundaries l = 0 .. L; None where no law is known to the lab.
+
+        variance : of an input over the batch
+        """
+        rates = self.rates(design, batch, variance)
+        return None if rates is None else [*np.sqrt(np.cumprod(rates[::-1]))[::-1].tolist(), 1.0]
+
+    def rates(self, design, batch, variance):
+        """By what E|dL/dx|^2 grows from the end of each block to its beginning, first block first."""
+        L, phi, relu = design.blocks, design.activation, design.activation == "relu"
+        cnn, sigma_w2 = design.kind == "cnn", SIGMA_W2[design.init]
+        if self.gain in ("Fixup", "zero-gamma"):                           # the branches start at 0
+            return np.ones(L)
+        if self.shape == "plain" and self.norm == "batch":
+            return np.full(L, batch_norm.rate(phi, math.inf if cnn else batch))
+        if self.shape == "plain":
+            qs = plain.lengths(L + 1, phi, sigma_w2, q=sigma_w2 * variance)[1:]
+            return np.array([plain.chi(q, phi, sigma_w2) for q in qs]) * (finite.zero_padding(IMAGE) if cnn else 1)
+        if self.shape == "residual" and self.norm == "none" and relu and not cnn:
+            # A branch with other weights is He's branch, scaled: ReLU is homogeneous.
+            return np.full(L, residual.growth((sigma_w2 / 2) ** (design.branch / 2)))
+        if self.shape == "residual" and self.norm == "batch" and relu:
+            # Weights that are larger enlarge x_0 and what branches add alike, so that they count as He's.
+            spread = min(1, design.in_features / design.width) if design.init == "orthogonal" and not cnn else 1
+            return residual.rates(L, design.branch, 2 * variance * spread)
+        return None
+
 
 def depth_of(layers):
     """The layers between the first and the last, as a Design counts."""
@@ -54,19 +88,3 @@ def grid(layers=LAYERS):
     """All cases that exist."""
     cases = [Case(shape, norm, gain, n) for norm in NORMS for shape in SHAPES for gain in GAINS for n in layers]
     return [case for case in cases if case.exists]
-
-A = 1.46694
-def stub(self, design, batch, input_variance=1.0):
-    from math import sqrt
-    L=design.blocks
-    s2={"he":2,"xavier":1,"pytorch":1/3,"orthogonal":2}.get(design.init)
-    if self.shape=="plain":
-        f=[sqrt({"none": s2/2 if s2 and design.activation=="relu" else .0557, "batch": A if design.activation=="relu" else 1.0336}[self.norm])]*L
-    elif design.init in("fixup","zero_gamma"): f=[1.0]*L
-    elif self.shape=="residual" and design.activation=="relu":
-        f=[sqrt(1+(s2/2)**2)]*L if self.norm=="none" else [sqrt(1+A**2/(l+input_variance*A)) for l in range(L)]
-    else: return None
-    t=[1.0]
-    for x in reversed(f): t.insert(0,t[0]*x)
-    return t
-Case.theory=stub

@@ -25,29 +25,30 @@ def page(rows, runs, how, drawn):
 
 
 RULES = [
-    f"A gradient explodes if the 95 % interval of ||dL/dx_0|| / ||dL/dx_L|| lies above {FAR} and that of the factor per layer "
-    f"above 1, vanishes if they lie below 1/{FAR} and 1, and neither in all other cases.",
-    "It changes as a power of depth if log ||dL/dx_l|| is fitted better by a line in log(l + 1) than by one in l in every net, "
-    "l counting blocks from the input; then neither word is used.",
+    f"A gradient explodes if the 95 % interval of ||dL/dx_0|| / ||dL/dx_L|| lies above {FAR} and that of the factor per "
+    f"layer above 1, vanishes if they lie below 1/{FAR} and 1, and neither in all other cases.",
+    "It changes as a power of depth if log ||dL/dx_l|| is fitted better by a line in log(l + 1) than by one in l in every "
+    "net, l counting blocks from the input; then neither word is used.",
     "It underflows if more than half of dL/dx_0 is exactly 0 in float32 and not in float64.",
-    "The factor per layer is the slope of a line through log ||dL/dx_l||, without an eighth of the blocks at either end; the "
-    "intervals are Student's, over nets drawn at random.",
-    f"A network trains if the loss of the last epoch is below {GUESSING / 2:.2f}, half of what guessing costs, in every seed, and "
-    "fails to train if it is in none.",
+    "The factor per layer is the slope of a line through log ||dL/dx_l||, without an eighth of the blocks at either end; "
+    "the intervals are Student's, over nets drawn at random.",
+    f"A network trains if the loss of the last epoch is below {GUESSING / 2:.2f}, half of what guessing costs, in every "
+    "seed, and fails to train if it is in none.",
     "Of two networks one is called lower or higher if all of its seeds are below or above all seeds of the other. How often "
     "that happens by chance is said for each comparison by itself, though several are made.",
-    f"A gradient evens out if ||dL/dx_0|| / ||dL/dx_L|| was more than {FAR} times away from 1 in a seed, and after one epoch is "
-    "less than half as far from it, on a logarithmic scale, in every seed.",
-    "A block hardly matters if leaving it out costs at most 5 more errors in a hundred on average over blocks and seeds; the "
-    "network breaks if there are then at least 45 errors in a hundred, half of those of guessing."]
+    f"A gradient evens out if ||dL/dx_0|| / ||dL/dx_L|| was more than {FAR} times away from 1 in a seed, and after one "
+    "epoch is less than half as far from it, on a logarithmic scale, in every seed.",
+    "A block hardly matters if leaving it out costs at most 5 more errors in a hundred on average over blocks and seeds; "
+    "the network breaks if there are then at least 45 errors in a hundred, half of those of guessing."]
 
 
 START = {
-    "activations": "||dL/dx|| along the network, as a multiple of what it is at the last block: the mean of the logarithm over "
-                   "nets, their range, and theory dashed.",
-    "weights": "||dL/dW|| of the same networks. Without norm it is nearly flat where ||dL/dx|| falls by many powers of ten: "
-               "for every layer of a network that is homogeneous in its weights, the inner product of W and dL/dW is the same.",
-    "two-laws": "The same constant, pi / (pi - 1), is a factor per layer in plain networks and an exponent in residual ones.",
+    "activations": "||dL/dx|| along the network, as a multiple of what it is at the last block: the mean of the logarithm "
+                   "over nets, their range, and theory dashed.",
+    "weights": "||dL/dW|| of the same networks, as a multiple of the last layer's: another picture than that of ||dL/dx||. "
+               "In a ReLU network without norm and biases <W, dL/dW> is the same number for every layer.",
+    "two-laws": "The same constant, pi / (pi - 1), is the rate per layer of a plain network, and in the exponent of a "
+                "residual one.",
     "rates": "The factor per layer of every network, beside theory's."}
 TRAINED = {
     "losses": "Training loss by epoch.",
@@ -74,8 +75,8 @@ def figure(png, caption):
 
 def table(rows):
     """All networks of the grid."""
-    lines = ["<tr><th>norm</th><th>network</th><th>gain</th><th>per layer</th><th>95 %</th><th>theory</th><th>first by last</th>"
-             "<th></th></tr>"]
+    lines = ["<tr><th>norm</th><th>network</th><th>gain</th><th>per layer</th><th>95 %</th><th>theory</th><th>first by "
+             "last</th><th></th></tr>"]
     for row in rows:
         rate, theory = row.rate, row.theory_rate
         cells = [sentences.factor(rate.factor), f"{sentences.factor(rate.low)} to {sentences.factor(rate.high)}",

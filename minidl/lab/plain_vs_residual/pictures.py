@@ -195,8 +195,8 @@ def curve(axes, one):
     colour, _, line = PAIR[one.case.shape]
     curves = [found["losses"] for found in one.best if not found["diverged"]]
     if not curves:
-        axes.annotate(f"{one.case.shape}: diverges", (0.97, 0.95), xycoords="axes fraction", ha="right", va="top", fontsize=9,
-                      color=colour)
+        axes.annotate(f"{one.case.shape}: diverges", (0.97, 0.95), xycoords="axes fraction", ha="right", va="top",
+                      fontsize=9, color=colour)
         return
     curves = np.array(curves)
     epochs = 1 + np.arange(curves.shape[1])

@@ -59,8 +59,8 @@ def rate(trunks, layers_per_block=1, part=(0, 1)):
     """The factor by which ||dL/dx|| grows from one layer to the one below it: a Rate, from the trunks of several nets.
 
     For each net it is the least-squares slope of log ||dL/dx|| in the middle of the net: without an eighth of the blocks,
-    and at least one step, at either end, where signals still settle. Logarithms are averaged: norms themselves are heavy-tailed
-    (Hanin & Rolnick 2018, arXiv 1803.01719). The interval is Student's, for the mean of the nets.
+    and at least one step, at either end, where signals still settle. Logarithms are averaged: norms themselves are
+    heavy-tailed (Hanin & Rolnick 2018, arXiv 1803.01719). The interval is Student's, for the mean of the nets.
 
     part : fit only so much of the middle, from 0 (input) to 1 (output)
     """

@@ -11,8 +11,8 @@ def gradient(name, verdict, law, rate, total, nets, theory=None, zeros=0.0):
     measured = f"{factor(rate.factor)} per layer (95 %: {factor(rate.low)} to {factor(rate.high)}, {nets} nets); {known}"
     in_all = f"From the last block to the input that is a factor of {number(total.factor)}."
     if verdict == "underflows":
-        return (f"{name}: the gradient underflows: {zeros:.0%} of what reaches the input is exactly 0 in float32, and not in "
-                f"float64. {in_all}" + ("" if math.isnan(rate.factor) else f" It changes by {measured}."))
+        return (f"{name}: the gradient underflows: {zeros:.0%} of what reaches the input is exactly 0 in float32, and not "
+                f"in float64. {in_all}" + ("" if math.isnan(rate.factor) else f" It changes by {measured}."))
     if verdict == "explodes":
         return f"{name}: the gradient explodes by {measured}. {in_all}"
     if verdict == "vanishes":
@@ -21,8 +21,8 @@ def gradient(name, verdict, law, rate, total, nets, theory=None, zeros=0.0):
         way = "grows" if total.low > FAR else "shrinks"
         how = ("as a power of depth, which fits every net better than a factor per layer" if law == "power" else
                "by which law these nets do not say")
-            return (f"{name}: the gradient neither explodes nor vanishes at a steady rate: it {way}, {how}. {in_all} The mean "
-                f"factor is {factor(rate.factor)} per layer; {known}.")
+        return (f"{name}: the gradient neither explodes nor vanishes at a steady rate: it {way}, {how}. {in_all} The "
+                f"mean factor is {factor(rate.factor)} per layer; {known}.")
     return f"{name}: the gradient neither explodes nor vanishes: {measured}. {in_all}"
 
 
@@ -56,9 +56,11 @@ def deeper(name, shallow, deep, few, many):
     numbers = f"{spread(few)} with {shallow} layers, {spread(many)} with {deep}"
     word = verdicts.compared(many, few)
     if word == "higher":
-        return f"{name}: degrades: the training loss is higher with more layers in every seed: {numbers}{chance(many, few)}."
+        return (f"{name}: degrades: the training loss is higher with more layers in every seed: {numbers}"
+                f"{chance(many, few)}.")
     if word == "lower":
-        return f"{name}: does not degrade: the training loss is lower with more layers in every seed: {numbers}{chance(many, few)}."
+        return (f"{name}: does not degrade: the training loss is lower with more layers in every seed: {numbers}"
+                f"{chance(many, few)}.")
     return f"{name}: the seeds do not say that depth costs training loss: {numbers}."
 
 
@@ -66,31 +68,33 @@ def healthy(name, ratios, losses):
     """Do even norms at the start mean that a network trains? ratios: ||dL/dx_0|| / ||dL/dx_L|| at the start, by seed."""
     word = verdicts.learned(losses)
     if all(1 / FAR < ratio < FAR for ratio in ratios):
-        start, link = f"the norms are healthy, ||dL/dx_0|| / ||dL/dx_L|| is {spread(ratios)}", "still" if word == "fails" else ""
+        start, link = "the norms are healthy", "; still it" if word == "fails" else "; it"
     else:
-        start, link = f"the norms are not even in every seed, ||dL/dx_0|| / ||dL/dx_L|| is {spread(ratios)}", ""
-    return f"{name}: at the start {start}; {link + ' ' if link else ''}it {TOLD[word]}: training loss {spread(losses)}."
+        start, link = "the norms are not even in every seed", "; it"
+    return (f"{name}: at the start {start}, ||dL/dx_0|| / ||dL/dx_L|| is {spread(ratios)}{link} {TOLD[word]}: training loss "
+            f"{spread(losses)}.")
 
 
 def evening(name, before, after, end):
     """How ||dL/dx_0|| / ||dL/dx_L|| goes on, from the start, after one epoch, at the end: by seed."""
-    if not before or not after or len(after) < len(before):
+    if len(after) < len(before):
         return f"{name}: not all seeds came to the end of an epoch."
-    numbers = f"{spread(before)} at the start, {spread(after)} after one epoch" + (f", {spread(end)} at the end" if end else "")
-    return {"was even": f"{name}: first and last gradient are less than {FAR} times apart from the start: {numbers}.",
-            "evens out": f"{name}: the gradient evens out in the first epoch, in every seed: {numbers}.",
-            "stays uneven": f"{name}: the gradient does not even out in the first epoch: {numbers}.",
-            "depends on the seed": f"{name}: whether the gradient evens out in the first epoch depends on the seed: {numbers}."
-            }[verdicts.evens_out(before, after)]
+    said = {"was even": f"first and last gradient are less than {FAR} times apart from the start",
+            "evens out": "the gradient evens out in the first epoch, in every seed",
+            "stays uneven": "the gradient does not even out in the first epoch",
+            "depends on the seed": "whether the gradient evens out in the first epoch depends on the seed"}
+    numbers = f"{spread(before)} at the start, {spread(after)} after one epoch"
+    return (f"{name}: {said[verdicts.evens_out(before, after)]}: {numbers}"
+            + (f", {spread(end)} at the end." if end else "."))
 
 
 def lesion(name, unit, intact, cut):
     """Of test errors: of whole networks, by seed, and without one `unit`, of all units and seeds."""
     whole = sum(intact) / len(intact)
-    said = {"hardly matters": f"no single {unit} matters much on average", "breaks it": f"it breaks without any one {unit}, on "
-            "average", "matters": f"each {unit} matters, on average"}[verdicts.needed(whole, cut)]
-    return (f"{name}: {said}: test error {percent(whole)} whole, {percent(sum(cut) / len(cut))} on average with one {unit} left "
-            f"out, {percent(max(cut))} at worst.")
+    said = {"hardly matters": f"no single {unit} matters much on average", "matters": f"each {unit} matters, on average",
+            "breaks it": f"it breaks without any one {unit}, on average"}[verdicts.needed(whole, cut)]
+    return (f"{name}: {said}: test error {percent(whole)} whole, {percent(sum(cut) / len(cut))} on average with one {unit} "
+            f"left out, {percent(max(cut))} at worst.")
 
 
 # ---- numbers

@@ -1,5 +1,6 @@
 """Gradients at initialisation: a profile of every network of the grid, from random inputs and a random cotangent."""
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 
@@ -7,10 +8,8 @@ import minidl
 from minidl import nn
 from minidl.lab.nets import Design, build
 from minidl.lab.plain_vs_residual import verdicts
-from minidl.lab.plain_vs_residual.cases import Case
+from minidl.lab.plain_vs_residual.cases import IMAGE, Case
 from minidl.lab.plain_vs_residual.profile import profile, rate, total
-
-IMAGE = 8                                        # pixels on a side, of what a cnn is given
 
 
 @dataclass(frozen=True)
@@ -39,11 +38,8 @@ class AtStart:
     def profile(self, seed, dtype):
         minidl.manual_seed(seed)
         net = build(self.design)
-        body = nn.Sequential({name: part for name, part in net.named_children() if name not in ("pool", "flatten", "last")}
-                             if self.design.kind == "cnn" else
-                             {name: part for name, part in net.named_children() if name != "last"})
-        shape = (self.design.in_channels, IMAGE, IMAGE) if self.design.kind == "cnn" else (self.design.in_features,)
-        x = np.random.default_rng(seed).standard_normal((self.batch, *shape))
+        body = nn.Sequential(dict(takewhile(lambda part: part[0] not in ("pool", "last"), net.named_children())))
+        x = np.random.default_rng(seed).standard_normal((self.batch, 1, IMAGE, IMAGE))
         return profile(body, x, seed=seed, dtype=dtype)
 
 

@@ -41,8 +41,8 @@ def pairs(runs):
 
 def comparisons(runs):
     """Plain beside residual, norm by norm and depth by depth."""
-    return [f"{NORMS[plain.case.norm].capitalize()}. {sentences.comparison(plain.case.layers, plain.losses, residual.losses)}"
-            for plain, residual in pairs(runs)]
+    return [f"{NORMS[plain.case.norm].capitalize()}. "
+            + sentences.comparison(plain.case.layers, plain.losses, residual.losses) for plain, residual in pairs(runs)]
 
 
 def with_depth(runs):
@@ -71,5 +71,6 @@ def evening(runs):
 
 def lesions(runs):
     """Of the networks with batch norm that train in every seed."""
-    return [sentences.lesion(name_of(one.case), "block" if one.case.shape == "residual" else "layer", one.errors, one.lesions)
-            for one in runs if one.case.norm == "batch" and one.learned == "trains"]
+    unit = {"plain": "layer", "residual": "block"}
+    return [sentences.lesion(name_of(one.case), unit[one.case.shape], one.errors, one.lesions) for one in runs
+            if one.case.norm == "batch" and one.learned == "trains"]

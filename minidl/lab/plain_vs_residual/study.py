@@ -1,5 +1,5 @@
 """The two studies: which networks are trained, how often, and what is written about them."""
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from minidl.lab.plain_vs_residual import page, pictures, pool, story, tables
@@ -13,7 +13,7 @@ from minidl.utils.data.files import replacing
 @dataclass(frozen=True)
 class Grid:
     """The networks at initialisation: `nets` of each, `batch` inputs."""
-    kind: str = "mlp"
+    kind: str
     layers: tuple = LAYERS
     width: int = 256
     nets: int = 4
@@ -38,9 +38,31 @@ class Trainings:
                 + "; ".join(f"{', '.join(f'{lr:g}' for lr in rates)}" for rates in dict.fromkeys(self.rates.values())))
 
 
-SHORT = Trainings("mlp", (8, 20, 56), 48, 25, 3, {"none": (0.01, 0.003), "batch": (0.1, 0.01)})
+SHORT = {"mlp": Trainings("mlp", (8, 20, 56), 48, 25, 3, {"none": (0.01, 0.003), "batch": (0.1, 0.01)}),
+         "cnn": Trainings("cnn", (10, 22, 42), 12, 8, 3, {"none": (0.01, 0.003), "batch": (0.1, 0.01)})}
 DEGRADATION = (Trainings("mlp", (8, 20, 32, 56), 48, 25, 5, {"batch": (0.1, 0.03, 0.01)}),
                Trainings("cnn", (10, 22, 42), 12, 8, 5, {"batch": (0.1, 0.03, 0.01)}))
+
+
+def settings(kind="mlp", deep=False, quick=False):
+    """The Grid and the Trainings of `minidl lab plain-vs-residual`."""
+    if kind not in SHORT:
+        raise ValueError(f"lab: kind is {' or '.join(SHORT)}, not {kind!r}")
+    grid = Grid(kind, width=256 if kind == "mlp" else 32, batch=128 if kind == "mlp" else 16)
+    short = SHORT[kind]
+    if quick:
+        grid, short = replace(grid, layers=(8, 20), width=grid.width // 4, nets=3), shortened(short)
+    return replace(grid, layers=(*grid.layers, 110)) if deep else grid, short
+
+
+def degradation_settings(seeds=None, quick=False):
+    """The Trainings of `minidl lab degradation`."""
+    chosen = tuple(shortened(one) if quick else one for one in DEGRADATION)
+    return tuple(replace(one, seeds=seeds) for one in chosen) if seeds else chosen
+
+
+def shortened(how):
+    return replace(how, layers=how.layers[:2], width=how.width // 2, epochs=3, seeds=2)
 
 
 # ---- computing
@@ -56,7 +78,8 @@ def rows_of(how, store, processes, progress):
 
 def runs_of(how, store, processes, progress):
     """Runs for every network of Trainings, plain and residual in turn."""
-    cases = [Case(shape, norm, "He", layers) for norm in how.rates for layers in how.layers for shape in ("plain", "residual")]
+    cases = [Case(shape, norm, "He", layers) for norm in how.rates for layers in how.layers
+             for shape in ("plain", "residual")]
     planned = {case: trainings(case, how.kind, how.width, how.rates[case.norm], how.seeds, how.epochs) for case in cases}
     tasks = [task for by_rate in planned.values() for seeds in by_rate.values() for task in seeds]
     found = dict(zip(tasks, pool.results(tasks, store, processes, progress)))
@@ -67,7 +90,7 @@ def runs_of(how, store, processes, progress):
 # ---- writing
 
 
-def plain_vs_residual(out, how=Grid(), short=SHORT, processes=2, progress=lambda text: None):
+def plain_vs_residual(out, how, short, processes, progress=lambda text: None):
     """The grid at initialisation and the short trainings: pictures, tables and a page in the folder `out`.
 
     What was computed for it before, in out/results, is not computed again. Gives the sentences about the deepest networks,
@@ -94,7 +117,7 @@ def plain_vs_residual(out, how=Grid(), short=SHORT, processes=2, progress=lambda
     return said + story.comparisons(runs), out / "plain-vs-residual.html"
 
 
-def degradation(out, how=DEGRADATION, processes=2, progress=lambda text: None):
+def degradation(out, how, processes, progress=lambda text: None):
     """Plain beside residual networks as they get deeper: a picture and a table in the folder `out`; sentences."""
     out, store = Path(out), Store(Path(out) / "results")
     groups = {str(one): runs_of(one, store, processes, progress) for one in how}

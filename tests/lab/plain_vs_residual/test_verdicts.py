@@ -69,6 +69,7 @@ def test_how_often_chance_tells_them_apart():
         assert verdicts.by_chance(n, m) == pytest.approx(apart / len(orders))
 
 
-@pytest.mark.parametrize("cut, word", [([0.02, 0.10], "hardly matters"), ([0.02, 0.12], "matters"), ([0.9, 0.02], "breaks it")])
+@pytest.mark.parametrize("cut, word", [([0.02, 0.10], "hardly matters"), ([0.02, 0.12], "matters"),
+                                       ([0.9, 0.02], "breaks it")])
 def test_a_block_is_needed_as_much_as_leaving_it_out_costs(cut, word):
     assert verdicts.needed(0.01, cut) == word
