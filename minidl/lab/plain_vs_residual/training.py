@@ -46,6 +46,8 @@ class Training:
         "lesions"  : the error when one block is left out, for each block
         """
         (images, labels), (test_images, test_labels) = digits(True), digits(False)
+        if not 1 <= self.batch_size <= len(labels):
+            raise ValueError(f"Training: a batch of {self.batch_size} images, but there are {len(labels)} to train on")
         minidl.manual_seed(self.seed)
         model = build(self.design)
         optimizer = optim.SGD(model.parameters(), lr=self.lr, momentum=self.momentum)
