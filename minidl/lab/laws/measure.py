@@ -7,6 +7,7 @@ import minidl
 from minidl import nn
 from minidl.lab.nets import build
 from minidl.lab.observe import observe
+from minidl.nn.normalization import _BatchNorm
 
 
 @contextmanager
@@ -39,6 +40,16 @@ def inputs(design, batch, seed, size=8):
 def seen(design, batch, seed, size=8, shared=False):
     """The body of a network of this seed, looked at forward and backward; shared: one cotangent for all examples."""
     return observe(body(design, seed), inputs(design, batch, seed, size), shared=shared, seed=seed)
+
+
+def frozen(net, x):
+    """The network with batch norms that go by the mean and variance of this batch, but as constants; in eval mode."""
+    for module in net.modules():
+        if isinstance(module, _BatchNorm):
+            module.momentum = 1.0                                # so that running statistics are the batch's
+    with minidl.no_grad():
+        net(minidl.tensor(x))
+    return net.eval()
 
 
 def pre_activations(observation):

@@ -1,7 +1,6 @@
 """The gradients of two inputs: correlated at the output, and how much of that is left at the input."""
 import numpy as np
 
-import minidl
 from minidl.lab.laws import measure
 from minidl.lab.laws.law import Law, Picture, Sample, sd
 from minidl.lab.nets import Design
@@ -15,18 +14,11 @@ WIDTH = 256
 def correlations(design, batch, seed):
     """At the input; at all layers or block ends, from the first on.
 
-    All examples start from the same cotangent. Batch norms go by the batch's mean and variance, but as constants: what a
-    gradient of one example sends to the others by way of them is O(1 / batch), and would be summed up here.
+    All examples start from the same cotangent. Batch norms are frozen: what a gradient of one example sends to the others
+    by way of their statistics is O(1 / batch), and would be summed up here.
     """
-    net, x = measure.body(design, seed), measure.inputs(design, batch, seed)
-    if design.norm == "batch":
-        for module in net.modules():
-            if hasattr(module, "momentum"):
-                module.momentum = 1.0                                            # running statistics are this batch's
-        with minidl.no_grad():
-            net(minidl.tensor(x))
-        net.eval()
-    seen = observe(net, x, shared=True, seed=seed)
+    x = measure.inputs(design, batch, seed)
+    seen = observe(measure.frozen(measure.body(design, seed), x), x, shared=True, seed=seed)
     layers = measure.trunk(seen) if design.residual else measure.pre_activations(seen)
     rho = np.array([between_examples(layer.gy) for layer in layers])
     return Sample(rho[0], rho)
