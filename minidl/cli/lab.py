@@ -1,4 +1,4 @@
-"""minidl lab plain-vs-residual | degradation | figures"""
+"""minidl lab laws | plain-vs-residual | degradation | figures"""
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +14,31 @@ Quick = Annotated[bool, typer.Option("--quick", help="Small networks, few epochs
 
 
 @app.command()
+def laws(
+    names: Annotated[list[str], typer.Argument(metavar="[NAME...]", help="Only these; a name may be the beginning of "
+                                               "several, as relu.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Networks per law, whose mean is judged.")] = 4,
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Draw a picture of each, and write all numbers there.")] = None,
+):
+    """Measure every law of gradient flow on networks at initialisation: does what theory predicts come out?"""
+    from minidl.cli.tables import print_table
+    from minidl.lab.laws import find
+    from minidl.lab.laws.run import run, table
+    chosen = find(names)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+    results = [run(law, seeds) for law in working(chosen)]
+    print_table(*table(results), right=("prediction", "measured", "tolerance", "seconds"))
+    if out is not None:
+        draw(results, out)
+    failed = [result.law.name for result in results if result.verdict == "FAILS"]
+    judged = sum(result.verdict != "no verdict" for result in results)
+    print(f"{judged} laws judged in {sum(result.seconds for result in results):.0f} s: "
+          + (f"{len(failed)} FAIL: {', '.join(failed)}" if failed else "all hold"))
+    return 1 if failed else 0
+
+
+@app.command()
 def plain_vs_residual(
     kind: Annotated[str, typer.Option(help="mlp or cnn.")] = "mlp",
     deep: Annotated[bool, typer.Option("--deep", help="Also networks of 110 layers, at initialisation.")] = False,
@@ -22,7 +47,7 @@ def plain_vs_residual(
     """Where do gradients go in plain and in residual networks? At initialisation, beside theory, and in short trainings."""
     from minidl.lab.plain_vs_residual.study import plain_vs_residual, settings
     grid, short = settings(kind, deep, quick)
-    with working() as progress:
+    with at_work() as progress:
         said, page = plain_vs_residual(out, grid, short, processes or cores(), progress)
     print(*said, f"in {page.parent}: {page.name}, pictures, and CSV files", sep="\n")
 
@@ -34,7 +59,7 @@ def degradation(
 ):
     """Does depth hurt plain networks and not residual ones? MLPs and CNNs on the digits, the best of three rates for each."""
     from minidl.lab.plain_vs_residual.study import degradation, degradation_settings
-    with working() as progress:
+    with at_work() as progress:
         said = degradation(out, degradation_settings(seeds, quick), processes or cores(), progress)
     print(*said, f"in {out}: lab-degradation.png and degradation.csv", sep="\n")
 
@@ -53,13 +78,33 @@ def figures(
         print(f"in {folder}: {picture.name}")
 
 
+def draw(results, out):
+    from minidl.bench.pictures import save as save_picture
+    from minidl.lab.laws import pictures
+    from minidl.lab.laws.run import save
+    for result in results:
+        save_picture(pictures.figure(result), out / f"{result.law.name}.png")
+    save_picture(pictures.sheet(results), out / "laws.png")
+    save(results, out / "laws.json")
+    print(f"in {out}: laws.json, laws.png, and a picture of each")
+
+
+def working(chosen):
+    """The same laws; on a terminal, the one at work is shown meanwhile."""
+    from rich.console import Console
+    with Console(stderr=True).status("starting") as status:
+        for law in chosen:
+            status.update(law.name)
+            yield law
+
+
 def cores():
     from minidl.bench.machine import cores
     return cores()
 
 
 @contextmanager
-def working():
+def at_work():
     """On a terminal, what is at work is shown meanwhile: call what this gives with a text."""
     from rich.console import Console
     with Console(stderr=True).status("starting") as status:
