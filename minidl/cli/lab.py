@@ -57,7 +57,7 @@ def degradation(
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each network at each learning rate.")] = None,
     quick: Quick = False, processes: Processes = None, out: Results = Path("lab"),
 ):
-    """Does depth hurt plain networks and not residual ones? MLPs and CNNs on the digits, the best of three rates for each."""
+    """Does depth hurt plain networks and not residual ones? MLPs and CNNs on the digits, each at its best rate."""
     from minidl.lab.plain_vs_residual.study import degradation, degradation_settings
     with at_work() as progress:
         said = degradation(out, degradation_settings(seeds, quick), processes or cores(), progress)

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 import numpy as np
 
 import minidl
-from minidl import nn, optim
+from minidl import optim
 from minidl.lab.nets import Design, build
 from minidl.lab.plain_vs_residual.profile import profile
+from minidl.lab.probes import lesion
 from minidl.mode import no_grad
 from minidl.train import NonFiniteLoss, hits, update
 from minidl.utils.data import datasets
@@ -98,10 +99,7 @@ def lesions(model, images, labels):
     A residual block that is left out leaves its shortcut. A layer of a plain network, too, gives as many features as it
     takes, and hands on what it was given.
     """
-    found = []
-    for name, block in list(model.named_children()):
-        if name.startswith("block"):
-            setattr(model, name, nn.Identity())
-            found.append(error(model, images, labels))
-            setattr(model, name, block)
-    return found
+    model.eval()
+    errors = lesion(model, images, lambda scores: 1 - hits(scores, labels) / len(labels)).changed
+    model.train()
+    return [error for name, error in errors.items() if name.startswith("block")]

@@ -48,7 +48,8 @@ def test_a_depth_that_is_none_is_one_sentence(layers):
     ("plain", "none", "He", 1), ("plain", "none", "Xavier", math.sqrt(0.5)), ("plain", "none", "PyTorch default", 6 ** -0.5),
     ("plain", "none", "orthogonal", 1), ("plain", "none", "sigmoid", 0.2360), ("plain", "batch", "He", math.sqrt(1.480)),
     ("plain", "batch", "Xavier", math.sqrt(1.480)), ("residual", "none", "He", 2 ** 0.25),
-    ("residual", "none", "Xavier", 1.25 ** 0.25), ("residual", "none", "Fixup", 1), ("residual, post", "batch", "zero-gamma", 1)])
+    ("residual", "none", "Xavier", 1.25 ** 0.25), ("residual", "none", "Fixup", 1),
+    ("residual, post", "batch", "zero-gamma", 1)])
 def test_theory_is_what_papers_say(shape, norm, gain, factor):
     case = Case(shape, norm, gain, 20)
     row = Row(case, AtStart(case.design("mlp", 64), 1, 128), {})

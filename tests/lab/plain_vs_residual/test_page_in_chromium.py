@@ -1,4 +1,4 @@
-"""The page in a real browser, offline: its pictures are drawn, its text is what the sentences say, and it asks for nothing."""
+"""The page in a real browser, offline: pictures are drawn, the text is what the sentences say, and it asks for nothing."""
 import shutil
 
 import pytest
