@@ -60,7 +60,8 @@ class Case:
         L, phi, relu = design.blocks, design.activation, design.activation == "relu"
         cnn, sigma_w2 = design.kind == "cnn", SIGMA_W2[design.init]
         if self.gain in ("Fixup", "zero-gamma"):                           # the branches start at 0
-            return np.ones(L)
+            cut = 0.5 if self.shape == "residual, post" else 1             # by the last ReLU: x is 0 in half of all places
+            return np.append(np.ones(L - 1), cut)
         if self.shape == "plain" and self.norm == "batch":
             return np.full(L, batch_norm.rate(phi, math.inf if cnn else batch))
         if self.shape == "plain":

@@ -2,11 +2,14 @@
 import io
 import math
 import statistics
+from textwrap import wrap
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from minidl.lab.plain_vs_residual.cases import GAINS, NORMS, SHAPES
+from minidl.lab.plain_vs_residual.training import PROFILED, digits
 
 BLUE, ORANGE, GREY = "#1f5fbf", "#c65a11", "#8a8a8a"
 # Of gains: told apart without colours, too, by their markers.
@@ -46,10 +49,8 @@ def by_layer(rows, layers, what, label, title):
     for axes in panels[-1]:
         axes.set_xlabel("layer, from the input")
     task = rows[0].task
-    figure.suptitle(f"{title} at initialisation: {layers} layers, {setup(task)}", fontsize=11)
-    marks = {label: handle for of_norm in panels for axes in of_norm
-             for handle, label in zip(*axes.get_legend_handles_labels())}
-    figure.legend(marks.values(), marks.keys(), loc="outside lower center", ncols=8, frameon=False, fontsize=9)
+    name(figure, f"{title} at initialisation: {layers} layers, {setup(task)}")
+    legend(figure, *panels.ravel())
     return figure
 
 
@@ -99,7 +100,7 @@ def two_laws(rows):
     for axes in (left, right):
         axes.margins(x=0.1)
         finish(axes)
-    figure.suptitle(f"Batch norm, He, number of layers at each line; theory dashed; {setup(rows[0].task)}", fontsize=10)
+    name(figure, f"Batch norm, He, the number of layers at each line; theory dashed; {setup(rows[0].task)}")
     return figure
 
 
@@ -126,11 +127,10 @@ def rates(rows):
     ticks = [0.2, 0.3, 0.5, 0.7, 1, 1.2, 1.5, 2]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.set_xticks([], minor=True)
-    axes.set(xlabel="||dL/dx|| grows so many times per layer, toward the input; black: theory; bars: 95 % over nets",
-             ylim=(-len(keys) + 0.4, 0.6))
-    axes.set_title(f"Mean factor per layer at initialisation, {', '.join(map(str, depths))} layers from top to bottom; "
-                   f"{setup(rows[0].task)}", fontsize=9)
+    axes.set(xlabel="factor of ||dL/dx|| per layer, toward the input", ylim=(-len(keys) + 0.4, 0.6))
     finish(axes)
+    name(figure, f"Factor per layer at initialisation, {', '.join(map(str, depths))} layers from top to bottom in each row; black: "
+         f"theory; bars: 95 % over nets; {setup(rows[0].task)}", 90)
     return figure
 
 
@@ -155,18 +155,23 @@ def profiles(runs, settings):
                 places = 1 + one.case.layers_per_block * np.arange(logs.shape[1])
                 axes.plot(places, np.exp(logs.mean(0)), line, color=colour, linewidth=1.6, label=label)
                 axes.fill_between(places, np.exp(logs.min(0)), np.exp(logs.max(0)), color=colour, alpha=0.18, linewidth=0)
-        theory = one.case.theory(one.case.design(one.kind, 1), 128)
+        theory = one.case.theory(one.case.design(one.kind, 1), PROFILED, variance())
         if theory:
             axes.plot(places, theory, "--", color="black", linewidth=0.9, label="theory, at the start")
         lost = "; diverges" if one.diverged else ""
-        axes.set(yscale="log", ylabel="||dL/dx|| by the last block's")
+        log(axes, "||dL/dx|| by the last block's")
         axes.set_title(f"{one.case.shape}-{deepest}, {NORMS[one.case.norm]}, lr {one.lr:g}{lost}", fontsize=10)
         axes.axhline(1, color=GREY, linewidth=0.6)
         axes.set_xlabel("layer, from the input")
         finish(axes)
     legend(figure, axes)
-    figure.suptitle(f"Gradients of activations during training; {settings}", fontsize=10)
+    name(figure, f"Gradients of activations in training; {settings}; {PROFILED} images, a random cotangent at the output")
     return figure
+
+
+def variance():
+    """Of a pixel over the images that are profiled, on average."""
+    return float(digits(True)[0].numpy()[:PROFILED].var(0).mean())
 
 
 def losses(runs, settings):
@@ -180,14 +185,14 @@ def losses(runs, settings):
                 if (one.case.norm, one.case.layers) == (norm, layers):
                     curve(axes, one)
             axes.axhline(math.log(10), color=GREY, linewidth=0.8, linestyle=":")
-            axes.set_yscale("log")
+            log(axes)
             axes.set_title(f"{layers} layers, {NORMS[norm]}", fontsize=10)
             finish(axes)
         of_norm[0].set_ylabel("training loss (dotted: guessing)")
     for axes in panels[-1]:
         axes.set_xlabel("epoch")
     legend(figure, panels[-1][0])
-    figure.suptitle(f"Training loss, mean and range of the seeds; {settings}", fontsize=10)
+    name(figure, f"Training loss, mean and range of the seeds; {settings}")
     return figure
 
 
@@ -212,14 +217,16 @@ def degradation(groups):
             here = sorted((one for one in runs if one.case.shape == shape), key=lambda one: one.case.layers)
             against_depth(left, here, [one.losses for one in here])
             against_depth(right, here, [[100 * error for error in one.errors] for one in here])
-        left.set(yscale="log", xlabel="layers", ylabel="training loss, last epoch")
         left.axhline(math.log(10), color=GREY, linewidth=0.8, linestyle=":")
-        right.set(yscale="log", xlabel="layers", ylabel="test error, % of 450 images")
-        left.set_title(title, fontsize=9, loc="left")
+        log(left, "training loss, last epoch")
+        log(right, "test error, % of 450 images")
+        left.set_title("\n".join(wrap(title, 62)), fontsize=8, loc="left")
         for axes in (left, right):
+            axes.set_xlabel("layers")
             axes.set_xticks(sorted({one.case.layers for one in runs}))
             finish(axes)
     legend(figure, left)
+    name(figure, "Mean and range of the seeds; dotted: guessing")
     return figure
 
 
@@ -257,7 +264,7 @@ def lesions(runs, settings):
         axes.legend(frameon=False, fontsize=8)
         finish(axes)
     figure.axes[0].set_ylabel("test error, % (dotted: none left out)")
-    figure.suptitle(f"One block left out after training, batch norm; grey: guessing; {settings}", fontsize=10)
+    name(figure, f"One block left out after training, batch norm; grey: guessing; {settings}")
     return figure
 
 
@@ -275,6 +282,25 @@ def finish(axes):
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def legend(figure, axes):
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=len(labels))
+def name(figure, text, width=115):
+    """A figure's title, in as many lines as it needs."""
+    figure.suptitle("\n".join(wrap(text, width)), fontsize=10)
+
+
+def log(axes, label=None):
+    """A logarithmic y axis; less than three decades are labelled 1, 2, 5."""
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    if high < 1000 * low:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    if label:
+        axes.set_ylabel(label)
+
+
+def legend(figure, *panels):
+    """One legend for all panels, below them; theory comes last."""
+    marks = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels())}
+    labels = sorted(marks, key=lambda label: label.startswith("theory"))
+    figure.legend([marks[label] for label in labels], labels, frameon=False, fontsize=9, loc="outside lower center", ncols=8)

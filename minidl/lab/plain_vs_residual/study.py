@@ -3,7 +3,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from minidl.lab.plain_vs_residual import page, pictures, pool, story, tables
-from minidl.lab.plain_vs_residual.cases import LAYERS, Case, grid
+from minidl.lab.plain_vs_residual.cases import LAYERS, NORMS, Case, grid
 from minidl.lab.plain_vs_residual.runs import Runs, trainings
 from minidl.lab.plain_vs_residual.start import AtStart, Row
 from minidl.lab.plain_vs_residual.store import Store
@@ -33,15 +33,15 @@ class Trainings:
 
     def __str__(self):
         size = f"width {self.width}" if self.kind == "mlp" else f"{self.width} channels"
-        return (f"{self.kind} on the 1,347 digits, {size}, {self.epochs} epochs of SGD (momentum 0.9, batch 64), "
-                f"residual: pre-activation, {self.seeds} seeds, best of "
-                + "; ".join(f"{', '.join(f'{lr:g}' for lr in rates)}" for rates in dict.fromkeys(self.rates.values())))
+        rates = "; ".join(f"{', '.join(f'{lr:g}' for lr in rates)} ({NORMS[norm]})" for norm, rates in self.rates.items())
+        return (f"{self.kind} on the 1,347 digits, {size}, {self.epochs} epochs of SGD (momentum 0.9, batch 64), residual: "
+                f"pre-activation, {self.seeds} seeds, the best learning rate of {rates}")
 
 
 SHORT = {"mlp": Trainings("mlp", (8, 20, 56), 48, 25, 3, {"none": (0.01, 0.003), "batch": (0.1, 0.01)}),
-         "cnn": Trainings("cnn", (10, 22, 42), 12, 8, 3, {"none": (0.01, 0.003), "batch": (0.1, 0.01)})}
-DEGRADATION = (Trainings("mlp", (8, 20, 32, 56), 48, 25, 5, {"batch": (0.1, 0.03, 0.01)}),
-               Trainings("cnn", (10, 22, 42), 12, 8, 5, {"batch": (0.1, 0.03, 0.01)}))
+         "cnn": Trainings("cnn", (10, 22, 42), 12, 8, 3, {"none": (0.01, 0.003), "batch": (0.1, 0.03)})}
+DEGRADATION = (Trainings("mlp", (8, 20, 32, 56), 48, 25, 3, {"batch": (0.1, 0.03, 0.01)}),
+               Trainings("cnn", (10, 22, 42), 12, 8, 3, {"batch": (0.3, 0.1, 0.03)}))
 
 
 def settings(kind="mlp", deep=False, quick=False):
@@ -103,8 +103,8 @@ def plain_vs_residual(out, how, short, processes, progress=lambda text: None):
     drawn = {"activations": pictures.activations(rows, deepest), "weights": pictures.weights(rows, deepest),
              "two-laws": pictures.two_laws(rows), "rates": pictures.rates(rows),
              "profiles": pictures.profiles(runs, trained), "losses": pictures.losses(runs, trained),
-             "final": pictures.degradation({f"{norm}; {trained}": [one for one in runs if one.case.norm == norm]
-                                            for norm in short.rates}),
+             "final": pictures.degradation({f"{NORMS[norm].capitalize()}; {trained}":
+                                            [one for one in runs if one.case.norm == norm] for norm in short.rates}),
              "lesions": pictures.lesions(runs, trained)}
     drawn = {name: pictures.png(figure) for name, figure in drawn.items()}
     for name, picture in drawn.items():
