@@ -129,8 +129,8 @@ def rates(rows):
     axes.set_xticks([], minor=True)
     axes.set(xlabel="factor of ||dL/dx|| per layer, toward the input", ylim=(-len(keys) + 0.4, 0.6))
     finish(axes)
-    name(figure, f"Factor per layer at initialisation, {', '.join(map(str, depths))} layers from top to bottom in each row; black: "
-         f"theory; bars: 95 % over nets; {setup(rows[0].task)}", 90)
+    name(figure, f"Factor per layer at initialisation, {', '.join(map(str, depths))} layers from top to bottom in each row; "
+         f"black: theory; bars: 95 % over nets; {setup(rows[0].task)}", 90)
     return figure
 
 

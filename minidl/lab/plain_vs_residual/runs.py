@@ -25,8 +25,8 @@ class Runs:
 
     @property
     def at_the_edge(self):
-        """Whether the best learning rate is the largest or the smallest that was tried, so that another may be better."""
-        return self.lr in (min(self.found), max(self.found))
+        """Whether the best of three or more learning rates is the largest or the smallest: another may be better."""
+        return len(self.found) > 2 and self.lr in (min(self.found), max(self.found))
 
     @property
     def best(self):

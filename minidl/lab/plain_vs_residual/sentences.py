@@ -11,8 +11,8 @@ def gradient(name, verdict, law, rate, total, nets, theory=None, zeros=0.0):
     measured = f"{factor(rate.factor)} per layer (95 %: {factor(rate.low)} to {factor(rate.high)}, {nets} nets); {known}"
     in_all = f"From the last block to the input that is a factor of {number(total.factor)}."
     if verdict == "underflows":
-        return (f"{name}: the gradient underflows: {100 * zeros:.0f} % of what reaches the input is exactly 0 in float32, and not "
-                f"in float64. {in_all}" + ("" if math.isnan(rate.factor) else f" It changes by {measured}."))
+        return (f"{name}: the gradient underflows: {100 * zeros:.0f} % of what reaches the input is exactly 0 in float32, "
+                f"and not in float64. {in_all}" + ("" if math.isnan(rate.factor) else f" It changes by {measured}."))
     if verdict == "explodes":
         return f"{name}: the gradient explodes by {measured}. {in_all}"
     if verdict == "vanishes":

@@ -66,7 +66,8 @@ def test_the_best_learning_rate_is_that_of_the_lowest_training_loss():
     assert runs.lr == 0.03 and not runs.at_the_edge                   # 0.01 has fewer test errors: they have no say
     assert runs.losses == [0.2, 0.4] and runs.errors == [0.03, 0.05] and runs.learned == "trains" and runs.diverged == 0
     both = Runs(runs.case, "mlp", {0.1: [one(1.0, 0.9, diverged=1)], 0.01: [one(1.0, 0.9, diverged=1)]})
-    assert both.diverged == 1 and both.losses == [float("inf")] and both.at_the_edge
+    assert both.diverged == 1 and both.losses == [float("inf")] and not both.at_the_edge      # of two, each is an edge
+    assert Runs(runs.case, "mlp", {**both.found, 0.001: [one(0.3, 0.01)]}).at_the_edge
 
 
 @pytest.mark.parametrize("args, said", [
