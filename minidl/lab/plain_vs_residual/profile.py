@@ -94,6 +94,11 @@ def interval(logs):
     return Rate(*[math.exp(min(x, 700)) for x in (mean, mean - half, mean + half)])
 
 
+def first_by_last(trunk):
+    """||dL/dx_0|| / ||dL/dx_L||; nan where the network is dead, and all gradients are 0."""
+    return trunk[0] / trunk[-1] if trunk[-1] else math.nan
+
+
 def total(trunks):
     """||dL/dx_0|| / ||dL/dx_L||, the Rate of the whole trunk: over 1 where gradients grow toward the input."""
     with np.errstate(divide="ignore", invalid="ignore"):

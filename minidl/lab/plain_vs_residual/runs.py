@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from minidl.lab.plain_vs_residual import verdicts
 from minidl.lab.plain_vs_residual.cases import Case
+from minidl.lab.plain_vs_residual.profile import first_by_last
 from minidl.lab.plain_vs_residual.training import Training
 
 
@@ -57,7 +58,7 @@ class Runs:
 
     def ratios(self, moment):
         """||dL/dx_0|| / ||dL/dx_L|| at a moment, by seed."""
-        return [trunk[0] / trunk[-1] for trunk in self.trunks(moment)]
+        return [first_by_last(trunk) for trunk in self.trunks(moment)]
 
     @property
     def lesions(self):

@@ -79,6 +79,8 @@ def evening(name, before, after, end):
     """How ||dL/dx_0|| / ||dL/dx_L|| goes on, from the start, after one epoch, at the end: by seed."""
     if len(after) < len(before):
         return f"{name}: not all seeds came to the end of an epoch."
+    if not all(map(math.isfinite, [*before, *after])):
+        return f"{name}: in a seed the gradient is exactly 0, and has no first by last."
     said = {"was even": f"first and last gradient are less than {FAR} times apart from the start",
             "evens out": "the gradient evens out in the first epoch, in every seed",
             "stays uneven": "the gradient does not even out in the first epoch",
@@ -114,13 +116,17 @@ def number(x):
 
 
 def spread(values):
-    """Of numbers by seed: the smallest and the largest."""
-    low, high = (small(value) for value in (min(values), max(values)))
-    return low if low == high else f"{low} to {high}"
+    """Of numbers by seed: the smallest and the largest, and how many are none."""
+    known = [value for value in values if math.isfinite(value)]
+    if not known:
+        return "no number"
+    low, high = (small(value) for value in (min(known), max(known)))
+    lost = f", and no number in {len(values) - len(known)}" if len(known) < len(values) else ""
+    return (low if low == high else f"{low} to {high}") + lost
 
 
 def small(x):
-    return "no number" if math.isinf(x) else f"{x:.3f}" if 0.001 <= x < 100 else number(x)
+    return f"{x:.3f}" if 0.001 <= x < 100 else number(x)
 
 
 def percent(x):

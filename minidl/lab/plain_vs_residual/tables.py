@@ -3,6 +3,7 @@ import csv
 import io
 import statistics
 
+from minidl.lab.plain_vs_residual.profile import first_by_last
 from minidl.utils.data.files import replacing
 
 
@@ -42,7 +43,7 @@ def trained(runs):
     for one in runs:
         for lr, seeds in one.found.items():
             for seed, found in enumerate(seeds):
-                ratios = [trunk[0] / trunk[-1] if (trunk := found["profiles"].get(moment, {}).get("trunk")) else None
+                ratios = [first_by_last(found["profiles"][moment]["trunk"]) if moment in found["profiles"] else None
                           for moment in ("before", "after one epoch", "end")]
                 lines.append([one.kind, one.case.norm, one.case.shape, one.case.layers, lr, lr == one.lr, seed,
                               found["losses"][-1] if not found["diverged"] else None, found["error"], found["diverged"],

@@ -78,7 +78,8 @@ def one_epoch(model, images, labels, optimizer, rng, batch_size):
     """Every image once, in random order, but for the last few, which fill no batch; their mean loss."""
     order = rng.permutation(len(labels))
     order = order[:len(order) - len(order) % batch_size].reshape(-1, batch_size)
-    losses = [update(model, [(images[rows], labels[rows])], optimizer)[0] for rows in order]
+    with np.errstate(over="ignore", invalid="ignore"):                  # the loss will tell
+        losses = [update(model, [(images[rows], labels[rows])], optimizer)[0] for rows in order]
     if not all(np.isfinite(x.array).all() for x in model.parameters()):
         raise NonFiniteLoss("the last update made weights that are no numbers")
     return float(np.mean(losses))

@@ -44,8 +44,8 @@ def test_of_a_gradient_at_the_start(verdict, law, rate, total, theory, zeros, sa
      "2.30), test error 80.0 %, learning rate 0.1, at the edge of those tried."),
     ([0.5, 2.2], [0.1, 0.8], False, 0, "trains or not, depending on the seed: training loss 0.500 to 2.200 in the last "
      "epoch (guessing costs 2.30), test error 10.0 to 80.0 %, learning rate 0.1."),
-    ([2.2, math.inf], [0.8, 0.9], False, 1, "fails to train: training loss 2.200 to no number in the last epoch (guessing "
-     "costs 2.30), test error 80.0 to 90.0 %, learning rate 0.1. 1 of 2 seeds diverged at every learning rate."),
+    ([2.2, math.inf], [0.8, 0.9], False, 1, "fails to train: training loss 2.200, and no number in 1 in the last epoch "
+     "(guessing costs 2.30), test error 80.0 to 90.0 %, learning rate 0.1. 1 of 2 seeds diverged at every learning rate."),
     ([math.inf, math.inf], [0.9, 0.9], True, 2, "all 2 seeds diverged at every learning rate.")])
 def test_of_a_training(losses, errors, edge, diverged, said):
     assert sentences.training("net", losses, errors, 0.1, edge, diverged) == f"net: {said}"
@@ -55,7 +55,7 @@ def test_of_a_training(losses, errors, edge, diverged, said):
     ([2.0, 2.1, 2.2], [0.004, 0.005, 0.009], "At 56 layers the residual network's training loss is lower in every seed: "
      "0.004 to 0.009 against 2.000 to 2.200 (by chance alone, 0.1 of the time)."),
     ([0.001, 0.002, 0.003], [0.004, 0.005, math.inf], "At 56 layers the residual network's training loss is higher in every "
-     "seed: 0.004 to no number against 0.001 to 0.003 (by chance alone, 0.1 of the time)."),
+     "seed: 0.004 to 0.005, and no number in 1 against 0.001 to 0.003 (by chance alone, 0.1 of the time)."),
     ([0.001, 0.005], [0.004, 0.009], "At 56 layers the seeds do not tell the two apart: training loss 0.004 to 0.009 "
      "against 0.001 to 0.005.")])
 def test_of_plain_beside_residual(plain, residual, said):
@@ -95,6 +95,7 @@ def test_of_healthy_norms(ratios, losses, said):
      "at the start, 0.200 to 40,000 after one epoch."),
     ([2.0, 3.0], [1.0, 1.5], [], "first and last gradient are less than 10 times apart from the start: 2.000 to 3.000 at "
      "the start, 1.000 to 1.500 after one epoch."),
+    ([2.0, math.nan], [1.0, 2.0], [], "in a seed the gradient is exactly 0, and has no first by last."),
     ([2.0, 3.0], [1.0], [], "not all seeds came to the end of an epoch.")])
 def test_of_evening_out(before, after, end, said):
     assert sentences.evening("net", before, after, end) == f"net: {said}"

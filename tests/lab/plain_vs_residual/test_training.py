@@ -35,7 +35,7 @@ def test_a_training_is_sgd_with_momentum_in_random_order():
     assert found["losses"] == [pytest.approx(np.mean(losses), rel=1e-6)]
     test_images, test_labels = digits(False)
     net.eval()
-    wrong = (net(test_images).numpy().argmax(1) != test_labels.numpy()).mean()
+    wrong = (net(test_images).detach().numpy().argmax(1) != test_labels.numpy()).mean()
     assert found["error"] == pytest.approx(wrong)
     assert found["diverged"] is None and set(found["profiles"]) == {"before", "after one epoch", "end"}
     assert found["profiles"]["after one epoch"] == found["profiles"]["end"] != found["profiles"]["before"]
@@ -57,7 +57,7 @@ def test_a_lesion_leaves_one_block_out_and_puts_it_back():
     net.eval()
     y = net.act(net.norm(net.block1(net.first(images.flatten(1)))))
     assert len(found) == 2
-    assert found[1] == pytest.approx((net.last(y).numpy().argmax(1) != labels.numpy()).mean())
+    assert found[1] == pytest.approx((net.last(y).detach().numpy().argmax(1) != labels.numpy()).mean())
     assert error(net, images, labels) == whole
     assert all((x.numpy() == before[name]).all() for name, x in net.state_dict().items())
 
