@@ -17,6 +17,7 @@ def page(rows, runs, how, drawn):
         deepest=max(row.case.layers for row in rows), setup=html.escape(setup(rows[0].task)),
         stories="".join(f"<h3>{html.escape(title)}</h3>{listed(said)}" for title, said in story.four_stories(rows).items()),
         start_pictures="".join(shown[name] for name in START), grid=table(rows),
+        weights=listed(story.weights(rows)),
         training_setup=html.escape(f"{how}. The learning rate is chosen by training loss, one for all seeds."),
         comparisons=listed(story.comparisons(runs)), losses_picture=shown["losses"],
         trainings=listed(story.trainings(runs)), final_picture=shown["final"], healthy=listed(story.healthy(runs)),
@@ -45,8 +46,8 @@ RULES = [
 START = {
     "activations": "||dL/dx|| along the network, as a multiple of what it is at the last block: the mean of the logarithm "
                    "over nets, their range, and theory dashed.",
-    "weights": "||dL/dW|| of the same networks, as a multiple of the last layer's: another picture than that of ||dL/dx||. "
-               "In a ReLU network without norm and biases <W, dL/dW> is the same number for every layer.",
+    "weights": "||dL/dW|| of the same networks, as a multiple of the last layer's. Fixup and zero-gamma are not drawn: of a "
+               "branch that starts at 0 only the end has a gradient.",
     "two-laws": "The same constant, pi / (pi - 1), is the rate per layer of a plain network, and in the exponent of a "
                 "residual one.",
     "rates": "The factor per layer of every network, beside theory's."}

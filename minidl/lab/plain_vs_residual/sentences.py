@@ -26,6 +26,12 @@ def gradient(name, verdict, law, rate, total, nets, theory=None, zeros=0.0):
     return f"{name}: the gradient neither explodes nor vanishes: {measured}. {in_all}"
 
 
+def weights(name, total, apart):
+    """Gradients of weights beside those of activations. apart: the largest ||dL/dW|| by the smallest, as a Rate."""
+    return (f"{name}: ||dL/dx|| changes by a factor of {number(total.factor)} from the last block to the input, and the largest "
+            f"||dL/dW|| of a layer is {number(apart.factor)} times the smallest.")
+
+
 # ---- trainings
 
 TOLD = {"trains": "trains", "fails": "fails to train", "depends on the seed": "trains or not, depending on the seed"}

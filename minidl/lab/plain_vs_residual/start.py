@@ -1,4 +1,5 @@
 """Gradients at initialisation: a profile of every network of the grid, from random inputs and a random cotangent."""
+import math
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -9,7 +10,7 @@ from minidl import nn
 from minidl.lab.nets import Design, build
 from minidl.lab.plain_vs_residual import verdicts
 from minidl.lab.plain_vs_residual.cases import IMAGE, Case
-from minidl.lab.plain_vs_residual.profile import profile, rate, total
+from minidl.lab.plain_vs_residual.profile import interval, profile, rate, total
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,12 @@ class Row:
     @property
     def total(self):
         return total(self.trunks)
+
+    @property
+    def apart(self):
+        """The largest ||dL/dW|| by the smallest, of the layers after the first."""
+        norms = [profile["weights"][1:] for profile in self.found["float64"]]
+        return interval([math.log(max(of_net) / min(of_net)) if min(of_net) else math.inf for of_net in norms])
 
     @property
     def zeros(self):

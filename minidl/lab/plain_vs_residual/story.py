@@ -26,6 +26,13 @@ def four_stories(rows):
                      found["residual, post", "batch", "He"], found["residual, post", "batch", "zero-gamma"]]}
 
 
+def weights(rows):
+    """Of the deepest plain networks: how uneven gradients of weights are, beside those of activations."""
+    deepest = max(row.case.layers for row in rows)
+    return [sentences.weights(name_of(row.case), row.total, row.apart) for row in rows
+            if (row.case.shape, row.case.layers) == ("plain", deepest) and row.case.gain in ("He", "Xavier", "PyTorch default")]
+
+
 def trainings(runs):
     """A sentence for every network that was trained."""
     return [sentences.training(name_of(one.case), one.losses, one.errors, one.lr, one.at_the_edge, one.diverged)

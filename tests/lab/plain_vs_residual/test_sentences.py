@@ -37,6 +37,12 @@ def test_of_a_gradient_at_the_start(verdict, law, rate, total, theory, zeros, sa
     assert sentences.gradient("net", verdict, law, rate, total, 4, theory, zeros) == f"net: {said}"
 
 
+def test_of_gradients_of_weights():
+    assert sentences.weights("net", VANISHING, EXPLODING) == (
+        "net: ||dL/dx|| changes by a factor of 0.71 from the last block to the input, and the largest ||dL/dW|| of a layer is 1.2 "
+        "times the smallest.")
+
+
 @pytest.mark.parametrize("losses, errors, edge, diverged, said", [
     ([0.0041, 0.0093], [0.016, 0.022], False, 0, "trains: training loss 0.004 to 0.009 in the last epoch (guessing costs "
      "2.30), test error 1.6 to 2.2 %, learning rate 0.1."),
