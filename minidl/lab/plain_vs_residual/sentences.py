@@ -28,8 +28,8 @@ def gradient(name, verdict, law, rate, total, nets, theory=None, zeros=0.0):
 
 def weights(name, total, apart):
     """Gradients of weights beside those of activations. apart: the largest ||dL/dW|| by the smallest, as a Rate."""
-    return (f"{name}: ||dL/dx|| changes by a factor of {number(total.factor)} from the last block to the input, and the largest "
-            f"||dL/dW|| of a layer is {number(apart.factor)} times the smallest.")
+    return (f"{name}: ||dL/dx|| changes by a factor of {number(total.factor)} from the last block to the input, and the "
+            f"largest ||dL/dW|| of a layer is {number(apart.factor)} times the smallest.")
 
 
 # ---- trainings

@@ -68,8 +68,8 @@ class Row:
     @property
     def apart(self):
         """The largest ||dL/dW|| by the smallest, of the layers after the first."""
-        norms = [profile["weights"][1:] for profile in self.found["float64"]]
-        return interval([math.log(max(of_net) / min(of_net)) if min(of_net) else math.inf for of_net in norms])
+        nets = [profile["weights"][1:] for profile in self.found["float64"]]
+        return interval([math.log(max(norms) / min(norms)) for norms in nets])
 
     @property
     def zeros(self):

@@ -41,7 +41,8 @@ def test_the_page_shows_what_was_measured_and_needs_nothing_else(browser, tmp_pa
     rows = study.rows_of(GRID, Store(tmp_path / "results"), 1, lambda text: None)
     runs = study.runs_of(SHORT, Store(tmp_path / "results"), 1, lambda text: None)
     expected = [*[one for of_title in story.four_stories(rows).values() for one in of_title], *story.weights(rows),
-                *story.comparisons(runs), *story.trainings(runs), *story.healthy(runs), *story.evening(runs), *story.lesions(runs)]
+                *story.comparisons(runs), *story.trainings(runs), *story.healthy(runs), *story.evening(runs),
+                *story.lesions(runs)]
     assert sentences[:len(expected)] == expected and len(sentences) == len(expected) + 8
     cells = page.locator("table tr").all()
     assert len(cells) == 1 + len(rows)
