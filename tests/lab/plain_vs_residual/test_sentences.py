@@ -39,8 +39,8 @@ def test_of_a_gradient_at_the_start(verdict, law, rate, total, theory, zeros, sa
 
 def test_of_gradients_of_weights():
     assert sentences.weights("net", VANISHING, EXPLODING) == (
-        "net: ||dL/dx|| changes by a factor of 0.71 from the last block to the input, and the largest ||dL/dW|| of a layer is "
-        "1.2 times the smallest.")
+        "net: ||dL/dx|| changes by a factor of 0.71 from the last block to the input, and the largest ||dL/dW|| of a layer "
+        "is 1.2 times the smallest.")
 
 
 @pytest.mark.parametrize("losses, errors, edge, diverged, said", [
