@@ -50,6 +50,10 @@ def training(name, losses, errors, lr, at_the_edge, diverged):
 def comparison(layers, plain, residual):
     """Of training losses of a plain and a residual network of as many layers, by seed."""
     numbers = f"{spread(residual)} against {spread(plain)}"
+    of_residual, of_plain = (sum(map(math.isinf, losses)) for losses in (residual, plain))
+    if of_residual or of_plain:
+        return (f"At {layers} layers the residual network diverges in {of_residual} of {len(residual)} seeds, the plain one "
+                f"in {of_plain} of {len(plain)}; training loss {numbers}.")
     word = verdicts.compared(residual, plain)
     if word == "not told apart":
         return f"At {layers} layers the seeds do not tell the two apart: training loss {numbers}."

@@ -18,7 +18,7 @@ def four_stories(rows):
     deepest = max(row.case.layers for row in rows)
     found = {(row.case.shape, row.case.norm, row.case.gain): start(row) for row in rows if row.case.layers == deepest}
     return {
-        "Plain, no norm, a gain that is too small": [found["plain", "none", gain] for gain in
+        "Plain, no norm, other gains than He's": [found["plain", "none", gain] for gain in
                                                      ("Xavier", "PyTorch default", "sigmoid")],
         "Plain, no norm, He's gain": [found["plain", "none", gain] for gain in ("He", "orthogonal")],
         "Plain with batch norm": [found["plain", "batch", gain] for gain in ("He", "Xavier", "sigmoid")],

@@ -60,8 +60,12 @@ def test_of_a_training(losses, errors, edge, diverged, said):
 @pytest.mark.parametrize("plain, residual, said", [
     ([2.0, 2.1, 2.2], [0.004, 0.005, 0.009], "At 56 layers the residual network's training loss is lower in every seed: "
      "0.004 to 0.009 against 2.000 to 2.200 (by chance alone, 0.1 of the time)."),
-    ([0.001, 0.002, 0.003], [0.004, 0.005, math.inf], "At 56 layers the residual network's training loss is higher in every "
-     "seed: 0.004 to 0.005, and no number in 1 against 0.001 to 0.003 (by chance alone, 0.1 of the time)."),
+    ([0.001, 0.002, 0.003], [0.004, 0.005, 0.006], "At 56 layers the residual network's training loss is higher in every "
+     "seed: 0.004 to 0.006 against 0.001 to 0.003 (by chance alone, 0.1 of the time)."),
+    ([1.3, 1.4, 1.5], [math.inf] * 3, "At 56 layers the residual network diverges in 3 of 3 seeds, the plain one in 0 of 3; "
+     "training loss no number against 1.300 to 1.500."),
+    ([1.3, math.inf], [0.1, 0.2], "At 56 layers the residual network diverges in 0 of 2 seeds, the plain one in 1 of 2; "
+     "training loss 0.100 to 0.200 against 1.300, and no number in 1."),
     ([0.001, 0.005], [0.004, 0.009], "At 56 layers the seeds do not tell the two apart: training loss 0.004 to 0.009 "
      "against 0.001 to 0.005.")])
 def test_of_plain_beside_residual(plain, residual, said):
