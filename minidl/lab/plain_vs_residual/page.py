@@ -53,7 +53,8 @@ START = {
     "rates": "The factor per layer of every network, beside theory's."}
 TRAINED = {
     "losses": "Training loss by epoch.",
-    "final": "Training loss of the last epoch, and test error, against depth.",
+    "final": "Training loss of the last epoch, and test error, against depth. Where a seed diverged there is no loss, "
+             "and its error is that of guessing.",
     "profiles": "Gradients of activations before, early and at the end of training.",
     "lesions": "Test error with one block left out, by its place."}
 

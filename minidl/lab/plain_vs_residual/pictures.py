@@ -226,7 +226,7 @@ def degradation(groups):
             axes.set_xticks(sorted({one.case.layers for one in runs}))
             finish(axes)
     legend(figure, left)
-    name(figure, "Mean and range of the seeds; dotted: guessing")
+    name(figure, "Mean and range of the seeds; dotted: guessing; what diverged has no loss, and the error of guessing")
     return figure
 
 

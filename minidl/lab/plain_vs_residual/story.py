@@ -27,10 +27,10 @@ def four_stories(rows):
 
 
 def weights(rows):
-    """Of the deepest plain networks: how uneven gradients of weights are, beside those of activations."""
+    """Of the deepest plain networks without norm: how uneven gradients of weights are, beside those of activations."""
     deepest, gains = max(row.case.layers for row in rows), ("He", "Xavier", "PyTorch default")
     return [sentences.weights(name_of(row.case), row.total, row.apart) for row in rows
-            if (row.case.shape, row.case.layers) == ("plain", deepest) and row.case.gain in gains]
+            if (row.case.shape, row.case.norm, row.case.layers) == ("plain", "none", deepest) and row.case.gain in gains]
 
 
 def trainings(runs):
