@@ -69,7 +69,7 @@ def figures(
     folder: Annotated[Path, typer.Argument(help="Where the pictures go.")] = Path("docs"),
     quick: Quick = False, processes: Processes = None, out: Results = Path("lab"),
 ):
-    """Both of these, and the pictures of docs/lab.md: ten minutes on two cores."""
+    """Both of these, and the pictures of docs/lab.md: a few minutes on two cores."""
     plain_vs_residual("mlp", False, quick, processes, out)
     degradation(None, quick, processes, out)
     from minidl.lab.plain_vs_residual.study import put
