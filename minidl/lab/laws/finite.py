@@ -1,5 +1,5 @@
 """What narrow layers and borders of zeros change."""
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
@@ -10,19 +10,24 @@ from minidl.lab.laws.plain import ENERGY
 from minidl.lab.nets import Design
 from minidl.lab.theory import finite
 
-DRAWS, WIDTH, LAYERS = 150, 50, 30
+DRAWS, WIDTH, LAYERS = 100, 50, 30
 HANIN = "Hanin & Rolnick 2018, 1803.01719; the constant is derived"
 
 
 def fluctuations(design, batch, seed, moment):
     """Mean or variance, over networks, of the logarithm of |delta_1|^2 by |delta_L|^2; by layers, from the last one down."""
-    logs = np.array([of_one(design, DRAWS * seed + i) for i in range(DRAWS)])
-    by_layer = moment(logs, axis=0)[::-1]
+    by_layer = moment(logarithms(design, seed), axis=0)[::-1]
     return Sample(by_layer[-1], by_layer)
 
 
+@cache
+def logarithms(design, seed):
+    """ln |delta_l|^2 by |delta_L|^2 of DRAWS networks: (DRAWS, layers). Two laws look at the same ones."""
+    return np.array([of_one(design, DRAWS * seed + i) for i in range(DRAWS)])
+
+
 def of_one(design, seed):
-    """ln |delta_l|^2 by |delta_L|^2 of one network and one example, z_1 to z_L. Thousands are drawn: only what it takes."""
+    """The same of one network and one example. Hundreds are drawn: no more is computed than this takes."""
     net, zs = measure.body(design, seed), []
     for module in net.modules():
         if isinstance(module, minidl.nn.Linear):
@@ -43,7 +48,7 @@ def border(design, batch, seed, size):
     """The rate in convolutions on maps of size x size, once the energy has found its shape."""
     energies = measure.energies(measure.pre_activations(measure.seen(design, batch, seed, size)))
     n = len(energies)
-    return Sample(measure.fitted_rate(energies, slice(1, n - 2)), energies / energies[-1])
+    return Sample(measure.fitted_rate(energies, slice(1, n - 4)), energies / energies[-1])
 
 
 def of_border(name, says, size, padding_mode, theory, tolerance, layers=20):

@@ -34,7 +34,8 @@ def convolutions():
     layers = 20
     return Law("bn-cnn", YANG, "in convolutions the batch is all pixels of all images, so that the limit holds",
                "rate per layer", batch_norm.A,
-               Design("cnn", depth=layers - 1, width=16, in_channels=16, norm="batch", padding_mode="circular"), 4, in_images,
+               Design("cnn", depth=layers - 1, width=16, in_channels=16, norm="batch", padding_mode="circular"), 4,
+               in_images,
                Picture(np.arange(1, layers + 1), batch_norm.A ** np.arange(layers - 1.0, -1, -1), "layer", ENERGY,
                        log_y=True), sd(0.12, 0.04))
 
@@ -54,13 +55,13 @@ def nonlinearity(design, batch, seed):
 
 
 def coefficient():
-    layers = 12
+    layers = np.arange(1, 13)
     return Law("bn-nonlinearity", "Philipp & Carbonell 2018, 1806.00179; the number is derived",
                "the nonlinearity coefficient of a plain network with batch norm grows as gradients do in norm, by sqrt(A)",
                "growth per layer", batch_norm.nonlinearity(1),
-               Design(depth=layers - 1, width=WIDTH, in_features=WIDTH, norm="batch"), 256, nonlinearity,
-               Picture(np.arange(1, layers + 1), np.array([batch_norm.nonlinearity(m) for m in range(1, layers + 1)]), "layers",
-                       "nonlinearity coefficient", log_y=True), sd(0.03, "0.7 %"))
+               Design(depth=len(layers) - 1, width=WIDTH, in_features=WIDTH, norm="batch"), 256, nonlinearity,
+               Picture(layers, batch_norm.nonlinearity(layers), "layers", "nonlinearity coefficient", log_y=True),
+               sd(0.03, "0.7 %"))
 
 
 def after_a_step(design, batch, seed):
@@ -78,7 +79,8 @@ def after_a_step(design, batch, seed):
 def equilibrium():
     return Law("bn-equilibrium", "Yang et al. 2019, 1902.08129, section 5", "after a single step of gradient descent (here "
                "with rate 1) gradients even out: large ones lengthen their weights most, and batch norm divides by that",
-               "rate per layer", 1.0, Design(depth=LAYERS - 1, width=WIDTH, in_features=WIDTH, norm="batch"), 64, after_a_step,
+               "rate per layer", 1.0, Design(depth=LAYERS - 1, width=WIDTH, in_features=WIDTH, norm="batch"), 64,
+               after_a_step,
                Picture(np.arange(1, LAYERS + 1), np.ones(LAYERS), "layer", ENERGY, log_y=True))
 
 

@@ -112,8 +112,8 @@ def log_total(design, batch, seed):
 def tanh(sigma_w2, tolerance, blocks=100):
     theory = residual.tanh_energies(blocks, sigma_w2, sigma_w2)
     return Law(f"tanh-residual-{math.sqrt(sigma_w2):g}", "Yang & Schoenholz 2017, 1712.08969; the constant is derived",
-               "x + W tanh(x) grows with the root of the depth under the exponent: 1.064 sigma_w sqrt(L), and so much that the "
-               "first blocks add", "ln of first by last", math.log(theory[0]),
+               "gradients of x + W tanh(x) grow by exp(1.064 sigma_w sqrt(L)), and a little by what the first blocks add",
+               "ln of first by last", math.log(theory[0]),
                design(blocks, 256, 1, activation="tanh", init=sigma_w2), 8, log_total,
                Picture(np.arange(blocks + 1), theory, "block", ENERGY, log_y=True), tolerance)
 

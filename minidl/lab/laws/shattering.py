@@ -8,26 +8,29 @@ from minidl.lab.observe import observe
 from minidl.lab.theory import correlation
 
 SOURCE = "the question is Balduzzi et al. 2017's, 1702.08591; derived from Cho & Saul's kernels"
-WIDTH = 256
+WIDTH, ROWS = 256, 256                   # rows: examples times cotangents
 
 
 def correlations(design, batch, seed):
     """At the input; at all layers or block ends, from the first on.
 
-    All examples start from the same cotangent. Batch norms are frozen: what a gradient of one example sends to the others
-    by way of their statistics is O(1 / batch), and would be summed up here.
+    All examples start from the same cotangent, and the batch runs with several of them at once. Batch norms are frozen: what
+    a gradient of one example sends to the others by way of their statistics is O(1 / batch), and would be summed up here.
     """
     x = measure.inputs(design, batch, seed)
-    seen = observe(measure.frozen(measure.body(design, seed), x), x, shared=True, seed=seed)
+    net = measure.frozen(measure.body(design, seed), x)
+    several = ROWS // batch
+    starts = np.random.default_rng([seed, 2]).standard_normal((several, design.width))
+    seen = observe(net, np.tile(x, (several, 1)), cotangent=np.repeat(starts, batch, 0))
     layers = measure.trunk(seen) if design.residual else measure.pre_activations(seen)
-    rho = np.array([between_examples(layer.gy) for layer in layers])
+    rho = np.array([between_examples(layer.gy.reshape(several, batch, -1)) for layer in layers])
     return Sample(rho[0], rho)
 
 
 def between_examples(gy):
-    """The mean of <g_a, g_b> over all pairs, by the mean of <g_a, g_a>."""
-    n = len(gy)
-    own, summed = (gy ** 2).sum(), (gy.sum(0) ** 2).sum()
+    """The mean of <g_a, g_b> over all pairs that start alike, by the mean of <g_a, g_a>: (cotangents, batch, units)."""
+    n = gy.shape[1]
+    own, summed = (gy ** 2).sum(), (gy.sum(1) ** 2).sum()
     return float((summed - own) / (n - 1) / own)
 
 
@@ -48,11 +51,11 @@ def residual(blocks, k, **settings):
 
 LAWS = [
     of("shattering-plain", "without norm, inputs become alike and their gradients stay correlated: a power of the depth, "
-       "not 2^-L", Design(depth=9, width=WIDTH, in_features=WIDTH), 64, correlation.plain(10), sd(0.40, "10 %")),
+       "not 2^-L", Design(depth=7, width=512, in_features=512), 16, correlation.plain(8), sd(0.80, "15 %")),
     of("shattering-bn", "with batch norm every ReLU halves the correlation: 2^-L",
        Design(depth=4, width=WIDTH, in_features=WIDTH, norm="batch"), 128, correlation.plain_batch_norm(5), sd(0.20, "5 %")),
     of("shattering-residual", "residual without norm: the product of (1 + kappa0) / 2, more than (3/4)^L",
-       residual(10, 1), 64, correlation.residual(10), sd(0.16, "4 %")),
+       residual(10, 1), 16, correlation.residual(10), sd(0.16, "4 %")),
     of("shattering-bn-residual-1", "residual with batch norm: a power of the depth, with exponent A/2 = 0.733",
        residual(20, 1, norm="batch"), 128, correlation.residual_batch_norm(20, 1, 2.0), sd(0.16, "4 %")),
     of("shattering-bn-residual-2", "and 3A²/4 = 1.61 with two layers in a branch",

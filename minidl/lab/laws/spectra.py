@@ -60,7 +60,7 @@ def of_spread(name, says, activation, init, tolerance):
     theory = np.array([spectra.spread(m, activation, weights) for m in range(1, layers + 1)])
     return Law(name, PENNINGTON, says, f"variance by mean² of {layers} layers", theory[-1],
                Design(depth=layers - 1, width=WIDTH, in_features=WIDTH, activation=activation, init=init), 1, spread,
-               Picture(np.arange(1, layers + 1), theory, "layers", "variance by mean² of the eigenvalues of J J'"), tolerance)
+               Picture(np.arange(1, layers + 1), theory, "layers", "variance by mean² of eigenvalues of J J'"), tolerance)
 
 
 LAWS = [
