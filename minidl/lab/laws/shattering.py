@@ -2,7 +2,7 @@
 import numpy as np
 
 from minidl.lab.laws import measure
-from minidl.lab.laws.law import Law, Picture, Sample, sd
+from minidl.lab.laws.law import Law, Picture, Sample, scatter
 from minidl.lab.nets import Design
 from minidl.lab.observe import observe
 from minidl.lab.theory import correlation
@@ -34,7 +34,7 @@ def between_examples(gy):
     return float((summed - own) / (n - 1) / own)
 
 
-def of(name, says, design, batch, from_the_input, tolerance):
+def of(name, says, design, batch, from_the_input):
     """from_the_input[L]: the correlation at the input of a network with L layers or blocks that multiply it.
 
     The curve is that of one network: at layer l, what the layers above have left, from_the_input[-1] / from_the_input[l].
@@ -42,7 +42,7 @@ def of(name, says, design, batch, from_the_input, tolerance):
     curve = from_the_input[-1] / from_the_input[:-1] if not design.residual else from_the_input[-1] / from_the_input
     return Law(name, SOURCE, says, "correlation at the input", curve[0], design, batch, correlations,
                Picture(np.arange(len(curve)), curve, "block" if design.residual else "layer",
-                       "correlation of gradients", log_y=True), tolerance)
+                       "correlation of gradients", log_y=True), scatter(name))
 
 
 def residual(blocks, k, **settings):
@@ -51,13 +51,13 @@ def residual(blocks, k, **settings):
 
 LAWS = [
     of("shattering-plain", "without norm, inputs become alike and their gradients stay correlated: a power of the depth, "
-       "not 2^-L", Design(depth=7, width=512, in_features=512), 16, correlation.plain(8), sd(0.80, "15 %")),
+       "not 2^-L", Design(depth=7, width=512, in_features=512), 16, correlation.plain(8)),
     of("shattering-bn", "with batch norm every ReLU halves the correlation: 2^-L",
-       Design(depth=4, width=WIDTH, in_features=WIDTH, norm="batch"), 128, correlation.plain_batch_norm(5), sd(0.20, "5 %")),
+       Design(depth=4, width=WIDTH, in_features=WIDTH, norm="batch"), 128, correlation.plain_batch_norm(5)),
     of("shattering-residual", "residual without norm: the product of (1 + kappa0) / 2, more than (3/4)^L",
-       residual(10, 1), 16, correlation.residual(10), sd(0.16, "4 %")),
+       residual(10, 1), 16, correlation.residual(10)),
     of("shattering-bn-residual-1", "residual with batch norm: a power of the depth, with exponent A/2 = 0.733",
-       residual(20, 1, norm="batch"), 128, correlation.residual_batch_norm(20, 1, 2.0), sd(0.16, "4 %")),
+       residual(20, 1, norm="batch"), 128, correlation.residual_batch_norm(20, 1, 2.0)),
     of("shattering-bn-residual-2", "and 3A²/4 = 1.61 with two layers in a branch",
-       residual(20, 2, norm="batch"), 128, correlation.residual_batch_norm(20, 2, 2.0), sd(0.24, "6 %")),
+       residual(20, 2, norm="batch"), 128, correlation.residual_batch_norm(20, 2, 2.0)),
 ]
