@@ -60,7 +60,7 @@ def test_batch_norms_that_hardly_normalise_break_their_law(monkeypatch):
         net = body(design, seed)
         for module in net.modules():
             if hasattr(module, "eps"):
-                module.eps = 0.3
+                module.eps = 2.0
         return net
 
     monkeypatch.setattr(measure, "body", with_a_large_eps)

@@ -35,8 +35,8 @@ class Exact(Tolerance):
 def scatter(name):
     """The tolerance of the law of this name: from how much networks differ, and from what their width shifts."""
     deviation, offset = DEVIATIONS[name]
-    return Tolerance(4 * deviation + 2 * abs(offset), f"4 standard deviations of one network ({deviation:.2g}) and twice the "
-                     f"mean's distance from theory ({offset:+.2g}), over 20 networks")
+    return Tolerance(4 * deviation + 2 * abs(offset), f"4 standard deviations of one network ({deviation:.2g}) and twice "
+                     f"the mean's distance from theory ({offset:+.2g}), over 20 networks")
 
 
 EQUAL = Exact(0.0, "equality, to the last bit")
