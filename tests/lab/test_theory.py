@@ -163,6 +163,7 @@ def test_the_slider_from_plain_to_residual():
     """Row 4: 1.864, 1.415, 1.219 at lambda = .5, .8, .9 with two layers in a branch."""
     assert [residual.slider(s) for s in (0.5, 0.8, 0.9)] == pytest.approx([1.864, 1.415, 1.219], abs=1e-3)
     assert residual.slider(0, 3) == A ** 3 and residual.slider(1) == 1
+    np.testing.assert_allclose(residual.slider_energies(8, 0.5, v0=1 / A), residual.slider(0.5) ** np.arange(8, -1.0, -1))
 
 
 @pytest.mark.parametrize("sigma_w2, recursion, limit", [(1, 15.17, 15.05), (0.25, 7.52, 7.52)])

@@ -10,7 +10,7 @@ from minidl.lab.laws.plain import ENERGY
 from minidl.lab.nets import Design
 from minidl.lab.theory import finite
 
-DRAWS, WIDTH, LAYERS = 100, 50, 30
+DRAWS, WIDTH, LAYERS = 100, 100, 30
 HANIN = "Hanin & Rolnick 2018, 1803.01719; the constant is derived"
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from minidl.lab.laws import measure
 from minidl.lab.laws.law import Law, Picture, Sample, scatter
 from minidl.lab.nets import Design
-from minidl.lab.theory import residual
+from minidl.lab.theory import batch_norm, residual
 from minidl.lab.theory.batch_norm import A
 
 ENERGY = "E|dL/dx|² by that of the last block"
@@ -88,18 +88,19 @@ def of_branch(name, source, says, value_is, predicted, look, theory, x, y_is, lo
 
 
 def slider(shortcut_scale, k):
-    blocks, theory = 24, residual.slider(shortcut_scale, k)
+    blocks, batch = 24, 64
+    theory = residual.slider_energies(blocks, shortcut_scale, k, V0, batch_norm.rate_relu(batch))
     name = f"slider-{shortcut_scale:g}"
     return Law(name, "derived; for lambda see He et al. 2016, 1603.05027, section 3.1",
-               "between plain (lambda = 0) and residual (1): lambda² + (1 - lambda²) A^k", "rate per block", theory,
+               "between plain (lambda = 0) and residual (1): lambda² + (1 - lambda²) A^k", "rate per block",
+               measure.fitted_rate(theory),
                design(blocks, 192, k, norm="batch", shortcut_scale=shortcut_scale,
-                      branch_scale=math.sqrt(1 - shortcut_scale ** 2)), 64, settled,
-               Picture(np.arange(blocks + 1), theory ** np.arange(blocks, -1.0, -1), "block", ENERGY, log_y=True),
-               scatter(name))
+                      branch_scale=math.sqrt(1 - shortcut_scale ** 2)), batch, settled,
+               Picture(np.arange(blocks + 1), theory, "block", ENERGY, log_y=True), scatter(name))
 
 
 def settled(design, batch, seed):
-    """The rate where Var x has settled, and the batch's finite size is not yet felt."""
+    """The rate where Var x has settled."""
     energies = measure.energies(measure.trunk(measure.seen(design, batch, seed)))
     return Sample(measure.fitted_rate(energies), energies / energies[-1])
 
