@@ -22,8 +22,8 @@ DEVIATIONS = {
     "isometry-linear": (0.195, 0.0353),
     "isometry-relu": (0.644, 0.555),
     "isometry-relu-orthogonal": (0.334, 0.138),
-    "width-mean": (1.0, 0.0),
-    "width-variance": (1.0, 0.0),
+    "width-mean": (0.106, -0.00106),
+    "width-variance": (0.186, 0.00487),
     "padding-4": (0.0135, 0.00296),
     "padding-8": (0.0179, 0.00473),
     "padding-circular": (0.0263, 0.0102),
@@ -61,5 +61,5 @@ DEVIATIONS = {
     "shattering-bn": (0.00375, 8.37e-05),
     "shattering-residual": (0.0127, 0.00678),
     "shattering-bn-residual-1": (0.01, -0.0072),
-    "shattering-bn-residual-2": (1.0, 0.0),
+    "shattering-bn-residual-2": (0.00419, -0.00306),
 }
