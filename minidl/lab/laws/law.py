@@ -87,7 +87,9 @@ class Law:
     def setup(self):
         """The networks and the batch in a line, for pictures and tables."""
         d = self.design
-        layers = f"{d.blocks} {d.order}-activation blocks of {d.branch} layers" if d.residual else f"{d.depth + 1} layers"
+        layers = f"{d.depth + 1} layers"
+        if d.residual:
+            layers = f"{d.blocks} {d.order}-activation blocks of {d.branch} layer{'s' * (d.branch > 1)}"
         weights = d.init if isinstance(d.init, str) else f"sigma_w² = {d.init:.4g}"
         norm = {"none": "no norm", "batch": "batch norm"}[d.norm]
         biases = f", sigma_b² = {d.bias_variance:g}" if d.bias_variance else ""
