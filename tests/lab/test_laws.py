@@ -7,6 +7,7 @@ import pytest
 
 from minidl.cli import main
 from minidl.lab.laws import LAWS, find, measure, pictures
+from minidl.lab.laws.deviations import DEVIATIONS
 from minidl.lab.laws.law import EQUAL, ROUNDING, Law, Picture, Sample, Tolerance
 from minidl.lab.laws.run import Result, run, table
 
@@ -33,16 +34,16 @@ def test_every_law_holds_for_other_seeds(name, first_seed):
 
 
 @pytest.mark.parametrize("name, wrong", [
-    ("relu-he", {"init": 1 / 3}), ("relu-he", {"init": "xavier"}), ("relu-he", {"init": 1.8}), ("relu-xavier", {"init": "he"}),
-    ("relu-pytorch", {"init": "xavier"}), ("tanh-ordered", {"init": 1.5}), ("tanh-critical", {"bias_variance": 0.3}),
-    ("sigmoid-xavier", {"activation": "tanh"}), ("tanh-xavier", {"init": 0.9}), ("glorot-standard", {"init": "xavier"}),
+    ("relu-he", {"init": 1 / 3}), ("relu-he", {"init": "xavier"}), ("relu-he", {"init": 1.8}),
+    ("relu-xavier", {"init": "he"}), ("relu-pytorch", {"init": "xavier"}), ("tanh-ordered", {"init": 1.5}),
+    ("tanh-critical", {"bias_variance": 0.3}), ("sigmoid-xavier", {"activation": "tanh"}),
+    ("tanh-xavier", {"init": 1.3}), ("glorot-standard", {"init": "xavier"}),
     ("isometry-relu", {"init": "orthogonal"}), ("isometry-orthogonal", {"init": "xavier"}),
-    ("bn-relu", {"norm": "none"}), ("bn-relu", {"activation": "leaky_relu", "init": "orthogonal", "norm": "none"}),
-    ("bn-gelu", {"activation": "relu"}), ("bn-cnn", {"norm": "none"}),
+    ("bn-relu", {"norm": "none"}), ("bn-gelu", {"activation": "relu"}), ("bn-cnn", {"norm": "none"}),
     ("residual-1", {"branch_scale": 0.9}), ("residual-1", {"init": 1 / 3}), ("slider-0.5", {"shortcut_scale": 1.0}),
-    ("zeros-cnn", {"order": "pre"}), ("survival", {"activation": "leaky_relu"}), ("paths-half", {"branch_scale": 1.0}),
+    ("zeros-cnn", {"order": "pre"}), ("survival", {"activation": "linear"}), ("paths-half", {"branch_scale": 1.0}),
     ("bn-paths-1", {"norm": "none"}), ("shattering-plain", {"norm": "batch"}), ("shattering-bn", {"norm": "none"}),
-    ("padding-8", {"padding_mode": "circular"}), ("padding-circular", {"padding_mode": "zeros"}),
+    ("padding-8", {"padding_mode": "circular"}),
     ("euler-he", {"bias_variance": 0.1}), ("euler-he", {"activation": "tanh"}), ("scale-invariance", {"norm": "none"}),
     ("zero-init", {"init": "he"}), ("zero-gamma", {"init": "he"}), ("shortcut-half", {"branch_scale": 0.5, "init": "he"}),
     ("delta-orthogonal", {"init": "he"}), ("delta-orthogonal", {"activation": "relu"}),
@@ -60,7 +61,7 @@ def test_batch_norms_that_hardly_normalise_break_their_law(monkeypatch):
         net = body(design, seed)
         for module in net.modules():
             if hasattr(module, "eps"):
-                module.eps = 0.3
+                module.eps = 2.0
         return net
 
     monkeypatch.setattr(measure, "body", with_a_large_eps)
@@ -69,7 +70,7 @@ def test_batch_norms_that_hardly_normalise_break_their_law(monkeypatch):
 
 def test_a_width_that_is_not_the_theorys_breaks_the_law_of_fluctuations():
     law = LAWS["width-variance"]
-    assert verdict(run(replace(law, design=replace(law.design, width=200, in_features=200)), networks=1)).startswith("FAILS")
+    assert verdict(run(replace(law, design=replace(law.design, width=30, in_features=30)), networks=1)).startswith("FAILS")
 
 
 def test_laws_leave_random_numbers_and_dtypes_as_they_were():
@@ -83,22 +84,29 @@ def test_laws_leave_random_numbers_and_dtypes_as_they_were():
 # ---- judging
 
 
-def result(values, predicted=1.0, tolerance=Tolerance(0.1, True, "")):
-    law = Law("a", "b", "c", "d", predicted, LAWS["relu-he"].design, 1, lambda *_: Sample(1.0, np.ones(1)),
+def result(values, tolerance):
+    law = Law("a", "b", "c", "d", 1.0, LAWS["relu-he"].design, 1, lambda *_: Sample(1.0, np.ones(1)),
               Picture(np.ones(1), np.ones(1), "x", "y"), tolerance)
     return Result(law, np.array(values), np.ones((len(values), 1)), 0.0)
 
 
 @pytest.mark.parametrize("values, tolerance, expected", [
-    ([1.09], Tolerance(0.1, True, ""), "holds"), ([1.11], Tolerance(0.1, True, ""), "FAILS"),
-    ([1.09, 1.09, 1.09, 1.09], Tolerance(0.1, True, ""), "FAILS"), ([1.3, 0.7, 1.3, 0.7], Tolerance(0.1, True, ""), "holds"),
-    ([1.04] * 16, Tolerance(0.1, True, ""), "holds"), ([float("nan")], Tolerance(0.1, True, ""), "FAILS"),
+    ([1.09], Tolerance(0.1, ""), "holds"), ([1.11], Tolerance(0.1, ""), "FAILS"),
+    ([1.09, 1.09, 1.09, 1.09], Tolerance(0.1, ""), "FAILS"), ([1.3, 0.7, 1.3, 0.7], Tolerance(0.1, ""), "holds"),
+    ([1.04] * 16, Tolerance(0.1, ""), "holds"), ([float("nan")], Tolerance(0.1, ""), "FAILS"),
     ([5.0], None, "no verdict"), ([1.0, 1.0 + 1e-9], ROUNDING, "FAILS"), ([1.0, 1.0 + 1e-11], ROUNDING, "holds"),
     ([1.0, 1.0 + 1e-15], EQUAL, "FAILS"), ([1.0, 1.0], EQUAL, "holds"),
 ])
 def test_verdicts(values, tolerance, expected):
-    """The mean of n networks is judged by the tolerance of one over sqrt(n), but not below half; what is exact, by the worst."""
-    assert result(values, tolerance=tolerance).verdict == expected
+    """The mean of n networks by the tolerance of one over sqrt(n), at least half of it; what is exact, by the worst."""
+    assert result(values, tolerance).verdict == expected
+
+
+@pytest.mark.parametrize("name", DEVIATIONS)
+def test_no_tolerance_hides_a_mistake_as_a_distance_from_theory(name):
+    """Means over 20 networks are within 6 % of theory, or three quarters of what one network differs by."""
+    deviation, offset = DEVIATIONS[name]
+    assert abs(offset) < max(0.06 * abs(LAWS[name].predicted), 0.75 * deviation)
 
 
 def test_every_law_says_what_it_is_and_where_its_tolerance_is_from():

@@ -23,7 +23,7 @@ def figure(result):
     return picture
 
 
-def sheet(results, columns=5):
+def sheet(results, columns=7):
     """All laws, small."""
     from matplotlib.figure import Figure
     rows = math.ceil(len(results) / columns)
@@ -34,7 +34,7 @@ def sheet(results, columns=5):
         axes.set_title(result.law.name, fontsize=8, loc="left")
         axes.set_xlabel(result.law.picture.x_is, fontsize=6, labelpad=1)
         axes.set_ylabel("\n".join(textwrap.wrap(result.law.picture.y_is, 26)), fontsize=6, labelpad=1)
-        axes.tick_params(labelsize=6, pad=1)
+        axes.tick_params(which="both", labelsize=6, pad=1)
     for axes in cells[len(results):]:
         axes.set_axis_off()
     picture.legend(*cells[0].get_legend_handles_labels(), frameon=False, fontsize=8, loc="outside lower center", ncols=2)
@@ -53,6 +53,7 @@ def draw(axes, result, small=False):
     axes.set_xscale("log" if law.picture.log_x else "linear")
     axes.set_yscale("log" if law.picture.log_y else "linear")
     axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(which="minor", labelsize=6)                      # an axis of less than a decade labels them, too
     theory = np.asarray(law.picture.theory, float)
     if not law.picture.log_y and np.ptp(theory) == 0:                 # rounding errors are not to be blown up
         axes.set_ylim(theory[0] - 1, theory[0] + 1)

@@ -66,13 +66,20 @@ def share(block, v0=1.0):
     return 1 / (block + 1 + A * v0)
 
 
-def slider(shortcut_scale, k=2):
+def slider(shortcut_scale, k=2, rate=A):
     """The rate of a block lambda x + sqrt(1 - lambda^2) F(x), with batch norm: lambda^2 + (1 - lambda^2) A^k.
 
     From the plain network (lambda = 0: A^k, of k layers) to the residual one (1: then the power law). Proof: Var x settles
-    at 1 / A, so that the branch's A^(k-1) / Var x is A^k.
+    at 1 / A, so that the branch's A^(k-1) / Var x is A^k. rate: A, or what it is in small batches, batch_norm.rate_relu.
     """
-    return shortcut_scale ** 2 + (1 - shortcut_scale ** 2) * A ** k
+    return shortcut_scale ** 2 + (1 - shortcut_scale ** 2) * rate ** k
+
+
+def slider_energies(blocks, shortcut_scale, k=2, v0=1.0, rate=A):
+    """E|dL/dx_l|^2 by E|dL/dx_blocks|^2 for l = 0 .. blocks, while Var x goes from v0 to 1 / A by lambda^2 per block."""
+    variances = 1 / A + (v0 - 1 / A) * shortcut_scale ** (2 * np.arange(blocks))
+    rates = shortcut_scale ** 2 + (1 - shortcut_scale ** 2) * rate ** k / (A * variances)
+    return np.append(np.cumprod(rates[::-1])[::-1], 1.0)
 
 
 # ---- tanh, without norm
