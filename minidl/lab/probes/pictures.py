@@ -61,8 +61,8 @@ def weight_panel(axes, seen):
     places = np.arange(1, len(rows) + 1)
     axes.plot(places, [row.norm or np.nan for row in rows], "o", color=BLUE, markersize=3.5, label="||dL/dw||")
     axes.plot(places, [row.ratio or np.nan for row in rows], "s", color=ORANGE, markersize=3.5, label="||dL/dw|| / ||w||")
-    axes.set(title="Gradients of weights", xlabel="matrix of weights, from input to output", ylabel="norm; quotient of norms",
-             xlim=(0, len(rows) + 1))
+    axes.set(title="Gradients of weights", xlabel="matrix of weights, from input to output", xlim=(0, len(rows) + 1),
+             ylabel="norm; quotient of norms")
     axes.set_yscale("log")
 
 
