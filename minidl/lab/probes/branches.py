@@ -22,9 +22,8 @@ def branch_shares(model, x, dtype=None):
     1 / (l + 1); without, about 1/2 in all. Costs a forward pass and copies of what is added.
     """
     additions = Additions(model, x, dtype, keep=True)
-    additions.needed_by("branch_shares", model)
     rows = []
-    for name, op, branch in additions.residual:
+    for name, op, branch in additions.residual_for("branch_shares"):
         a, b, total = [float(per_unit(z).astype("float64").var(1).mean()) for z in additions.arrays[op]]
         added, carried = (b, a) if branch else (a, b)
         rows.append(Branch(name, added, carried, total, added / total if total else float("nan")))

@@ -32,7 +32,7 @@ def gram_spectra(model, x, **how):
     if len(x) < 2:
         raise ValueError(f"gram_spectra: the gradients of two examples or more are compared, and the batch has {len(x)}")
     seen = observe(model, x, shared=True, **how)
-    return [Gram(layer.name, layer.kind, *spectrum(layer.gy)) for layer in seen.layers if layer.gy is not None]
+    return [Gram(layer.name, layer.kind, *spectrum(seen.apart(layer.gy))) for layer in seen.layers if layer.gy is not None]
 
 
 def spectrum(rows):

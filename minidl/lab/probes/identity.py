@@ -11,7 +11,7 @@ class Identity(NamedTuple):
 
     stage    : blocks that follow one another without anything between have the same number
     cut      : the share of all (unit, example) pairs whose derivative along the shortcut is 0 in this block
-    survival : the share of them that nothing cuts from this block's input to the end of its stage
+    survival : the share of them that nothing cuts from this block's input to the end of its stage, where other layers follow
     """
     block: str
     stage: int
@@ -29,8 +29,8 @@ def identity_survival(model, x):
     counted, and ends a stage. Costs a forward pass, and an op's rule for each activation on the way.
     """
     additions = Additions(model, x)
-    additions.needed_by("identity_survival", model)
-    blocks = [block for addition in additions.residual if (block := shortcut(additions, addition))]
+    blocks = [block for addition in additions.residual_for("identity_survival")
+              if (block := shortcut(additions, addition))]
     stage, stages = [], []
     for name, start, end, alive in blocks:
         if stage and stage[-1][2] is start:

@@ -30,7 +30,7 @@ def cosines(model, x, **how):
     if len(x) < 2:
         raise ValueError(f"cosines: a cosine is between two examples, and the batch has {len(x)}")
     seen = observe(model, x, shared=True, **how)
-    return [Cosine(layer.name, layer.kind, mean_cosine(layer.y), mean_cosine(layer.gy))
+    return [Cosine(layer.name, layer.kind, mean_cosine(layer.y), mean_cosine(seen.apart(layer.gy)))
             for layer in seen.layers if layer.gy is not None]
 
 

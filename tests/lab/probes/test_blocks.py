@@ -3,9 +3,10 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from networks import reduced
+from networks import reduced, with_numbers
 
 import minidl
+from architectures import senet
 from minidl import nn
 from minidl.lab import Design, build
 from minidl.lab.probes import find_blocks, lesion, permute, swap
@@ -27,12 +28,17 @@ def test_blocks_are_residual_blocks_and_their_likes():
 
 @pytest.mark.parametrize("name, expected", [
     ("preact_resnet164", ["layer1.1", "layer2.1", "layer3.1"]), ("resnet20", ["layer1.0"]), ("plain20", ["layer1.0"]),
-    ("se_resnet50", ["layer1.1"]), ("resnet50", ["layer1.1"])])
+    ("resnet50", ["layer1.1"])])
 def test_blocks_of_families(name, expected):
     """Not those that halve the image, nor what is in them."""
     model, (images, _) = reduced(name)
     assert set(names(model, images)) >= set(expected)
     assert all([name.count(".") == 1 for name in names(model, images)])
+
+
+def test_the_squeeze_in_a_block_that_halves_the_image_is_no_block():
+    model = senet.ResNet(with_numbers(senet.SEBottleneck, reduction=4), (2, 1, 1, 1), 5, width=2)
+    assert names(model, minidl.randn(2, 3, 64, 64)) == ["layer1.1"]
 
 
 @pytest.fixture

@@ -92,6 +92,13 @@ def test_the_coefficient_of_relu_on_gaussian_inputs():
         assert nonlinearity_coefficient(nn.ReLU(), x, draws) == pytest.approx(1.2112, rel=0.03)
 
 
+def test_the_coefficient_of_an_affine_network_is_1_also_through_batch_norm_over_the_batch():
+    """Whose rule subtracts what all examples' gradients have in common."""
+    model = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.Linear(6, 3))
+    x = np.random.default_rng(0).standard_normal((200, 4))
+    assert nonlinearity_coefficient(model, x) == pytest.approx(1, abs=0.02)
+
+
 def test_a_constant_output_has_no_coefficient():
     with pytest.raises(ValueError, match="puts out the same for all inputs"):
         nonlinearity_coefficient(nn.ReLU(), -np.ones((3, 2)))

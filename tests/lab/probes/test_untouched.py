@@ -85,7 +85,7 @@ def test_updates_leave_the_optimizer_and_the_parameters_as_they_were():
     probes.updates(model, optimizer, x, loss)
     assert state_of(model) == before and states() == of_optimizer
 
-    def broken(*_):
+    def broken(*_, **__):
         raise ZeroDivisionError("in the update")
 
     optimizer.update = broken
@@ -131,7 +131,7 @@ def test_every_probe_is_in_these_lists():
     assert of_observations == set(OF_AN_OBSERVATION)
 
 
-def test_every_probe_says_what_it_costs_and_where_it_is_from():
+def test_every_probe_says_what_it_costs():
     for name, probe in vars(probes).items():
-        if inspect.isfunction(probe) and name not in ("find_blocks", "spread", "weight_norms"):
-            assert "ost" in probe.__doc__ and any(year in probe.__doc__ for year in ("20", "19")), name
+        if inspect.isfunction(probe) and name not in ("spread", "weight_norms"):
+            assert "Costs" in probe.__doc__ or "passes" in probe.__doc__, name
