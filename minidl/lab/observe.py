@@ -59,7 +59,6 @@ class Observation(NamedTuple):
     x, gx   : the input, and the gradient in it (None for integers)
     ys, gys : the outputs, and the gradients in them
     loss    : the number that was differentiated: the loss, or the sum of all ys times their cotangents
-    signs   : (N,), for each example 1 or, where `shared` gave its cotangent the other sign, -1
     """
     model: str
     layers: list
@@ -69,11 +68,6 @@ class Observation(NamedTuple):
     ys: list
     gys: list
     loss: float
-    signs: np.ndarray
-
-    def apart(self, gy):
-        """A gradient (N, ...) as if each example had started from the same cotangent, for `shared`."""
-        return gy * self.signs.reshape(-1, *[1] * (gy.ndim - 1)).astype(gy.dtype)
 
     def layer(self, name):
         """The layer of that name."""
@@ -89,9 +83,9 @@ def observe(model, x, *, loss=None, cotangent=None, shared=False, seed=0, dtype=
     x         : a tensor or an array, the batch first; floating-point numbers are taken in the dtype of the weights
     loss      : a function of the output that gives a single number, which is differentiated. Without one, the gradient
                 starts from a random cotangent at the output, N(0, 1), drawn from `seed`: what theory speaks of
-    cotangent : an array to start from instead, of the output's shape (a list of them, for several outputs)
-    shared    : is the random cotangent the same for all examples, but for a sign? Then their gradients, times their signs,
-                can be compared: each is the derivative of one function at another input
+    cotangent : an array to start from instead, of the output's shape (a list of them, for several outputs); or a function
+                that makes one for a shape
+    shared    : is the random cotangent the same for all examples?
     dtype     : compute in this dtype, such as minidl.float64, and not in that of the weights
 
     Layers need not be modules: what a forward computes with functions is seen among the ops of the graph. The model works
@@ -111,8 +105,7 @@ def observe(model, x, *, loss=None, cotangent=None, shared=False, seed=0, dtype=
             raise ValueError(f"observe: {type(model).__name__} has no layers to probe: no op that has a gradient lies "
                              "between its input and its output")
         ends = [loss(result)] if loss else outputs
-        signs = random_signs(len(x), seed) if shared else np.ones(len(x))
-        starts = [None] if loss else cotangents(outputs, cotangent, seed, signs if shared else None)
+        starts = [None] if loss else cotangents(outputs, cotangent, shared, seed)
         trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
         asked = [*[stand_in for _, stand_in in found], *outputs, *trained.values(), *([x] if x.requires_grad else [])]
         gradients = iter([host(gx) for gx in grad(ends, asked, starts, allow_unused=True)])
@@ -124,7 +117,7 @@ def observe(model, x, *, loss=None, cotangent=None, shared=False, seed=0, dtype=
                   for layer in layers]
         value = ends[0].item() if loss else sum([float((y.array * gy.array).sum()) for y, gy in zip(outputs, starts)])
         return Observation(type(model).__name__, layers, list(weights.values()), host(x), next(gradients, None),
-                           [host(y) for y in outputs], gys, value, signs)
+                           [host(y) for y in outputs], gys, value)
 
 
 class Watch(Observer):
@@ -193,27 +186,18 @@ def tensors_in(output):
     return [x for part in parts for x in tensors_in(part)]
 
 
-def cotangents(outputs, cotangent, seed, signs=None):
-    """What the backward pass starts from: as given, or N(0, 1); with signs, the same for all examples times their sign."""
+def cotangents(outputs, cotangent, shared, seed):
+    """What the backward pass starts from: as given, or N(0, 1)."""
+    if callable(cotangent):
+        cotangent = [cotangent(y.shape) for y in outputs]
     if cotangent is not None:
         given = cotangent if isinstance(cotangent, (tuple, list)) else [cotangent]
         return [minidl.tensor(gy, dtype=y.dtype, device=y.device) for gy, y in zip(given, outputs, strict=True)]
     rng, starts = np.random.default_rng(seed), []
     for y in outputs:
-        gy = rng.standard_normal(y.shape if signs is None else y.shape[1:])
-        gy = gy if signs is None else np.multiply.outer(signs, gy)
-        starts.append(minidl.tensor(gy, dtype=y.dtype, device=y.device))
+        gy = rng.standard_normal((1, *y.shape[1:]) if shared else y.shape)
+        starts.append(minidl.tensor(np.broadcast_to(gy, y.shape), dtype=y.dtype, device=y.device))
     return starts
-
-
-def random_signs(n, seed):
-    """1 for one half of the examples and -1 for the other.
-
-    Where examples are coupled by batch norm in training mode, its rule subtracts the mean gradient of the batch. From the
-    same cotangent for all, that is what their gradients have in common, which is to be measured; with these signs the mean
-    is nearly 0. Elsewhere an example's sign is only that of its gradient.
-    """
-    return np.random.default_rng(seed).permutation(np.arange(n) % 2 * 2.0 - 1)
 
 
 def refuse_nan(model):

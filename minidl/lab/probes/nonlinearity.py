@@ -3,7 +3,7 @@ import numpy as np
 
 import minidl
 from minidl.lab.linearized import Linearized
-from minidl.lab.observe import random_signs
+from minidl.lab.probes.signs import Signs
 
 
 def nonlinearity_coefficient(model, x, draws=100, *, seed=0, dtype=minidl.float64):
@@ -17,7 +17,7 @@ def nonlinearity_coefficient(model, x, draws=100, *, seed=0, dtype=minidl.float6
     trace(J C J^T) is the sum over outputs u of g C g^T with g = u J, and g C g^T the mean over inputs x' of
     (g . (x' - mean))^2. Costs a backward pass for each output of an example; of more than `draws` outputs, so many random
     combinations stand for all. With batch norm in training mode, which couples the examples, the derivative of order
-    1/batch through its statistics is in it (see `observe.random_signs`).
+    1/batch through its statistics is in it (see `Signs`).
     """
     if len(x) < 2:
         raise ValueError(f"nonlinearity_coefficient: a covariance takes two inputs, and the batch has {len(x)}")
@@ -25,9 +25,9 @@ def nonlinearity_coefficient(model, x, draws=100, *, seed=0, dtype=minidl.float6
     N, K = len(x), J.y[0].numel()
     centred = [z.detach().cpu().array.reshape(N, -1) for z in (J.x, J.y)]
     x, f = [z - z.mean(0) for z in centred]
-    energy, signs = 0.0, random_signs(N, seed)
+    energy, signs = 0.0, Signs(N, seed)
     for u in combinations(K, draws, np.random.default_rng(seed)):
-        g = J.vjp(np.outer(signs, u)).reshape(N, -1)
+        g = J.vjp(np.outer(signs.values, u)).reshape(N, -1)
         energy += float(np.square(g @ x.T).sum()) / N ** 2
     variance = float(np.square(f).sum()) / N
     if not variance:

@@ -51,7 +51,7 @@ def path_lengths(model, x, count="blocks", *, seed=0, dtype=minidl.float64):
     residual = additions.residual_for("path_lengths") if count == "blocks" else []
     branch = {addition.op: addition.branch for addition in residual}
     J = additions.map
-    start, = cotangents([J.y], None, seed)
+    start, = cotangents([J.y], None, False, seed)
     bins = {J.y.node: {0: start.array}}
     for op in reversed(additions.order):
         for length, gy in bins.pop(op, {}).items():

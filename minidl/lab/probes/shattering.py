@@ -5,7 +5,7 @@ import numpy as np
 
 import minidl
 from minidl.lab.linearized import Linearized
-from minidl.lab.observe import random_signs
+from minidl.lab.probes.signs import Signs
 
 
 class Line(NamedTuple):
@@ -28,17 +28,17 @@ def gradient_line(model, a, b, points=256, lags=15, *, seed=0, dtype=None):
     Balduzzi et al. 2017, arXiv 1702.08591, section 2 and figures 1 and 2: with 256 points from -2 to 2 the slope of a plain
     ReLU network becomes white noise with depth, that of a residual one resembles brown noise. The points are one batch; with
     batch norm in training mode they have its statistics in common, and the derivative through these, of order 1/points, is
-    in the slope (see `observe.random_signs`). Costs a forward and a backward pass of a batch of `points`.
+    in the slope (see `Signs`). Costs a forward and a backward pass of a batch of `points`.
     """
     if points < lags + 2:
         raise ValueError(f"gradient_line: {points} points have no autocorrelation at lag {lags}; it takes {lags + 2}")
     a, b = (np.asarray(minidl.as_tensor(end).detach().cpu().array, np.float64) for end in (a, b))
     t = np.linspace(0, 1, points)
     J = Linearized(model, a + t.reshape(-1, *[1] * a.ndim) * (b - a), dtype)
-    weights = np.random.default_rng(seed).standard_normal(J.y.shape[1:])
-    f = (J.y.detach().cpu().array * weights).reshape(points, -1).sum(1)
-    signs = random_signs(points, seed)
-    slope = signs * (J.vjp(np.multiply.outer(signs, weights)) * (b - a)).reshape(points, -1).sum(1)
+    signs = Signs(points, seed)
+    cotangent = signs.cotangent(J.y.shape)
+    f = (J.y.detach().cpu().array * signs.undone(cotangent)).reshape(points, -1).sum(1)
+    slope = (signs.undone(J.vjp(cotangent)) * (b - a)).reshape(points, -1).sum(1)
     return Line(t, f, slope, autocorrelation(slope, lags))
 
 
