@@ -26,8 +26,8 @@ class Gram(NamedTuple):
 def gram_spectra(model, x, *, seed=0, dtype=None):
     """The Gram of each layer's activation gradients, for a batch x.
 
-    All examples start from one random cotangent (see `Signs`), as in `cosines`. Balduzzi et al. 2017, arXiv 1702.08591, figures 1
-    and 2, compare gradients of plain networks with white noise and of residual ones with brown noise. Costs one
+    All examples start from one random cotangent (see `Signs`), as in `cosines`. Balduzzi et al. 2017, arXiv 1702.08591,
+    figures 1 and 2, compare gradients of plain networks with white noise and of residual ones with brown noise. Costs one
     observation, and O(N^2 D + N^3) for each layer with D numbers an example.
     """
     if len(x) < 2:
