@@ -24,9 +24,9 @@ def cosines(model, x, *, seed=0, dtype=None):
 
     All examples start from one random cotangent (see `Signs`): what is compared is the derivative of one function at
     different inputs. Forward, Poole et al. 2016, arXiv 1606.05340: c_{l+1} = kappa_1(c_l), which goes to 1 in a ReLU
-    network without batch norm. Backward, Balduzzi et al. 2017, arXiv 1702.08591: gradients of a plain network become unrelated,
-    "shattered", with depth. Costs one observation; a mean over pairs costs no more than the sum of the unit vectors:
-    (||sum u_i||^2 - n) / (n (n - 1)).
+    network without batch norm. Backward, Balduzzi et al. 2017, arXiv 1702.08591: gradients of a plain network become
+    unrelated, "shattered", with depth. Costs one observation; a mean over pairs costs no more than the sum of the unit
+    vectors: (||sum u_i||^2 - n) / (n (n - 1)).
     """
     if len(x) < 2:
         raise ValueError(f"cosines: a cosine is between two examples, and the batch has {len(x)}")
