@@ -16,8 +16,9 @@ def untouched(model, dtype=None):
     before had kept is not touched either. Module backward hooks, which are there to see the gradients of a training, are
     not called in the block; forward hooks are, since they may take part in what the model computes.
 
-    Costs a copy of the parameters and buffers.
+    Weights that are NaN are a ValueError: everything behind them would be, too. Costs a copy of the parameters and buffers.
     """
+    refuse_nan(model)
     random, before = get_rng_state(), [(module, dict(vars(module))) for module in model.modules()]
     copies = {}
     try:
@@ -39,6 +40,14 @@ def copy_of(x, dtype):
     """A parameter or buffer with memory of its own; only floating-point numbers take the dtype."""
     array = x.array.astype(dtype) if dtype is not None and x.is_floating_point() else x.array.copy()
     return Parameter(of(array), x.requires_grad) if isinstance(x, Parameter) else Tensor(array)
+
+
+def refuse_nan(model):
+    for name, p in model.named_parameters():
+        nans = int((p.array != p.array).sum())
+        if nans:
+            raise ValueError(f"{nans} of the {p.numel():,} numbers in {name} of {type(model).__name__} are NaN: there is "
+                             "nothing to measure behind them")
 
 
 def input_for(model, x):

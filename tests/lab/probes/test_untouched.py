@@ -60,6 +60,14 @@ def test_a_probe_leaves_a_model_as_it_was_when_the_model_raises(probe):
 
 
 @pytest.mark.parametrize("probe", OF_A_MODEL)
+def test_nan_in_the_weights_is_answered_with_a_sentence(probe):
+    model, x = awkward()
+    model.head.weight.array[0, 1] = np.nan
+    with pytest.raises(ValueError, match="^1 of the 12 numbers in head.weight of Awkward are NaN"):
+        OF_A_MODEL[probe](model, x)
+
+
+@pytest.mark.parametrize("probe", OF_A_MODEL)
 def test_a_graph_from_before_is_walked_after_a_probe_as_if_there_had_been_none(probe):
     gradients = []
     for look in (lambda model, x: None), OF_A_MODEL[probe]:
