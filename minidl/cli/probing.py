@@ -25,7 +25,7 @@ def observed(network, data, batch, by_loss, seed):
         of_scores = of_all(losses[0] if losses else minidl.nn.functional.cross_entropy)
         loss = lambda scores: of_scores(scores, minidl.tensor(labels))
     seen = observe(model, images, loss=loss, seed=seed)
-    what = f"{data} images" if data else "random images"
+    what = f"images of {data}" if data else "random images"
     start = "the loss" if by_loss else "a random cotangent N(0, 1)"
     return seen, f"{network} at its first weights (seed {seed}), {batch} {what}, gradients of {start}"
 

@@ -16,7 +16,7 @@ def test_a_network_on_random_images_is_a_table(capsys):
 def test_a_table_is_written_as_csv_and_the_loss_of_data_is_differentiated(capsys, tmp_path):
     path = tmp_path / "layers.csv"
     assert main(["lab", "probe", "resnet20", "--data", "digits", "--batch", "4", "--loss", "--out", str(path)]) == 0
-    assert "4 digits images, gradients of the loss" in capsys.readouterr().out
+    assert "4 images of digits, gradients of the loss" in capsys.readouterr().out
     rows = list(csv.DictReader(path.open()))
     by_name = {row["layer"]: row for row in rows}
     assert len(by_name) == len(rows)
