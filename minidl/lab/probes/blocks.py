@@ -73,7 +73,7 @@ def has_weights(module):
 
 
 def is_stage(module):
-    """A row of modules, all of which that have weights have them in modules of their own?"""
+    """Is it a Sequential of blocks, not of layers? Then no layer with weights stands in it directly."""
     return type(module) is Sequential and not any([has_weights(child) and not child._modules for child in module.children()])
 
 

@@ -10,7 +10,7 @@ def nonlinearity_coefficient(model, x, draws=100, *, seed=0, dtype=minidl.float6
     """NLC = sqrt( E_x trace(J_x Cov_x J_x^T) / trace(Cov_f) ), over a batch x; 1 for a linear network, never below for
     Gaussian inputs.
 
-    G. Philipp, J. Carbonell. The nonlinearity coefficient. 2018, arXiv 1806.00179, definition 1: how much the output would
+    G. Philipp, J. Carbonell. The nonlinearity coefficient. 2018, arXiv 1806.00179: how much the output would
     vary if the network were its tangent at x, and inputs varied as they do, by how much it varies. Each layer of batch norm
     and ReLU at initialisation multiplies it by sqrt(pi / (pi - 1)) = 1.211.
 

@@ -25,7 +25,7 @@ def gradient_line(model, a, b, points=256, lags=15, *, seed=0, dtype=None):
     """f and its slope on the line from input a to input b (without the batch's dimension), and how the slope's values at
     neighbouring points are related. f is a random combination, N(0, 1), of the model's outputs.
 
-    Balduzzi et al. 2017, arXiv 1702.08591, section 2 and figures 1 and 2: with 256 points from -2 to 2 the slope of a plain
+    Balduzzi et al. 2017, arXiv 1702.08591, figures 1 and 2: with 256 points from -2 to 2 the slope of a plain
     ReLU network becomes white noise with depth, that of a residual one resembles brown noise. The points are one batch; with
     batch norm in training mode they have its statistics in common, and the derivative through these, of order 1/points, is
     in the slope (see `Signs`). Costs a forward and a backward pass of a batch of `points`.
@@ -43,6 +43,7 @@ def gradient_line(model, a, b, points=256, lags=15, *, seed=0, dtype=None):
 
 
 def autocorrelation(x, lags):
-    """Of a series x (n,) with itself, shifted by 0 to `lags`."""
+    """Of a series x (n,) with itself, shifted by 0 to `lags`; NaN if it is constant."""
     d = np.asarray(x, np.float64) - np.mean(x, dtype=np.float64)
-    return np.array([d[:len(d) - k] @ d[k:] for k in range(lags + 1)]) / (d @ d)
+    with np.errstate(invalid="ignore"):
+        return np.array([d[:len(d) - k] @ d[k:] for k in range(lags + 1)]) / (d @ d)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import minidl
-from minidl import optim
+from minidl import nn, optim
 from minidl.lab import probes
 from tests.lab.probes.awkward import OF_A_MODEL, OF_AN_OBSERVATION, awkward, loss
 
@@ -80,6 +80,22 @@ def test_a_graph_from_before_is_walked_after_a_probe_as_if_there_had_been_none(p
         gradients.append([p.grad.array for p in model.parameters() if p.grad is not None])
     for without, with_probe in zip(*gradients, strict=True):
         np.testing.assert_array_equal(without, with_probe)
+
+
+def test_a_generator_of_a_modules_own_is_where_it_was():
+    class Noisy(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.generator = nn.Linear(3, 3), minidl.Generator().manual_seed(5)
+
+        def forward(self, x):
+            return self.layer(x) + minidl.randn(3, generator=self.generator)
+
+    model, x = Noisy(), minidl.randn(2, 3)
+    before = model.generator.get_state()
+    seen = OF_A_MODEL["observe"](model, x)
+    assert model.generator.get_state() == before
+    np.testing.assert_array_equal(seen.ys[0], model(x).detach().numpy())
 
 
 def test_updates_leave_the_optimizer_and_the_parameters_as_they_were():
