@@ -33,12 +33,12 @@ def test_every_law_holds_for_other_seeds(name, first_seed):
 
 
 @pytest.mark.parametrize("name, wrong", [
-    ("relu-he", {"init": 1 / 3}), ("relu-he", {"init": "xavier"}), ("relu-he", {"init": 1.8}), ("relu-xavier", {"init": "he"}),
-    ("relu-pytorch", {"init": "xavier"}), ("tanh-ordered", {"init": 1.5}), ("tanh-critical", {"bias_variance": 0.3}),
-    ("sigmoid-xavier", {"activation": "tanh"}), ("tanh-xavier", {"init": 0.9}), ("glorot-standard", {"init": "xavier"}),
+    ("relu-he", {"init": 1 / 3}), ("relu-he", {"init": "xavier"}), ("relu-he", {"init": 1.8}),
+    ("relu-xavier", {"init": "he"}), ("relu-pytorch", {"init": "xavier"}), ("tanh-ordered", {"init": 1.5}),
+    ("tanh-critical", {"bias_variance": 0.3}), ("sigmoid-xavier", {"activation": "tanh"}),
+    ("tanh-xavier", {"init": 1.3}), ("glorot-standard", {"init": "xavier"}),
     ("isometry-relu", {"init": "orthogonal"}), ("isometry-orthogonal", {"init": "xavier"}),
-    ("bn-relu", {"norm": "none"}), ("bn-relu", {"activation": "leaky_relu", "init": "orthogonal", "norm": "none"}),
-    ("bn-gelu", {"activation": "relu"}), ("bn-cnn", {"norm": "none"}),
+    ("bn-relu", {"norm": "none"}), ("bn-gelu", {"activation": "relu"}), ("bn-cnn", {"norm": "none"}),
     ("residual-1", {"branch_scale": 0.9}), ("residual-1", {"init": 1 / 3}), ("slider-0.5", {"shortcut_scale": 1.0}),
     ("zeros-cnn", {"order": "pre"}), ("survival", {"activation": "leaky_relu"}), ("paths-half", {"branch_scale": 1.0}),
     ("bn-paths-1", {"norm": "none"}), ("shattering-plain", {"norm": "batch"}), ("shattering-bn", {"norm": "none"}),
@@ -60,7 +60,7 @@ def test_batch_norms_that_hardly_normalise_break_their_law(monkeypatch):
         net = body(design, seed)
         for module in net.modules():
             if hasattr(module, "eps"):
-                module.eps = 0.3
+                module.eps = 2.0
         return net
 
     monkeypatch.setattr(measure, "body", with_a_large_eps)
@@ -83,8 +83,8 @@ def test_laws_leave_random_numbers_and_dtypes_as_they_were():
 # ---- judging
 
 
-def result(values, predicted=1.0, tolerance=Tolerance(0.1, True, "")):
-    law = Law("a", "b", "c", "d", predicted, LAWS["relu-he"].design, 1, lambda *_: Sample(1.0, np.ones(1)),
+def result(values, tolerance):
+    law = Law("a", "b", "c", "d", 1.0, LAWS["relu-he"].design, 1, lambda *_: Sample(1.0, np.ones(1)),
               Picture(np.ones(1), np.ones(1), "x", "y"), tolerance)
     return Result(law, np.array(values), np.ones((len(values), 1)), 0.0)
 
@@ -97,8 +97,8 @@ def result(values, predicted=1.0, tolerance=Tolerance(0.1, True, "")):
     ([1.0, 1.0 + 1e-15], EQUAL, "FAILS"), ([1.0, 1.0], EQUAL, "holds"),
 ])
 def test_verdicts(values, tolerance, expected):
-    """The mean of n networks is judged by the tolerance of one over sqrt(n), but not below half; what is exact, by the worst."""
-    assert result(values, tolerance=tolerance).verdict == expected
+    """The mean of n networks by the tolerance of one over sqrt(n), at least half of it; what is exact, by the worst."""
+    assert result(values, tolerance).verdict == expected
 
 
 def test_every_law_says_what_it_is_and_where_its_tolerance_is_from():

@@ -37,9 +37,9 @@ def test_a_block_is_the_formula_of_its_paper():
     relu = lambda z: np.maximum(z, 0)
     for order in "post", "pre":
         block = build(Design(depth=2, width=8, residual=True, order=order, shortcut_scale=0.5, branch_scale=0.25)).block1
-        w1, w2, a = block.linear1.weight.numpy().T, block.linear2.weight.numpy().T, x.numpy()
+        w1, w2, a = block.linear1.weight.array.T, block.linear2.weight.array.T, x.array
         expected = relu(a / 2 + relu(a @ w1) @ w2 / 4) if order == "post" else a / 2 + relu(relu(a) @ w1) @ w2 / 4
-        np.testing.assert_allclose(block(x).detach().numpy(), expected, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(block(x).array, expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("named, variance", [("he", 2.0), ("xavier", 1.0), ("pytorch", 1 / 3), (1.7, 1.7)])
@@ -61,13 +61,13 @@ def test_fixup_scales_branches_and_ends_them_and_the_network_with_zeros():
     net = build(Design(depth=48, width=32, residual=True, branch=3, init="fixup"))
     inner = np.concatenate([b.linear1.weight.detach().numpy().ravel() for n, b in net.named_children() if "block" in n])
     assert inner.std() == pytest.approx(math.sqrt(2 / 32) / 2, rel=0.03)
-    assert not net.block5.linear3.weight.numpy().any() and not net.last.weight.numpy().any()
+    assert not net.block5.linear3.weight.array.any() and not net.last.weight.array.any()
 
 
 def test_zero_gamma_makes_blocks_their_shortcuts():
     net = build(Design(depth=4, width=16, residual=True, norm="batch", init="zero_gamma"))
     x = minidl.rand(5, 16)
-    np.testing.assert_array_equal(net.block2(x).numpy(), x.numpy())
+    np.testing.assert_array_equal(net.block2(x).array, x.array)
 
 
 def test_a_delta_orthogonal_convolution_keeps_norms():

@@ -17,10 +17,10 @@ from minidl.lab.theory.batch_norm import A
 @pytest.mark.parametrize("name", gaussian.ACTIVATIONS)
 def test_expectations_are_those_of_adaptive_quadrature(name):
     f, slope = gaussian.ACTIVATIONS[name]
-    for g in (lambda z: f(1.7 * z) ** 2, lambda z: slope(1.7 * z) ** 2):
-        halves = [integrate.quad(lambda z: float(g(np.array(z))) * stats.norm.pdf(z), *ends, epsabs=1e-13, epsrel=1e-12)[0]
-                  for ends in ((-13, -1e-300), (1e-300, 13))]
-        assert gaussian.mean(g) == pytest.approx(sum(halves), rel=1e-10)
+    for g in f, slope:
+        weighed = lambda z, g=g: float(g(np.array(1.7 * z)) ** 2) * math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+        halves = [integrate.quad(weighed, *ends, epsabs=1e-13)[0] for ends in ((-13, -1e-300), (1e-300, 13))]
+        assert gaussian.mean(lambda z, g=g: g(1.7 * z) ** 2) == pytest.approx(sum(halves), rel=1e-10)
 
 
 @pytest.mark.parametrize("name", gaussian.ACTIVATIONS)
@@ -37,8 +37,9 @@ def test_an_activation_that_is_not_known_is_an_error():
 
 # ---- plain
 
-CHI = [("linear", 1, 0, 1.0), ("relu", 2, 0, 1.0), ("relu", 1, 0, 0.5), ("relu", 1 / 3, 0, 1 / 6), ("tanh", 1.3, 0.05, 0.8802),
-       ("tanh", 2.5, 0.05, 1.1335), ("tanh", 4.0, 0.05, 1.3424), ("sigmoid", 1, 0, 0.0557), ("sigmoid", 16, 0, 0.3989)]
+CHI = [("linear", 1, 0, 1.0), ("relu", 2, 0, 1.0), ("relu", 1, 0, 0.5), ("relu", 1 / 3, 0, 1 / 6),
+       ("tanh", 1.3, 0.05, 0.8802), ("tanh", 2.5, 0.05, 1.1335), ("tanh", 4.0, 0.05, 1.3424),
+       ("sigmoid", 1, 0, 0.0557), ("sigmoid", 16, 0, 0.3989)]
 
 
 @pytest.mark.parametrize("phi, sigma_w2, sigma_b2, expected", CHI)
@@ -167,7 +168,7 @@ def test_the_slider_from_plain_to_residual():
 @pytest.mark.parametrize("sigma_w2, recursion, limit", [(1, 15.17, 15.05), (0.25, 7.52, 7.52)])
 def test_tanh_residuals_grow_with_the_root_of_the_depth(sigma_w2, recursion, limit):
     """Row 8, L = 200: the recursion and its limit."""
-    assert math.log(residual.tanh_energies(200, sigma_w2, sigma_w2)[0]) == pytest.approx(recursion, rel=0.02)
+    assert math.log(residual.tanh_energies(200, sigma_w2)[0]) == pytest.approx(recursion, rel=0.02)
     assert residual.tanh_log_growth(200, sigma_w2) == pytest.approx(limit, abs=0.01)
 
 
@@ -288,11 +289,13 @@ def test_the_fluctuations_of_a_narrow_network_in_numpy(rng):
     assert logs.mean() == pytest.approx(-1.5, rel=0.12) and logs.var() == pytest.approx(3.0, rel=0.18)
 
 
-@pytest.mark.parametrize("size, expected", [(4, .7616), (8, .9212), (16, .9774), (32, .9943)])
+@pytest.mark.parametrize("size, expected", [(4, .7616), (8, .9212), (16, .9774), (32, .9940)])
 def test_zero_padding_takes_energy(size, expected):
-    """E15; and by powers of the map that takes the energy at each pixel to the next layer's, in NumPy."""
+    """E15, and powers of the map that takes the energy at each pixel to the next layer's, in NumPy. (For 32, the .9943 of
+    the notes is not what their formula gives.)
+    """
     energy = np.ones((size, size))
-    for _ in range(3000):
+    for _ in range(1000):
         before = energy.sum()
         padded = np.pad(energy, 1)
         energy = sum(padded[i:i + size, j:j + size] for i in range(3) for j in range(3)) / 9

@@ -84,7 +84,7 @@ def residual(**settings):
 FIXUP = "Zhang et al. 2019, 1901.09321"
 LAWS = [
     euler("euler-he", "in a ReLU network without biases <W, df/dW> = f for every layer", "he"),
-    euler("euler-third", "also where gradients vanish: that is why weight gradients look flat when those of z do not", 1 / 3),
+    euler("euler-third", "also where gradients vanish: weight gradients look flat when those of z do not", 1 / 3),
     of("scale-invariance", "Ioffe & Szegedy 2015, 1502.03167, section 3.3", "before a batch norm <W, df/dW> = 0: the length "
        "of W does not matter", "largest cosine of W, df/dW", plain(norm="batch"), 16, scale_invariance, np.zeros(LAYERS),
        "layer", "cosine of W and df/dW", ROUNDING),
@@ -92,8 +92,8 @@ LAWS = [
        "largest difference", residual(order="pre", init="fixup"), 8, trunk_gradients, np.ones(28), "block",
        "norm of dL/dx by that of the last block", EQUAL, 0),
     of("zero-gamma", "Goyal et al. 2017, 1706.02677, section 5.1", "so do branches whose last norm starts at 0, below the "
-       "last ReLU", "largest difference", residual(norm="batch", init="zero_gamma"), 8, trunk_gradients, np.ones(27), "block",
-       "norm of dL/dx by that of the last block but one", EQUAL, 0),
+       "last ReLU", "largest difference", residual(norm="batch", init="zero_gamma"), 8, trunk_gradients, np.ones(27),
+       "block", "norm of dL/dx by that of the last block but one", EQUAL, 0),
     of("shortcut-half", "He et al. 2016, 1603.05027, equation 4", "a shortcut scaled by 1/2 leaves 2^-54 of the gradient "
        "after 54 blocks: the identity's part", "largest difference, relative",
        Design(depth=108, width=32, in_features=32, residual=True, order="pre", init="fixup", shortcut_scale=0.5), 8,
@@ -102,8 +102,8 @@ LAWS = [
        "the same gradient, and keeps its norm", "largest deviation",
        Design(depth=49, width=32, in_features=32, classes=32, activation="crelu", init="looks_linear"), 8, linearity,
        np.ones(52), "layer", "norm of the gradient by that of the output", ROUNDING, 0),
-    of("delta-orthogonal", "Xiao et al. 2018, 1806.05393", "delta-orthogonal convolutions keep all norms, with zero padding, "
-       "too", "largest change of a norm",
+    of("delta-orthogonal", "Xiao et al. 2018, 1806.05393", "delta-orthogonal convolutions keep all norms, zero padding or "
+       "not", "largest change of a norm",
        Design("cnn", depth=49, width=16, in_channels=16, activation="linear", init="orthogonal"), 2, isometry, np.ones(50),
        "layer", "norm of delta by that of the last layer", ROUNDING),
 ]

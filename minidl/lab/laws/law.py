@@ -6,19 +6,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minidl.lab.laws.deviations import DEVIATIONS
 from minidl.lab.nets import Design
 
 
 class Tolerance(NamedTuple):
     """How far a measurement may be from the prediction.
 
-    amount   : for one network; for the mean of several, divided by the root of their number, but at most by 2, since the
-               theory is for endless layers and the networks are not
-    relative : as a part of the prediction, or as it is
-    why      : where the amount is from
+    amount : for one network; for the mean of several, divided by the root of their number, but at most by 2, since the
+             theory is for endless layers and the networks are not
+    why    : where the amount is from
     """
     amount: float
-    relative: bool
     why: str
 
     def of_mean(self, networks):
@@ -33,13 +32,15 @@ class Exact(Tolerance):
         return self.amount
 
 
-def sd(amount, measured, relative=True):
-    """A tolerance for one network that is about four standard deviations, which were measured over 20 networks."""
-    return Tolerance(amount, relative, f"4 standard deviations of one network: {measured} over 20")
+def scatter(name):
+    """The tolerance of the law of this name: from how much networks differ, and from what their width shifts."""
+    deviation, offset = DEVIATIONS[name]
+    return Tolerance(4 * deviation + 2 * abs(offset), f"4 standard deviations of one network ({deviation:.2g}) and twice "
+                     f"the mean's distance from theory ({offset:+.2g}), over 20 networks")
 
 
-EQUAL = Exact(0.0, False, "equality, to the last bit")
-ROUNDING = Exact(1e-10, False, "exact, but for rounding in float64")
+EQUAL = Exact(0.0, "equality, to the last bit")
+ROUNDING = Exact(1e-10, "exact, but for rounding in float64")
 
 
 class Sample(NamedTuple):

@@ -6,7 +6,7 @@ import numpy as np
 import minidl
 from minidl import nn
 from minidl.lab.laws import measure
-from minidl.lab.laws.law import Law, Picture, Sample, sd
+from minidl.lab.laws.law import Law, Picture, Sample, scatter
 from minidl.lab.laws.plain import ENERGY, profile
 from minidl.lab.nets import Design, build
 from minidl.lab.observe import observe
@@ -16,12 +16,12 @@ LAYERS, WIDTH = 20, 256
 YANG = "Yang et al. 2019, 1902.08129, theorem 8"
 
 
-def of_rate(name, source, says, activation, batch, tolerance, init="he"):
+def of_rate(name, source, says, activation, batch, init="he"):
     theory = batch_norm.rate(activation, batch)
     return Law(name, source, says, "rate per layer", theory,
                Design(depth=LAYERS - 1, width=WIDTH, in_features=WIDTH, activation=activation, norm="batch", init=init),
                batch, profile, Picture(np.arange(1, LAYERS + 1), theory ** np.arange(LAYERS - 1.0, -1, -1), "layer", ENERGY,
-                                       log_y=True), tolerance)
+                                       log_y=True), scatter(name))
 
 
 def in_images(design, batch, seed):
@@ -34,9 +34,10 @@ def convolutions():
     layers = 20
     return Law("bn-cnn", YANG, "in convolutions the batch is all pixels of all images, so that the limit holds",
                "rate per layer", batch_norm.A,
-               Design("cnn", depth=layers - 1, width=16, in_channels=16, norm="batch", padding_mode="circular"), 4, in_images,
+               Design("cnn", depth=layers - 1, width=16, in_channels=16, norm="batch", padding_mode="circular"), 4,
+               in_images,
                Picture(np.arange(1, layers + 1), batch_norm.A ** np.arange(layers - 1.0, -1, -1), "layer", ENERGY,
-                       log_y=True), sd(0.12, 0.04))
+                       log_y=True), scatter("bn-cnn"))
 
 
 def nonlinearity(design, batch, seed):
@@ -54,13 +55,13 @@ def nonlinearity(design, batch, seed):
 
 
 def coefficient():
-    layers = 12
+    layers = np.arange(1, 13)
     return Law("bn-nonlinearity", "Philipp & Carbonell 2018, 1806.00179; the number is derived",
                "the nonlinearity coefficient of a plain network with batch norm grows as gradients do in norm, by sqrt(A)",
                "growth per layer", batch_norm.nonlinearity(1),
-               Design(depth=layers - 1, width=WIDTH, in_features=WIDTH, norm="batch"), 256, nonlinearity,
-               Picture(np.arange(1, layers + 1), np.array([batch_norm.nonlinearity(m) for m in range(1, layers + 1)]), "layers",
-                       "nonlinearity coefficient", log_y=True), sd(0.03, "0.7 %"))
+               Design(depth=len(layers) - 1, width=WIDTH, in_features=WIDTH, norm="batch"), 256, nonlinearity,
+               Picture(layers, batch_norm.nonlinearity(layers), "layers", "nonlinearity coefficient", log_y=True),
+               scatter("bn-nonlinearity"))
 
 
 def after_a_step(design, batch, seed):
@@ -78,23 +79,21 @@ def after_a_step(design, batch, seed):
 def equilibrium():
     return Law("bn-equilibrium", "Yang et al. 2019, 1902.08129, section 5", "after a single step of gradient descent (here "
                "with rate 1) gradients even out: large ones lengthen their weights most, and batch norm divides by that",
-               "rate per layer", 1.0, Design(depth=LAYERS - 1, width=WIDTH, in_features=WIDTH, norm="batch"), 64, after_a_step,
+               "rate per layer", 1.0, Design(depth=LAYERS - 1, width=WIDTH, in_features=WIDTH, norm="batch"), 64,
+               after_a_step,
                Picture(np.arange(1, LAYERS + 1), np.ones(LAYERS), "layer", ENERGY, log_y=True))
 
 
 LAWS = [
     of_rate("bn-relu", YANG, "with batch norm ReLU networks explode by pi / (pi - 1) per layer, and a little more in "
-            "batches of 64", "relu", 64, sd(0.025, 0.0101)),
-    of_rate("bn-relu-small", YANG, "in batches of 16 they explode faster", "relu", 16, sd(0.06, 0.02)),
-    of_rate("bn-linear", YANG, "even linear networks explode with batch norm, by (B - 2) / (B - 3)", "linear", 16,
-            sd(0.025, 0.009)),
+            "batches of 64", "relu", 64),
+    of_rate("bn-relu-small", YANG, "in batches of 16 they explode faster", "relu", 16),
+    of_rate("bn-linear", YANG, "even linear networks explode with batch norm, by (B - 2) / (B - 3)", "linear", 16),
     of_rate("bn-gain", "derived: batch norm divides by the gain", "the gain of the weights does not matter: sigma_w² = 1/3 "
-            "explodes as He does", "relu", 64, sd(0.025, 0.0101), 1 / 3),
-    of_rate("bn-tanh", "derived for any activation and batch", "E tanh'² / Var tanh, in batches of 64", "tanh", 64,
-            sd(0.03, 0.008)),
-    of_rate("bn-gelu", "derived for any activation and batch", "E gelu'² / Var gelu, in batches of 64", "gelu", 64,
-            sd(0.03, 0.008)),
+            "explodes as He does", "relu", 64, 1 / 3),
+    of_rate("bn-tanh", "derived for any activation and batch", "E tanh'² / Var tanh, in batches of 64", "tanh", 64),
+    of_rate("bn-gelu", "derived for any activation and batch", "E gelu'² / Var gelu, in batches of 64", "gelu", 64),
     of_rate("bn-sigmoid", "derived for any activation and batch", "with batch norm a sigmoid does not vanish: it explodes",
-            "sigmoid", 64, sd(0.03, 0.008)),
+            "sigmoid", 64),
     convolutions(), coefficient(), equilibrium(),
 ]

@@ -3,7 +3,7 @@ import numpy as np
 
 import minidl
 from minidl.lab.laws import measure
-from minidl.lab.laws.law import Law, Picture, Sample, sd
+from minidl.lab.laws.law import Law, Picture, Sample, scatter
 from minidl.lab.nets import Design, Residual
 from minidl.lab.theory import paths
 
@@ -38,9 +38,9 @@ def spectrum(design, batch, seed):
     return Sample(paths.mean_length(share), share)
 
 
-def of(name, source, says, design, batch, theory, tolerance):
+def of(name, source, says, design, batch, theory):
     return Law(name, source, says, "mean number of branches", paths.mean_length(theory), design, batch, spectrum,
-               Picture(np.arange(BLOCKS + 1), theory, "branches on a path", "share of the gradient's energy"), tolerance)
+               Picture(np.arange(BLOCKS + 1), theory, "branches on a path", "share of the gradient's energy"), scatter(name))
 
 
 def residual(k, **settings):
@@ -49,12 +49,11 @@ def residual(k, **settings):
 
 LAWS = [
     of("paths-1", VEIT + ", section 4.3", "without norm, the gradient's energy has path lengths Binomial(L, 1/2), as the "
-       "paths have", residual(1), 8, paths.without_norm(BLOCKS), sd(0.06, "1.5 %")),
+       "paths have", residual(1), 8, paths.without_norm(BLOCKS)),
     of("paths-half", "derived", "a branch scaled by alpha is taken with probability alpha² / (1 + alpha²)",
-       residual(1, branch_scale=0.5), 8, paths.without_norm(BLOCKS, 0.5), sd(0.10, "2.5 %")),
+       residual(1, branch_scale=0.5), 8, paths.without_norm(BLOCKS, 0.5)),
     of("bn-paths-1", "derived", "with batch norm block l is taken with probability 1 / (1 + Var x_l): the gradient's paths "
-       "are short, and grow like ln L", residual(1, norm="batch"), 64, paths.with_batch_norm(BLOCKS, 1, 2.0),
-       sd(0.12, "3 %")),
+       "are short, and grow like ln L", residual(1, norm="batch"), 64, paths.with_batch_norm(BLOCKS, 1, 2.0)),
     of("bn-paths-2", "derived", "and with two layers in a branch with A / (A + Var x_l)", residual(2, norm="batch"), 64,
-       paths.with_batch_norm(BLOCKS, 2, 2.0), sd(0.12, "3 %")),
+       paths.with_batch_norm(BLOCKS, 2, 2.0)),
 ]

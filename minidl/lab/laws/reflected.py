@@ -4,7 +4,7 @@ from functools import partial
 import numpy as np
 
 from minidl.lab.laws import measure
-from minidl.lab.laws.law import Law, Picture, Sample, sd
+from minidl.lab.laws.law import Law, Picture, Sample, scatter
 from minidl.lab.nets import Design
 from minidl.lab.theory import reflected
 
@@ -30,20 +30,19 @@ def survival(design, batch, seed):
     return Sample(share[0], share)
 
 
-def of(name, says, value_is, design, batch, look, theory, y_is, tolerance):
+def of(name, says, value_is, design, batch, look, theory, y_is):
     return Law(name, SOURCE, says, value_is, theory[-1] if look is not survival else theory[0], design, batch, look,
-               Picture(np.arange(design.blocks + 1), theory, "block", y_is, log_y=True), tolerance)
+               Picture(np.arange(design.blocks + 1), theory, "block", y_is, log_y=True), scatter(name))
 
 
 mlp = Design(depth=2 * BLOCKS, width=128, in_features=128, residual=True, norm="batch")
 cnn = Design("cnn", depth=18, width=16, in_channels=3, residual=True, norm="batch")
 LAWS = [
     of("zeros-mlp", "behind block b a share C(2m, m) / 4^m of x is 0, m = b + 1, whatever the width and the branch",
-       "zeros behind block 54", mlp, 64, zeros, reflected.zero_fraction(np.arange(BLOCKS + 1)), "share of zeros",
-       sd(0.25, "6 %")),
+       "zeros behind block 54", mlp, 64, zeros, reflected.zero_fraction(np.arange(BLOCKS + 1)), "share of zeros"),
     of("zeros-cnn", "and so it is in convolutions", "zeros behind block 9", cnn, 8, partial(zeros, size=16),
-       reflected.zero_fraction(np.arange(10)), "share of zeros", sd(0.25, "6 %")),
+       reflected.zero_fraction(np.arange(10)), "share of zeros"),
     of("survival", "of the identity paths through 54 blocks 11 % are not cut by a ReLU: the discrete arcsine law",
        "uncut from x_0 to x_54", mlp, 64, survival, np.array([reflected.survival(s, BLOCKS) for s in range(BLOCKS + 1)]),
-       "share of identity paths left to x_54", sd(0.25, "6 %")),
+       "share of identity paths left to x_54"),
 ]

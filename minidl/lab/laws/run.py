@@ -26,10 +26,7 @@ class Result(NamedTuple):
     @property
     def allowed(self):
         """How far from the prediction the mean may be; None without a tolerance."""
-        tolerance = self.law.tolerance
-        if tolerance is None:
-            return None
-        return tolerance.of_mean(len(self.values)) * (abs(self.law.predicted) if tolerance.relative else 1)
+        return None if self.law.tolerance is None else self.law.tolerance.of_mean(len(self.values))
 
     @property
     def verdict(self):

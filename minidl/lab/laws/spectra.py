@@ -2,7 +2,7 @@
 import numpy as np
 
 from minidl.lab.laws import measure
-from minidl.lab.laws.law import ROUNDING, Law, Picture, Sample, sd
+from minidl.lab.laws.law import ROUNDING, Law, Picture, Sample, scatter
 from minidl.lab.nets import Design
 from minidl.lab.observe import observe
 from minidl.lab.theory import spectra
@@ -48,28 +48,29 @@ def quarter_circle(n, sigma_w):
     return sigma_w * np.interp((np.arange(n)[::-1] + 0.5) / n, below, s)
 
 
-def of_mean(name, says, init, sigma_w2, tolerance):
+def of_mean(name, says, init, sigma_w2):
     return Law(name, GLOROT, says, "mean singular value", spectra.mean_singular_value(sigma_w2),
                Design(depth=2, width=WIDTH, in_features=WIDTH, activation="tanh", init=init), 1, mean_singular_value,
                Picture(np.arange(1, WIDTH + 1), quarter_circle(WIDTH, sigma_w2 ** 0.5), "which of them, in order",
-                       "singular values of a layer"), tolerance)
+                       "singular values of a layer"), scatter(name))
 
 
-def of_spread(name, says, activation, init, tolerance):
+def of_spread(name, says, activation, init):
     layers, weights = 6, "orthogonal" if init == "orthogonal" else "gaussian"
     theory = np.array([spectra.spread(m, activation, weights) for m in range(1, layers + 1)])
     return Law(name, PENNINGTON, says, f"variance by mean² of {layers} layers", theory[-1],
                Design(depth=layers - 1, width=WIDTH, in_features=WIDTH, activation=activation, init=init), 1, spread,
-               Picture(np.arange(1, layers + 1), theory, "layers", "variance by mean² of the eigenvalues of J J'"), tolerance)
+               Picture(np.arange(1, layers + 1), theory, "layers", "variance by mean² of eigenvalues of J J'"),
+               scatter(name) if theory[-1] else ROUNDING)
 
 
 LAWS = [
     of_mean("glorot-standard", "the weights of 1986, uniform in ±1/sqrt(n), shrink gradients by half per layer", "pytorch",
-            1 / 3, sd(0.02, "0.3 %")),
-    of_mean("glorot-normalised", "normalised ones nearly keep them", "xavier", 1.0, sd(0.02, "0.3 %")),
+            1 / 3),
+    of_mean("glorot-normalised", "normalised ones nearly keep them", "xavier", 1.0),
     of_spread("isometry-linear", "normal weights stretch directions ever more unequally: the spread of the eigenvalues of "
-              "J J' is L", "linear", "xavier", sd(0.16, "4 %")),
-    of_spread("isometry-orthogonal", "orthogonal weights stretch all alike", "linear", "orthogonal", ROUNDING),
-    of_spread("isometry-relu", "with ReLU it is 2 L", "relu", "he", sd(0.24, "6 %")),
-    of_spread("isometry-relu-orthogonal", "and L with orthogonal weights", "relu", "orthogonal", sd(0.24, "6 %")),
+              "J J' is L", "linear", "xavier"),
+    of_spread("isometry-orthogonal", "orthogonal weights stretch all alike", "linear", "orthogonal"),
+    of_spread("isometry-relu", "with ReLU it is 2 L", "relu", "he"),
+    of_spread("isometry-relu-orthogonal", "and L with orthogonal weights", "relu", "orthogonal"),
 ]

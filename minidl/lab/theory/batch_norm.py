@@ -6,7 +6,7 @@ for any activation and batch is derived below; it contains theirs.
 import math
 
 import numpy as np
-from scipy.special import roots_jacobi
+from scipy.linalg import eigh_tridiagonal
 
 from minidl.lab.theory.gaussian import activation, mean
 
@@ -53,8 +53,8 @@ def two_of_a_batch(batch, radii=60, angles=40):
     cut where u_1 or u_2 is 0, as activations may bend there.
     """
     between = math.acos(-1 / (batch - 1))
-    t, of_t = roots_jacobi(radii, (batch - 5) / 2, 0.0)
-    r, of_r = np.sqrt((batch - 1) * (1 + t) / 2), of_t / of_t.sum()
+    t, of_r = gauss_jacobi(radii, (batch - 5) / 2)
+    r = np.sqrt((batch - 1) * (1 + t) / 2)
     x, of_x = np.polynomial.legendre.leggauss(angles)
     cuts = np.sort(np.mod([math.pi / 2, -math.pi / 2, between + math.pi / 2, between - math.pi / 2], 2 * math.pi))
     cuts = np.append(cuts, cuts[0] + 2 * math.pi)
@@ -62,6 +62,20 @@ def two_of_a_batch(batch, radii=60, angles=40):
     of_angle = np.concatenate([(b - a) * of_x / 2 for a, b in zip(cuts, cuts[1:])]) / (2 * math.pi)
     u, v = np.outer(r, np.cos(angle)), np.outer(r, np.cos(angle - between))
     return u.ravel(), v.ravel(), np.outer(of_r, of_angle).ravel()
+
+
+def gauss_jacobi(nodes, alpha):
+    """Nodes t in [-1, 1] and weights, which add up to 1, for the density ~ (1 - t)^alpha.
+
+    Golub & Welsch 1969: the eigenvalues of the three-term recursion's matrix, and the squares of its vectors' first entries.
+    (SciPy's roots_jacobi gives weights that add up to the density's integral, which overflows for batches of thousands.)
+    """
+    n = np.arange(nodes)
+    s = 2 * n + alpha
+    diagonal = np.append(-alpha / (alpha + 2), -alpha ** 2 / (s[1:] * (s[1:] + 2)))
+    beside = 2 * n[1:] * (n[1:] + alpha) / (s[1:] * np.sqrt((s[1:] + 1) * (s[1:] - 1)))
+    t, vectors = eigh_tridiagonal(diagonal, beside)
+    return t, vectors[0] ** 2
 
 
 def rate_relu(batch):

@@ -18,7 +18,7 @@ def log_variance(layers, width):
 
 
 def zero_padding(size):
-    """The rate of a 3x3 convolution by He, with zero padding and ReLU, on maps of size x size: [(1 + 2 cos(pi/(S+1))) / 3]^2.
+    """The rate of 3x3 convolutions by He with ReLU and zero padding, maps of size S x S: [(1 + 2 cos(pi / (S + 1))) / 3]^2.
 
     Proof: along one direction, the energy at pixel i comes from i - 1, i and i + 1, a third each, and from nowhere beyond
     the border: the matrix tridiag(1/3, 1/3, 1/3), whose largest eigenvalue is (1 + 2 cos(pi / (S + 1))) / 3. Deep down, the

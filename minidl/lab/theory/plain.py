@@ -57,7 +57,8 @@ def fixed_point(phi, sigma_w2, sigma_b2=0.0, q=1.0):
 
 def rate(phi, sigma_w2, sigma_b2=0.0):
     """chi at the fixed point: what a deep network's gradient is multiplied by, layer for layer."""
-    return chi(min(fixed_point(phi, sigma_w2, sigma_b2), 1e12), phi, sigma_w2)
+    q = fixed_point(phi, sigma_w2, sigma_b2)
+    return chi(min(max(q, 1e-24), 1e24), phi, sigma_w2)           # where it is 0 or infinite, the limit
 
 
 def depth_scale(chi):
