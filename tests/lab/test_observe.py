@@ -74,6 +74,7 @@ def test_what_is_changed_in_place_later_is_seen_as_it_was():
     norm, add = seen.layer("block1.norm").y, seen.layer("block1.add")
     np.testing.assert_array_equal(add.xs[0], norm)
     np.testing.assert_array_equal(add.y, norm + add.xs[1])
+    np.testing.assert_array_equal(seen.layer("block1.relu").x, add.y)    # in the memory that was the norm's output
 
 
 def test_a_model_can_be_observed_in_another_dtype():
