@@ -30,13 +30,12 @@ class Additions:
     depth     : x or op -> how many layers with weights lie on the longest way to it
     weighted  : the ops that read a matrix of weights (or filters, ...), or what was made of one without x
     readers   : x or op -> the ops that read it, one for each slot that does
-    residual  : the Additions among the ops, in order. Inputs of the same depth, as where the columns of FractalNet meet,
-                make none
+    residual  : the Additions among the ops, in order; where both inputs have the same depth there is none
     arrays    : op of an Addition -> its inputs and the sum, as they were, if `keep` asks for them
     """
 
     def __init__(self, model, x, dtype=None, keep=False):
-        watch = Watch(keep)
+        watch, self.model = Watch(keep), type(model).__name__
         self.map, self.arrays = Linearized(model, x, dtype, watch), watch.arrays
         self.order, self.depth, self.weighted, self.readers = [], {self.map.x: 0}, set(), defaultdict(list)
         weights, additions, times = set(), [], Counter()
@@ -67,11 +66,12 @@ class Additions:
         with mode(recording=False, rule=op):
             return op.gradients(gy, [edge in self.depth for edge in op.edges], False)
 
-    def needed_by(self, probe, model):
-        """A ValueError if there is no residual addition for a probe to look at."""
+    def residual_for(self, probe):
+        """The residual Additions, for the probe of that name; a ValueError if there are none."""
         if not self.residual:
-            raise ValueError(f"{probe}: {type(model).__name__} has no residual additions: nowhere are two tensors added "
-                             "that were computed from the input, one through more layers than the other")
+            raise ValueError(f"{probe}: {self.model} has no residual additions: nowhere are two tensors added that were "
+                             "computed from the input, one through more layers than the other")
+        return self.residual
 
 
 class Watch(Observer):

@@ -3,7 +3,7 @@ from functools import cached_property
 
 import minidl
 from minidl.graph import grad
-from minidl.lab.observe import host, refuse_nan, tensors_in
+from minidl.lab.observe import host, tensors_in
 from minidl.lab.untouched import input_for, untouched
 from minidl.mode import mode
 
@@ -22,7 +22,6 @@ class Linearized:
 
     def __init__(self, model, x, dtype=None, observer=None):
         with untouched(model, dtype), mode(recording=True, observer=observer):
-            refuse_nan(model)
             for p in model.parameters():                         # the copies, so that the graph shows where they are used
                 p.requires_grad = True
             self.x = input_for(model, x)

@@ -83,8 +83,9 @@ def observe(model, x, *, loss=None, cotangent=None, shared=False, seed=0, dtype=
     x         : a tensor or an array, the batch first; floating-point numbers are taken in the dtype of the weights
     loss      : a function of the output that gives a single number, which is differentiated. Without one, the gradient
                 starts from a random cotangent at the output, N(0, 1), drawn from `seed`: what theory speaks of
-    cotangent : an array to start from instead, of the output's shape (a list of them, for several outputs)
-    shared    : is the random cotangent the same for all examples? Then their gradients can be compared
+    cotangent : an array to start from instead, of the output's shape (a list of them, for several outputs); or a function
+                that makes one for a shape
+    shared    : is the random cotangent the same for all examples?
     dtype     : compute in this dtype, such as minidl.float64, and not in that of the weights
 
     Layers need not be modules: what a forward computes with functions is seen among the ops of the graph. The model works
@@ -93,20 +94,19 @@ def observe(model, x, *, loss=None, cotangent=None, shared=False, seed=0, dtype=
     Costs one forward and one backward pass, and the memory of every layer's input, output and gradient.
     """
     with untouched(model, dtype), mode(recording=True), np.errstate(all="ignore"):
-        refuse_nan(model)
         x, watch = input_for(model, x), Watch(model)
         x.requires_grad = x.is_floating_point()
         with mode(observer=watch):
-            y = model(x)
-        outputs = [y for y in tensors_in(y) if y.requires_grad]
+            result = model(x)
+        outputs = [y for y in tensors_in(result) if y.requires_grad]
         found = watch.between(x, outputs)
         if not found:
             raise ValueError(f"observe: {type(model).__name__} has no layers to probe: no op that has a gradient lies "
                              "between its input and its output")
-        ends = [loss(y)] if loss else outputs
+        ends = [loss(result)] if loss else outputs
         starts = [None] if loss else cotangents(outputs, cotangent, shared, seed)
         trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
-        asked = [*[stand_in for _, stand_in in found], *outputs, *trained.values(), *[x] * x.requires_grad]
+        asked = [*[stand_in for _, stand_in in found], *outputs, *trained.values(), *([x] if x.requires_grad else [])]
         gradients = iter([host(gx) for gx in grad(ends, asked, starts, allow_unused=True)])
         layers = [layer._replace(gy=next(gradients)) for layer, _ in found]
         gys = [next(gradients) for _ in outputs]
@@ -187,6 +187,8 @@ def tensors_in(output):
 
 def cotangents(outputs, cotangent, shared, seed):
     """What the backward pass starts from: as given, or N(0, 1)."""
+    if callable(cotangent):
+        cotangent = [cotangent(y.shape) for y in outputs]
     if cotangent is not None:
         given = cotangent if isinstance(cotangent, (tuple, list)) else [cotangent]
         return [minidl.tensor(gy, dtype=y.dtype, device=y.device) for gy, y in zip(given, outputs, strict=True)]
@@ -195,15 +197,6 @@ def cotangents(outputs, cotangent, shared, seed):
         gy = rng.standard_normal((1, *y.shape[1:]) if shared else y.shape)
         starts.append(minidl.tensor(np.broadcast_to(gy, y.shape), dtype=y.dtype, device=y.device))
     return starts
-
-
-def refuse_nan(model):
-    """A ValueError for weights that are not numbers: everything after them would be none either."""
-    for name, p in model.named_parameters():
-        nan = int(np.isnan(host(p)).sum())
-        if nan:
-            raise ValueError(f"observe: {nan} of the {p.numel():,} numbers in {name} of {type(model).__name__} are NaN; "
-                             "there is nothing to measure behind them")
 
 
 def host(x):

@@ -3,7 +3,7 @@ import contextlib
 
 import minidl
 from minidl.nn import Parameter
-from minidl.random import get_rng_state, set_rng_state
+from minidl.random import Generator, default_generator
 from minidl.tensor import Tensor, of
 
 
@@ -12,13 +12,17 @@ def untouched(model, dtype=None):
     """For the length of a with-block `model` holds copies of its parameters and buffers, in `dtype` if one is given.
 
     Afterwards, also after an error, every attribute of every module is the object that it was: parameters with their
-    gradients and tensor hooks, buffers, modes, hooks; and the default generator is where it was. What a graph built
-    before had kept is not touched either. Module backward hooks, which are there to see the gradients of a training, are
-    not called in the block; forward hooks are, since they may take part in what the model computes.
+    gradients and tensor hooks, buffers, modes, hooks. The default generator is where it was, and so are generators of the
+    modules' own. What a graph built before had kept is not touched either. Module backward hooks, which are there to see
+    the gradients of a training, are not called in the block; forward hooks are, since they may take part in what the model
+    computes.
 
-    Costs a copy of the parameters and buffers.
+    Weights that are NaN are a ValueError: everything behind them would be, too. Costs a copy of the parameters and buffers.
     """
-    random, before = get_rng_state(), [(module, dict(vars(module))) for module in model.modules()]
+    refuse_nan(model)
+    before = [(module, dict(vars(module))) for module in model.modules()]
+    own = [x for _, attributes in before for x in attributes.values() if isinstance(x, Generator)]
+    positions = [(generator, generator.get_state()) for generator in (default_generator, *own)]
     copies = {}
     try:
         for module, attributes in before:
@@ -32,13 +36,22 @@ def untouched(model, dtype=None):
         for module, attributes in before:
             vars(module).clear()
             vars(module).update(attributes)
-        set_rng_state(random)
+        for generator, position in positions:
+            generator.set_state(position)
 
 
 def copy_of(x, dtype):
     """A parameter or buffer with memory of its own; only floating-point numbers take the dtype."""
     array = x.array.astype(dtype) if dtype is not None and x.is_floating_point() else x.array.copy()
     return Parameter(of(array), x.requires_grad) if isinstance(x, Parameter) else Tensor(array)
+
+
+def refuse_nan(model):
+    for name, p in model.named_parameters():
+        nans = int((p.array != p.array).sum())
+        if nans:
+            raise ValueError(f"{nans} of the {p.numel():,} numbers in {name} of {type(model).__name__} are NaN: there is "
+                             "nothing to measure behind them")
 
 
 def input_for(model, x):

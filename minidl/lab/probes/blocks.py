@@ -23,8 +23,8 @@ def find_blocks(model, x):
 
     Of modules inside one another the outer one is the block, except that a Sequential of modules that have layers inside is
     a stage, whose blocks are these. Nothing inside of a module of a block's class is a block: a residual block that halves
-    the image is left alone, with what is in it. So it is residual blocks, in plain networks what stands in their place, and
-    in a Sequential of layers the layers. Costs a forward pass.
+    the image is left alone, with what is in it. Single layers are blocks where nothing larger is. So it is residual blocks,
+    in plain networks what stands in their place, and in a Sequential of layers the layers. Costs a forward pass.
     """
     calls = defaultdict(list)
 
@@ -37,7 +37,8 @@ def find_blocks(model, x):
         model(input_for(model, x))
     order = {module: i for i, module in enumerate(calls)}
     found = list(outermost(model, "", {module: shape_kept(calls[module]) for module in calls}))
-    kinds = {type(block.module) for block in found if block.module._modules} - {Sequential}
+    found = [block for block in found if block.module._modules] or found
+    kinds = {type(block.module) for block in found} - {Sequential}
     found = [block for block in found if not kinds & {type(module) for module in around(model, block.name)}]
     if not found:
         raise ValueError(f"find_blocks: {type(model).__name__} has no blocks that can be left out: no module inside it has "
@@ -72,7 +73,7 @@ def has_weights(module):
 
 
 def is_stage(module):
-    """A row of modules, all of which that have weights have them in modules of their own?"""
+    """Is it a Sequential of blocks, not of layers? Then no layer with weights stands in it directly."""
     return type(module) is Sequential and not any([has_weights(child) and not child._modules for child in module.children()])
 
 

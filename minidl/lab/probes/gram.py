@@ -4,6 +4,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minidl.lab.observe import observe
+from minidl.lab.probes.signs import Signs
 from minidl.lab.probes.similarity import unit_rows
 
 
@@ -22,17 +23,18 @@ class Gram(NamedTuple):
     whiteness: float
 
 
-def gram_spectra(model, x, **how):
-    """The Gram of each layer's activation gradients, for a batch x; `how` are options of `observe`.
+def gram_spectra(model, x, *, seed=0, dtype=None):
+    """The Gram of each layer's activation gradients, for a batch x.
 
-    All examples start from the same random cotangent, as in `cosines`. Balduzzi et al. 2017, arXiv 1702.08591, figures 1
-    and 2, compare gradients of plain networks with white noise and of residual ones with brown noise. Costs one
+    All examples start from one random cotangent (see `Signs`), as in `cosines`. Balduzzi et al. 2017, arXiv 1702.08591,
+    figures 1 and 2, compare gradients of plain networks with white noise and of residual ones with brown noise. Costs one
     observation, and O(N^2 D + N^3) for each layer with D numbers an example.
     """
     if len(x) < 2:
         raise ValueError(f"gram_spectra: the gradients of two examples or more are compared, and the batch has {len(x)}")
-    seen = observe(model, x, shared=True, **how)
-    return [Gram(layer.name, layer.kind, *spectrum(layer.gy)) for layer in seen.layers if layer.gy is not None]
+    signs = Signs(len(x), seed)
+    seen = observe(model, x, cotangent=signs.cotangent, dtype=dtype)
+    return [Gram(layer.name, layer.kind, *spectrum(signs.undone(layer.gy))) for layer in seen.layers if layer.gy is not None]
 
 
 def spectrum(rows):

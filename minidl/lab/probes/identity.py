@@ -6,12 +6,12 @@ from minidl.lab.additions import Additions
 from minidl.op import Elementwise
 
 
-class Identity(NamedTuple):
+class IdentityPath(NamedTuple):
     """Of a block whose shortcut changes no number but, perhaps, by an activation or a factor.
 
     stage    : blocks that follow one another without anything between have the same number
     cut      : the share of all (unit, example) pairs whose derivative along the shortcut is 0 in this block
-    survival : the share of them that nothing cuts from this block's input to the end of its stage
+    survival : the share of them that nothing cuts from this block's input to the end of its stage, where other layers follow
     """
     block: str
     stage: int
@@ -20,17 +20,17 @@ class Identity(NamedTuple):
 
 
 def identity_survival(model, x):
-    """An Identity for each block whose shortcut is the identity, with all activations up to the next block.
+    """An IdentityPath for each block whose shortcut is the identity, with all activations up to the next block.
 
     The residual networks of He et al. 2015 (arXiv 1512.03385, figure 2) have a ReLU after each addition, which also cuts
-    what came along the shortcut: He et al. 2016, arXiv 1603.05027, section 4.1. At initialisation the sum is a random walk
+    what came along the shortcut: He et al. 2016, arXiv 1603.05027, section 4.2. At initialisation the sum is a random walk
     reflected at 0, and by the discrete arcsine law the survival through n blocks from block l on is the sum over k <= l + 1
     of u_k u_{n-k}, u_j = C(2j, j) / 4^j; with the ReLU inside of the branch it is 1. A block with a projection is not
     counted, and ends a stage. Costs a forward pass, and an op's rule for each activation on the way.
     """
     additions = Additions(model, x)
-    additions.needed_by("identity_survival", model)
-    blocks = [block for addition in additions.residual if (block := shortcut(additions, addition))]
+    blocks = [block for addition in additions.residual_for("identity_survival")
+              if (block := shortcut(additions, addition))]
     stage, stages = [], []
     for name, start, end, alive in blocks:
         if stage and stage[-1][2] is start:
@@ -43,7 +43,7 @@ def identity_survival(model, x):
         survivors, of_stage = True, []
         for name, _, _, alive in reversed(stage):
             survivors = alive & survivors
-            of_stage.append(Identity(name, number, 1 - float(alive.mean()), float(survivors.mean())))
+            of_stage.append(IdentityPath(name, number, 1 - float(alive.mean()), float(survivors.mean())))
         rows += reversed(of_stage)
     return rows
 

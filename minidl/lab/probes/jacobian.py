@@ -48,8 +48,8 @@ def one(n, i):
 def spread(singular_values):
     """The variance of the eigenvalues of J J^T by the square of their mean; 0 for an isometry.
 
-    Pennington, Schoenholz & Ganguli 2017, section 3: for L layers as wide as the input, L for Gaussian weights without an
-    activation, 0 for orthogonal ones; with ReLUs 2L and L.
+    Pennington, Schoenholz & Ganguli 2017, arXiv 1711.04735: for L layers as wide as the input, L for Gaussian weights
+    without an activation, 0 for orthogonal ones; with ReLUs 2L and L.
     """
     eigenvalues = np.asarray(singular_values) ** 2
     return float(eigenvalues.var() / eigenvalues.mean() ** 2)

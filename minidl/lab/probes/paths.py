@@ -48,9 +48,8 @@ def path_lengths(model, x, count="blocks", *, seed=0, dtype=minidl.float64):
     if count not in ("blocks", "layers"):
         raise ValueError(f"path_lengths: a path's length is counted in 'blocks' or 'layers', not in {count!r}")
     additions = Additions(model, x, dtype)
-    if count == "blocks":
-        additions.needed_by("path_lengths", model)
-    branch = {addition.op: addition.branch for addition in additions.residual}
+    residual = additions.residual_for("path_lengths") if count == "blocks" else []
+    branch = {addition.op: addition.branch for addition in residual}
     J = additions.map
     start, = cotangents([J.y], None, False, seed)
     bins = {J.y.node: {0: start.array}}

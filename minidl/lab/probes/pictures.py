@@ -5,7 +5,7 @@ from minidl.lab.probes.activations import activations
 from minidl.lab.probes.gradients import activation_gradients, weight_gradients
 
 BLUE, ORANGE, GREEN, GREY = "#1f5fbf", "#c65a11", "#2a8f5b", "#8a8a8a"
-KINDS = {"weights": ("o", BLUE), "norm": ("s", ORANGE), "others": ("^", GREY)}       # marker and colour
+KINDS = {"layers with weights": ("o", BLUE), "norms": ("s", ORANGE), "others": ("^", GREY)}     # marker and colour
 
 
 def profile(seen, title):
@@ -20,10 +20,13 @@ def profile(seen, title):
     weight_panel(weights, seen)
     rows = activations(seen)
     places = np.arange(1, len(rows) + 1)
-    signal.plot(places, [row.mean for row in rows], "o", color=BLUE, markersize=3, label="mean")
-    signal.plot(places, [row.std for row in rows], "s", color=ORANGE, markersize=3, label="std")
-    signal.set(title="Activations", ylabel="mean and std of what a layer puts out")
-    signal.set_yscale("symlog", linthresh=threshold([abs(z) for row in rows for z in (row.mean, row.std)]))
+    signal.plot(places, [abs(row.mean) or np.nan for row in rows], "o", color=BLUE, markersize=3, label="|mean|")
+    signal.plot(places, [row.std or np.nan for row in rows], "s", color=ORANGE, markersize=3, label="std")
+    signal.set(title="Activations", ylabel="of what a layer puts out")
+    signal.set_yscale("log")
+    stds = [row.std for row in rows if 0 < row.std < np.inf]
+    if stds:
+        signal.set_ylim(bottom=min(stds) / 30)                   # a mean behind a norm is a rounding error
     zeros.plot(places, [row.zeros for row in rows], "o", color=BLUE, markersize=3, label="exactly 0")
     zeros.plot(places, [row.dead for row in rows], "x", color=ORANGE, markersize=5, label="units 0 for the whole batch")
     if any([row.saturated is not None for row in rows]):
@@ -44,8 +47,7 @@ def gradient_panel(axes, seen):
     for name, (marker, colour) in KINDS.items():
         points = [(i, row.rms) for i, row in enumerate(rows, 1) if kind_of(row.kind) == name and row.rms > 0]
         if points:
-            axes.plot(*zip(*points), marker, color=colour, markersize=3.5, label={
-                "weights": "behind a layer with weights", "norm": "behind a norm", "others": "behind others"}[name])
+            axes.plot(*zip(*points), marker, color=colour, markersize=3.5, label=f"y of {name}")
     zero = [i for i, row in enumerate(rows, 1) if row.rms == 0]
     if zero:
         axes.plot(zero, [0.02] * len(zero), "v", color="black", markersize=4, label="exactly 0: underflow",
@@ -61,9 +63,10 @@ def weight_panel(axes, seen):
     places = np.arange(1, len(rows) + 1)
     axes.plot(places, [row.norm or np.nan for row in rows], "o", color=BLUE, markersize=3.5, label="||dL/dw||")
     axes.plot(places, [row.ratio or np.nan for row in rows], "s", color=ORANGE, markersize=3.5, label="||dL/dw|| / ||w||")
-    axes.set(title="Gradients of weights", xlabel="matrix of weights, from input to output", ylabel="norm; quotient of norms",
-             xlim=(0, len(rows) + 1))
+    axes.set(title="Gradients of weights", xlabel="matrix of weights, from input to output", xlim=(0, len(rows) + 1),
+             ylabel="norm; quotient of norms")
     axes.set_yscale("log")
+    axes.xaxis.get_major_locator().set_params(integer=True)
 
 
 def heat_map(history, title):
@@ -84,12 +87,16 @@ def heat_map(history, title):
 def loss_lines(lines, title):
     """LossLines by their names, in one panel."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator
     figure = Figure((7, 4.5), layout="constrained")
     axes = figure.subplots()
     for (name, line), colour, marker in zip(lines.items(), (BLUE, ORANGE, GREEN, GREY), "os^D"):
         axes.plot(line.steps, line.losses, f"{marker}-", color=colour, markersize=4, linewidth=1.2, label=name)
     axes.set(title=title, xlabel="step along the direction, in lengths of the filters", ylabel="loss")
     axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
     finish(axes)
     return figure
 
@@ -109,14 +116,8 @@ def loss_contours(plane, title):
 
 def kind_of(kind):
     if kind.startswith(("Conv", "Linear", "MatMul")):
-        return "weights"
-    return "norm" if "Norm" in kind else "others"
-
-
-def threshold(sizes):
-    """Where a scale that is logarithmic in both directions goes over into a linear one."""
-    sizes = [size for size in sizes if 0 < size < float("inf")]
-    return max(min(sizes, default=1.0), 1e-3 * max(sizes, default=1.0))
+        return "layers with weights"
+    return "norms" if "Norm" in kind else "others"
 
 
 def finish(axes):

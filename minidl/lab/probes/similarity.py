@@ -4,6 +4,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minidl.lab.observe import observe
+from minidl.lab.probes.signs import Signs
 
 
 class Cosine(NamedTuple):
@@ -18,19 +19,20 @@ class Cosine(NamedTuple):
     backward: float
 
 
-def cosines(model, x, **how):
-    """A Cosine for each layer, for a batch x of two examples or more; `how` are options of `observe`.
+def cosines(model, x, *, seed=0, dtype=None):
+    """A Cosine for each layer, for a batch x of two examples or more.
 
-    All examples start from the same random cotangent: what is compared is the derivative of one function at different
-    inputs. Forward, Poole et al. 2016, arXiv 1606.05340: c_{l+1} = kappa_1(c_l), which goes to 1 in a ReLU network without
-    batch norm. Backward, Balduzzi et al. 2017, arXiv 1702.08591: gradients of a plain network become unrelated,
-    "shattered", with depth. Costs one observation; a mean over pairs costs no more than the sum of the unit vectors:
-    (||sum u_i||^2 - n) / (n (n - 1)).
+    All examples start from one random cotangent (see `Signs`): what is compared is the derivative of one function at
+    different inputs. Forward, Poole et al. 2016, arXiv 1606.05340: c_{l+1} = kappa_1(c_l), which goes to 1 in a ReLU
+    network without batch norm. Backward, Balduzzi et al. 2017, arXiv 1702.08591: gradients of a plain network become
+    unrelated, "shattered", with depth. Costs one observation; a mean over pairs costs no more than the sum of the unit
+    vectors: (||sum u_i||^2 - n) / (n (n - 1)).
     """
     if len(x) < 2:
         raise ValueError(f"cosines: a cosine is between two examples, and the batch has {len(x)}")
-    seen = observe(model, x, shared=True, **how)
-    return [Cosine(layer.name, layer.kind, mean_cosine(layer.y), mean_cosine(layer.gy))
+    signs = Signs(len(x), seed)
+    seen = observe(model, x, cotangent=signs.cotangent, dtype=dtype)
+    return [Cosine(layer.name, layer.kind, mean_cosine(layer.y), mean_cosine(signs.undone(layer.gy)))
             for layer in seen.layers if layer.gy is not None]
 
 
