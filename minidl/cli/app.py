@@ -9,6 +9,7 @@ from minidl.cli import (
     evaluate,
     exercise,
     gradcheck,
+    lab,
     lineage,
     models,
     recipes,
@@ -40,3 +41,4 @@ app.command("step")(step.step)
 app.command("exercise")(exercise.exercise)
 app.add_typer(bench.app, name="bench")
 app.add_typer(data.app, name="data")
+app.add_typer(lab.app, name="lab")

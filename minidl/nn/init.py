@@ -130,6 +130,37 @@ def orthogonal_(tensor, gain=1, generator=None):
     return tensor.copy_(minidl.as_tensor(gain * (q if rows >= columns else q.T).reshape(tensor.shape)))
 
 
+def delta_orthogonal_(tensor, gain=1, generator=None):
+    """A convolution weight (out, in, ...), out >= in, that is an isometry: |y| = gain |x|, whatever the padding.
+
+    A matrix with orthonormal columns in the middle of the filters, 0 elsewhere: Xiao et al. 2018, "Dynamical isometry
+    and a mean field theory of CNNs", arXiv 1806.05393, section 2.3. orthogonal_ makes the flattened weight orthogonal,
+    and the convolution no isometry, because patches overlap.
+    """
+    if not 3 <= tensor.ndim <= 5 or tensor.shape[0] < tensor.shape[1]:
+        raise ValueError("delta_orthogonal_: fills weights (out, in, ...) of convolutions with at least as many filters "
+                         f"as channels; this one has shape {tensor.shape}")
+    matrix = orthogonal_(minidl.empty(tensor.shape[:2], dtype=minidl.float64), gain, generator)
+    zeros_(tensor)
+    with no_grad():
+        tensor[(..., *[n // 2 for n in tensor.shape[2:]])] = matrix
+    return tensor
+
+
+def looks_linear_(tensor, gain=1, generator=None):
+    """A weight (out, 2 n, ...) that reads a CReLU, relu(x) beside relu(-x), as if it read x: (W, -W), W orthogonal.
+
+    W relu(x) - W relu(-x) = W x, so that a network of such layers starts linear: Balduzzi et al. 2017, "The shattered
+    gradients problem", arXiv 1702.08591, section 5. W is an orthogonal matrix, or a delta-orthogonal filter.
+    """
+    if tensor.ndim < 2 or tensor.shape[1] % 2:
+        raise ValueError(f"looks_linear_: fills weights (out, 2 n, ...) that read a CReLU, not shape {tensor.shape}")
+    half = minidl.empty((tensor.shape[0], tensor.shape[1] // 2, *tensor.shape[2:]), dtype=tensor.dtype)
+    (orthogonal_ if tensor.ndim == 2 else delta_orthogonal_)(half, gain, generator)
+    with no_grad():
+        return tensor.copy_(minidl.cat([half, -half], 1))
+
+
 GAINS = {"linear": 1.0, "conv1d": 1.0, "conv2d": 1.0, "conv_transpose2d": 1.0, "sigmoid": 1.0, "tanh": 5 / 3,
          "relu": math.sqrt(2), "selu": 3 / 4}
 

@@ -1,0 +1,1 @@
+"""The gradient-flow lab: what happens to gradients in plain and residual networks, theory beside measurement."""
