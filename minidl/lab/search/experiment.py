@@ -113,6 +113,12 @@ class Experiment:
         child = trained(cell, *self.data.all_of_training, self.final_epochs, CHILD_SEED + 1 + seed)
         return Final(name, seed, cell, self.known[cell], accuracy(child, *self.data.test))
 
+    @property
+    def title(self):
+        """What was done, in one line, for a picture."""
+        return (f"search on the digits: {self.space.pairs} pairs, {len(self.space.operations)} operations; "
+                f"reward: accuracy on 347 images after {self.epochs} epochs with 1,000; {self.seeds} seeds")
+
     # ---- the folder
 
     @property
@@ -135,12 +141,16 @@ class Experiment:
 
     @classmethod
     def resumed(cls, folder, **arguments):
-        """The experiment of a folder, where its checkpoint was written."""
+        """The experiment of a folder, where its checkpoint was written; budget and seeds may be raised."""
         path = Path(folder) / "checkpoint.safetensors"
         content = load(path)
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise CheckpointError(f"{path}: is no checkpoint of an architecture search")
         settings = content["settings"] | arguments
+        for name in ("budget", "seeds"):
+            if settings[name] < content["settings"][name]:
+                raise ValueError(f"search: {folder} holds a search with {name} {content['settings'][name]}, which can be "
+                                 f"raised, but not be lowered to {settings[name]}")
         space = Space(settings.pop("pairs"), settings.pop("operations"))
         experiment = cls(folder, **settings, space=space)
         for track, saved in zip(experiment.tracks, content["tracks"]):

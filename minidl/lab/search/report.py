@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from minidl.lab.search.space import words
 from minidl.utils.data.files import replacing
 
 BLUE, ORANGE = "#1f5fbf", "#c65a11"
@@ -64,6 +65,19 @@ def paired(a, b):
     if n == 1:
         return differences[0], math.nan
     return differences.mean(), stdtrit(n - 1, 0.975) * differences.std(ddof=1) / math.sqrt(n)
+
+
+def line(track):
+    """A track that is done, in one line."""
+    return (f"{track.name}, seed {track.seed}: {len(track.samples)} cells, {track.different} different ones; the best reads "
+            f"{100 * track.rewards.max():.2f} % of the validation images: {words(track.best)}")
+
+
+def winners(finals):
+    """Of every search the cell, among those of its seeds, with the best *validation* accuracy, and its test accuracy."""
+    for name in dict.fromkeys(final.name for final in finals):
+        best = max([final for final in finals if final.name == name], key=lambda final: final.reward)
+        yield f"{name}: {100 * best.test:.2f} % of the test images with {words(best.cell)}"
 
 
 # ---- the picture
