@@ -1,2 +1,2 @@
-"""The gradient-flow lab: what happens to signals and gradients on their way through a network, measured and predicted."""
-from minidl.lab.observe import Layer, Observation, observe
+"""The gradient-flow lab: what happens to gradients in plain and residual networks, theory beside measurement."""
+from minidl.lab.observe import Layer, Observation, Weight, observe

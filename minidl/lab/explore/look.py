@@ -12,6 +12,8 @@ from minidl.lab.explore.predicted import law, predicted
 from minidl.lab.nets import build
 from minidl.lab.observe import observe
 
+FAR = 100                                        # first by last: more than that explodes, and less than 1 / FAR vanishes
+
 
 @dataclass(frozen=True)
 class Look:
@@ -40,7 +42,7 @@ class Look:
         finite = lambda numbers: numbers and [x if math.isfinite(x) else None for x in numbers]
         return {"state": str(self.knobs), "places": self.places, "trunk": finite(self.trunk), "theory": finite(self.theory),
                 "weight_places": self.weight_places, "weights": finite(self.weights), "law": self.law,
-                "sentences": sentences(self), "seconds": self.seconds}
+                "sentences": list(sentences(self)), "seconds": self.seconds}
 
 
 def look(knobs):
@@ -82,26 +84,57 @@ def norm(array):
     return float(np.linalg.norm(array.astype(np.float64).ravel()))
 
 
-# ---- words
+# ---- what the numbers come to
+
+
+def slope(seen, norms):
+    """d log(norm) by d l, l counting blocks from the input, by least squares; of a power law by d log(l + 1).
+
+    In the middle of the network, without an eighth at either end, and only where float32 still has all digits; nan where
+    fewer than two blocks are left.
+    """
+    norms, end = np.array(norms), len(norms) // 8
+    per_number = norms / math.sqrt(seen.knobs.batch * seen.knobs.width)
+    usable = (per_number > 100 * np.finfo(seen.knobs.precision).tiny) & np.isfinite(norms)
+    usable[:end] = usable[len(norms) - end:] = False
+    l = np.flatnonzero(usable)
+    if len(l) < 2:
+        return math.nan
+    return float(np.polyfit(np.log(l + 1) if seen.law == "power" else l, np.log(norms[l]), 1)[0])
 
 
 def sentences(seen):
-    """What happens on the way down, what theory says of it on the same blocks, and what there is to know besides."""
-    knobs, inner = seen.knobs, middle(len(seen.trunk))
-    measured, theory = (slope(seen, norms, inner) for norms in (seen.trunk, seen.theory))
-    said = []
-    if math.isnan(measured):
-        said.append("The gradient does not reach the input: " + ("it underflows." if 0 in seen.trunk else "it overflows."))
+    """How the gradient changes on its way down, what theory says of the same blocks, and the ends beside each other."""
+    block = "block" if seen.knobs.design.residual else "layer"
+    measured = slope(seen, seen.trunk)
+    theory = None if seen.theory is None else slope(seen, seen.theory)
+    first, last = seen.trunk[0], seen.trunk[-1]
+    if not math.isfinite(first):
+        yield "The gradient overflows: at the first block it is no finite number."
     elif seen.law == "power":
-        said.append(f"Toward the input the gradient {goes(-measured)} as a power of the block: ‖dL/dx‖ ~ l^{measured:.2f}; "
-                    f"theory l^{theory:.2f} on the same blocks.")
+        yield (f"The gradient {verdict(first / last)}: toward the input it changes as a power of the block's number, "
+               f"(l + 1)^{measured:.2f}; theory (l + 1)^{theory:.2f} on the same blocks.")
     else:
-        said.append(f"Toward the input the gradient {goes(math.exp(-measured))} by a factor of {factor(measured)} per layer; "
-                    + ("there is no law here for this network." if seen.theory is None else
-                       f"theory {factor(theory)}."))
-    if seen.zeros:
-        said.append(f"{seen.zeros:.0%} of dL/dx at the first block is exactly 0 in {knobs.precision}.")
-    if all(x > 0 and math.isfinite(x) for x in (seen.trunk[0], seen.trunk[-1])):
-        said.append(f"From the last block to the first that makes a factor of {brief(seen.trunk[0] / seen.trunk[-1])}"
-                    + ("." if seen.theory is None else f"; theory {brief(seen.theory[0] / seen.theory[-1])}."))
-    return said
+        by_theory = "there is no law here for this network" if theory is None else f"theory {factor(theory)}"
+        yield f"The gradient {verdict(first / last)}: toward the input by {factor(measured)} per {block}; {by_theory}."
+    if seen.zeros > 0.01:
+        yield f"In {seen.knobs.precision}, {seen.zeros:.0%} of dL/dx at the first block is exactly 0."
+    if 0 < first < math.inf:
+        by_theory = "" if theory is None else f"; theory {brief(seen.theory[0] / seen.theory[-1])}"
+        yield f"From the last {block} to the first ‖dL/dx‖ changes by a factor of {brief(first / last)}{by_theory}."
+    if 0 < min(seen.weights[0], seen.weights[-1]) < math.inf:
+        yield f"‖dL/dW‖ changes by a factor of {brief(seen.weights[0] / seen.weights[-1])}."
+
+
+def verdict(total):
+    """Of ‖dL/dx‖ at the first block by that at the last."""
+    return "explodes" if total > FAR else "vanishes" if total < 1 / FAR else "neither explodes nor vanishes"
+
+
+def factor(slope):
+    """The factor of the norm from a block to the one below."""
+    return "no fixed factor" if math.isnan(slope) else f"{math.exp(-slope):.3f}"
+
+
+def brief(x):
+    return f"{x:.1e}" if x >= 1e4 or x < 1e-2 else f"{x:.3g}"
