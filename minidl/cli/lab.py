@@ -1,4 +1,4 @@
-"""minidl lab laws | search | ..."""
+"""minidl lab laws | explore | search | ..."""
 from pathlib import Path
 from typing import Annotated
 
@@ -6,6 +6,30 @@ import typer
 
 app = typer.Typer(help="The gradient-flow lab: plain and residual networks, theory beside measurement.",
                   no_args_is_help=True)
+
+
+@app.command()
+def explore(
+    depth: Annotated[int, typer.Option(help="Layers between the first and the last.", show_default="20")] = None,
+    width: Annotated[int, typer.Option(help="Features of each.", show_default="64")] = None,
+    norm: Annotated[str, typer.Option(help="none or batch.", show_default="none")] = None,
+    activation: Annotated[str, typer.Option(help="relu tanh sigmoid gelu ...", show_default="relu")] = None,
+    gain: Annotated[str, typer.Option(help="sigma_w^2, or he xavier pytorch orthogonal fixup zero_gamma.",
+                                      show_default="he")] = None,
+    shortcut: Annotated[str, typer.Option(help="none, pre (He 2016) or post (He 2015).", show_default="none")] = None,
+    shortcut_scale: Annotated[str, typer.Option(help="lambda of lambda x + F(x).", show_default="1")] = None,
+    batch: Annotated[int, typer.Option(help="Examples.", show_default="64")] = None,
+    seed: Annotated[int, typer.Option(help="Of weights and examples.", show_default="0")] = None,
+    precision: Annotated[str, typer.Option(help="float32 or float64.", show_default="float32")] = None,
+    out: Annotated[Path, typer.Option(metavar="FILE.png", help="Draw it, too.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0 is any that is free.")] = 0,
+):
+    """How the gradient gets to the input of a network: a page with sliders, or, with any option, one look in the terminal."""
+    from minidl.lab.explore.knobs import Knobs
+    names = ("depth", "width", "norm", "activation", "gain", "shortcut", "shortcut_scale", "batch", "seed", "precision")
+    given = {name: str(value) for name in names if (value := locals_[name]) is not None}
+    if not given and out is None:
+        return serve(port)
 
 
 @app.command()

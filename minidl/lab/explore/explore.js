@@ -1,6 +1,6 @@
 // Reads the knobs, asks the server for what they make, and draws it. No library, and no other server.
 
-const { abs, ceil, floor, log10, max, min, round } = Math;
+const { ceil, floor, log10, max, min, round } = Math;
 const form = document.getElementById("knobs");
 const element = id => document.getElementById(id);
 
@@ -80,11 +80,10 @@ function answer(seen) {
   }));
   const power = seen.law === "power";
   draw(element("trunk"), {
-    height: 340, x: seen.places.map(place => place + power), y: seen.trunk, theory: seen.theory, power, label: "‖dL/dx‖",
-    below: power ? "layers from the input, + 1 (logarithmic, so that a power law is straight)" : "layers from the input",
+    height: 340, x: seen.places, y: seen.trunk, theory: seen.theory, power, label: "‖dL/dx‖", below: seen.axis,
   });
   draw(element("weights"), {
-    height: 250, x: seen.weight_places, y: seen.weights, theory: null, power: false, label: "‖dL/dW‖", below: "layer",
+    height: 250, x: seen.weight_places, y: seen.weights, theory: null, power: false, label: "‖dL/dW‖", below: "layer, from the input",
   });
   element("state").textContent = `${seen.state}. Measured in ${round(1000 * seen.seconds)} ms.`;
   document.body.dataset.shown = new URLSearchParams(knobs());

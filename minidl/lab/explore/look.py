@@ -37,12 +37,20 @@ class Look:
     def law(self):
         return law(self.theory) if self.theory else "exponential"
 
+    @property
+    def axis(self):
+        """Where the numbers of the trunk belong, and what that is; a power law is straight where both are logarithms."""
+        if self.law == "power":
+            return list(range(1, len(self.trunk) + 1)), "block + 1, from the input (logarithmic)"
+        return self.places, "layers from the input"
+
     def as_dict(self):
         """Numbers and words for a page; what is not finite is None there."""
         finite = lambda numbers: numbers and [x if math.isfinite(x) else None for x in numbers]
-        return {"state": str(self.knobs), "places": self.places, "trunk": finite(self.trunk), "theory": finite(self.theory),
-                "weight_places": self.weight_places, "weights": finite(self.weights), "law": self.law,
-                "sentences": list(sentences(self)), "seconds": self.seconds}
+        places, axis = self.axis
+        return {"state": str(self.knobs), "places": places, "axis": axis, "trunk": finite(self.trunk),
+                "theory": finite(self.theory), "weight_places": self.weight_places, "weights": finite(self.weights),
+                "law": self.law, "sentences": list(sentences(self)), "seconds": self.seconds}
 
 
 def look(knobs):

@@ -51,14 +51,13 @@ def picture(seen):
     from matplotlib.figure import Figure
     figure = Figure((10, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    power = seen.law == "power"
-    x = np.array(seen.places) + power
+    x, axis = seen.axis
     left.plot(x, positive(seen.trunk), "o-", color=BLUE, markersize=3, linewidth=1.4, label="measured")
     if seen.theory:
         left.plot(x, seen.theory, "--", color=ORANGE, linewidth=1.8, label="theory")
     left.legend(frameon=False)
-    left.set(title="gradient in the activations", ylabel="‖dL/dx‖", yscale="log", xscale="log" if power else "linear",
-             xlabel=f"layers from the input{', + 1' if power else ''}")
+    left.set(title="gradient in the activations", ylabel="‖dL/dx‖", yscale="log", xscale="log" if seen.law == "power" else "linear",
+             xlabel=axis)
     right.plot(seen.weight_places, positive(seen.weights), "o-", color=BLUE, markersize=3, linewidth=1.4)
     right.set(title="gradient in the weights", ylabel="‖dL/dW‖", yscale="log", xlabel="layer, from the input")
     for axes in (left, right):
