@@ -10,6 +10,7 @@ app = typer.Typer(help="The gradient-flow lab: plain and residual networks, theo
 
 @app.command()
 def explore(
+    context: typer.Context,
     depth: Annotated[int, typer.Option(help="Layers between the first and the last.", show_default="20")] = None,
     width: Annotated[int, typer.Option(help="Features of each.", show_default="64")] = None,
     norm: Annotated[str, typer.Option(help="none or batch.", show_default="none")] = None,
@@ -25,11 +26,36 @@ def explore(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0 is any that is free.")] = 0,
 ):
     """How the gradient gets to the input of a network: a page with sliders, or, with any option, one look in the terminal."""
-    from minidl.lab.explore.knobs import Knobs
-    names = ("depth", "width", "norm", "activation", "gain", "shortcut", "shortcut_scale", "batch", "seed", "precision")
-    given = {name: str(value) for name in names if (value := locals_[name]) is not None}
+    given = {name: str(value) for name, value in context.params.items() if name not in ("out", "port") and value is not None}
     if not given and out is None:
-        return serve(port)
+        return open_page(port)
+    from minidl.cli.bench import show
+    from minidl.lab.explore.knobs import Knobs
+    from minidl.lab.explore.look import look
+    from minidl.lab.explore.show import lines, picture, save, table
+    if out and out.suffix not in (".png", ".svg", ".pdf"):
+        raise ValueError(f"explore: {out} should end in .png, .svg or .pdf, which is what is drawn")
+    seen = look(Knobs.read(given))
+    print(*lines(seen), sep="\n")
+    show(*table(seen), left=0)
+    if out:
+        save(picture(seen), out)
+        print(f"in {out}: the profile")
+
+
+def open_page(port):
+    """Serve the page until Ctrl-C."""
+    import webbrowser
+
+    from minidl.lab.explore.server import server
+    with server(port) as running:
+        address = f"http://127.0.0.1:{running.server_port}/"
+        print(f"{address} has the page, as long as this runs; Ctrl-C ends it", flush=True)
+        webbrowser.open(address)
+        try:
+            running.serve_forever()
+        except KeyboardInterrupt:
+            print("stopped")
 
 
 @app.command()
