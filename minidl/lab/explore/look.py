@@ -145,4 +145,4 @@ def factor(slope):
 
 
 def brief(x):
-    return f"{x:.1e}" if x >= 1e4 or x < 1e-2 else f"{x:.3g}"
+    return f"{x:.3g}" if 0.01 <= x < 100 else f"{x:,.0f}" if 100 <= x < 1e5 else f"{x:.1e}"

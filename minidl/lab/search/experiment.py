@@ -65,7 +65,7 @@ class Experiment:
     final_epochs : of the best cell's, on all 1,347 training images
     """
 
-    def __init__(self, folder, budget=100, seeds=5, epochs=2, final_epochs=15, space=Space(), reward=None):
+    def __init__(self, folder, budget=100, seeds=5, epochs=4, final_epochs=15, space=Space(), reward=None):
         if budget < BATCH or budget % BATCH:
             raise ValueError(f"search: a budget of {budget} cells; a multiple of {BATCH}, the cells that are drawn "
                              "between two updates, is wanted")
