@@ -25,7 +25,7 @@ def explore(
     out: Annotated[Path, typer.Option(metavar="FILE.png", help="Draw it, too.")] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0 is any that is free.")] = 0,
 ):
-    """How the gradient gets to the input of a network: a page with sliders, or, with any option, one look in the terminal."""
+    """How the gradient gets to a network's input: a page with sliders or, with any option, one look in the terminal."""
     given = {name: str(value) for name, value in context.params.items() if name not in ("out", "port") and value is not None}
     if not given and out is None:
         return open_page(port)

@@ -41,10 +41,10 @@ class Knobs:
         if self.depth * self.width ** 2 * self.batch > MOST:
             raise ValueError(f"explore: depth {self.depth}, width {self.width} and batch {self.batch} are "
                              f"{self.depth * self.width ** 2 * self.batch:.1e} multiplications; at most {MOST:.0e} are made")
-        self.design                                          # which refuses what cannot be built
+        self.design()                                        # which refuses what cannot be built
 
-    @property
     def design(self):
+        """What `nets.build` builds."""
         return Design("mlp", self.depth, self.width, norm=self.norm, activation=self.activation, init=self.gain,
                       in_features=self.width, shortcut_scale=self.shortcut_scale, **SHORTCUTS[self.shortcut])
 

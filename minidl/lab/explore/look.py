@@ -61,18 +61,18 @@ def look(knobs):
     start, before = perf_counter(), minidl.get_rng_state()
     minidl.manual_seed(knobs.seed)
     try:
-        net = build(knobs.design)
+        net = build(knobs.design())
     finally:
         minidl.set_rng_state(before)
     parts = dict(net.named_children())
-    last = list(parts).index(f"block{knobs.design.blocks}")
+    last = list(parts).index(f"block{knobs.design().blocks}")
     body = nn.Sequential(dict(list(parts.items())[:last + 1]))
     x = np.random.default_rng([knobs.seed, 1]).standard_normal((knobs.batch, knobs.width))
     seen = observe(body, x, seed=knobs.seed, dtype=getattr(minidl, knobs.precision))
     ends = trunk(seen)
     layers = [layer for layer in seen.layers if layer.w is not None and layer.name.startswith("block")]
-    per_block = knobs.depth // knobs.design.blocks
-    norms, theory = [norm(layer.gy) for layer in ends], predicted(knobs.design, knobs.batch)
+    per_block = knobs.depth // knobs.design().blocks
+    norms, theory = [norm(layer.gy) for layer in ends], predicted(knobs.design(), knobs.batch)
     return Look(knobs, [per_block * l for l in range(len(ends))], norms,
                 None if theory is None else (norms[-1] * theory).tolist(), list(range(1, len(layers) + 1)),
                 [norm(layer.gw) for layer in layers], float(np.mean(ends[0].gy == 0)), perf_counter() - start)
@@ -113,7 +113,7 @@ def slope(seen, norms):
 
 def sentences(seen):
     """How the gradient changes on its way down, what theory says of the same blocks, and the ends beside each other."""
-    block = "block" if seen.knobs.design.residual else "layer"
+    block = "block" if seen.knobs.design().residual else "layer"
     measured = slope(seen, seen.trunk)
     theory = None if seen.theory is None else slope(seen, seen.theory)
     first, last = seen.trunk[0], seen.trunk[-1]

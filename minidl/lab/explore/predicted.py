@@ -10,7 +10,7 @@ VARIANCES = {"he": 2.0, "xavier": 1.0, "pytorch": 1 / 3, "fixup": 2.0}          
 
 
 def predicted(design, batch):
-    """||dL/dx_l|| / ||dL/dx_L|| for l = 0 .. L, x_l being what block l puts out, x_0 what the first reads; None without a law.
+    """||dL/dx_l|| / ||dL/dx_L|| for l = 0 .. L, x_l being what block l puts out and x_0 what the first reads, or None.
 
     The inputs are N(0, 1). There is no law here for ReLU after the addition (order "post"), nor for activations that
     `minidl.lab.theory` does not know.
@@ -24,7 +24,7 @@ def predicted(design, batch):
 
 
 def variance_of(design):
-    """sigma_w^2. The energies are those of normal weights for orthogonal ones, too, whose sigma_w^2 is their gain's square."""
+    """sigma_w^2. Of orthogonal weights it is the square of their gain: energies are those of normal ones."""
     if design.init == "orthogonal":
         from minidl.nn.init import calculate_gain
         return calculate_gain(design.activation) ** 2 if design.activation in ("relu", "leaky_relu") else 1.0

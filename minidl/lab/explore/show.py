@@ -56,8 +56,8 @@ def picture(seen):
     if seen.theory:
         left.plot(x, seen.theory, "--", color=ORANGE, linewidth=1.8, label="theory")
     left.legend(frameon=False)
-    left.set(title="gradient in the activations", ylabel="‖dL/dx‖", yscale="log", xscale="log" if seen.law == "power" else "linear",
-             xlabel=axis)
+    left.set(title="gradient in the activations", xlabel=axis, ylabel="‖dL/dx‖", yscale="log",
+             xscale="log" if seen.law == "power" else "linear")
     right.plot(seen.weight_places, positive(seen.weights), "o-", color=BLUE, markersize=3, linewidth=1.4)
     right.set(title="gradient in the weights", ylabel="‖dL/dW‖", yscale="log", xlabel="layer, from the input")
     for axes in (left, right):

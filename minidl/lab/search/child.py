@@ -6,7 +6,7 @@ import numpy as np
 
 import minidl
 from minidl import nn
-from minidl.lab.search.space import INPUTS, loose_ends
+from minidl.lab.search.space import loose_ends
 from minidl.nn import functional as F
 
 VALIDATION = 347                                           # of the 1,347 training images

@@ -65,16 +65,17 @@ class Experiment:
     final_epochs : of the best cell's, on all 1,347 training images
     """
 
-    def __init__(self, folder, budget=100, seeds=5, epochs=4, final_epochs=15, space=Space(), reward=None):
+    def __init__(self, folder, budget=100, seeds=5, epochs=4, final_epochs=15, space=None, reward=None):
         if budget < BATCH or budget % BATCH:
             raise ValueError(f"search: a budget of {budget} cells; a multiple of {BATCH}, the cells that are drawn "
                              "between two updates, is wanted")
         if seeds < 1 or epochs < 1:
             raise ValueError(f"search: {seeds} seeds and {epochs} epochs; at least one of each is wanted")
-        self.folder, self.space = Path(folder), space
+        self.folder, self.space = Path(folder), space or Space()
         self.budget, self.seeds, self.epochs, self.final_epochs = budget, seeds, epochs, final_epochs
         self.reward = reward or self.validation_accuracy
-        self.tracks = [Track(name, seed, search(space, seed)) for seed in range(seeds) for name, search in SEARCHES.items()]
+        self.tracks = [Track(name, seed, search(self.space, seed))
+                       for seed in range(seeds) for name, search in SEARCHES.items()]
         self.known = {}                                    # cell -> reward
 
     # ---- the search

@@ -39,7 +39,7 @@ def test_a_look_measures_what_is_known(knobs, known, tolerance):
 
 
 @pytest.mark.parametrize("knobs", [
-    {"gain": "xavier", "activation": "tanh"}, {"gain": 2.5, "activation": "tanh"}, {"activation": "gelu"},
+    {"gain": "xavier", "activation": "tanh"}, {"gain": 2.5, "activation": "tanh"}, {"norm": "batch", "activation": "gelu"},
     {"gain": 1.2, "activation": "elu"}, {"norm": "batch", "activation": "tanh"}, {"gain": "orthogonal"},
     {"shortcut": "pre", "norm": "batch"}, {"shortcut": "pre", "norm": "batch", "shortcut_scale": 0.5},
     {"shortcut": "pre", "norm": "batch", "gain": 1.0, "activation": "tanh"},

