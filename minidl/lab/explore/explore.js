@@ -64,6 +64,7 @@ async function changed() {
       seen = { error: "The program that measures does not answer; is minidl lab explore still running?" };
     }
     answer(seen);
+    document.body.dataset.answered = query;
   }
   asking = false;
 }
@@ -86,7 +87,6 @@ function answer(seen) {
     height: 250, x: seen.weight_places, y: seen.weights, theory: null, power: false, label: "‖dL/dW‖", below: "layer, from the input",
   });
   element("state").textContent = `${seen.state}. Measured in ${round(1000 * seen.seconds)} ms.`;
-  document.body.dataset.shown = new URLSearchParams(knobs());
 }
 
 // ---- drawing

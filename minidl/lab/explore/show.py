@@ -9,7 +9,7 @@ from minidl.lab.explore.look import sentences
 from minidl.utils.data.files import replacing
 
 BLUE, ORANGE, GREY = "#1f5fbf", "#c65a11", "#b8b8b8"
-BARS = "▁▂▃▄▅▆▇█"
+BARS = "▁▂▃▄▅▆▇"                                 # seven: what lies in the middle is not torn apart
 ROWS = 12
 
 

@@ -98,8 +98,8 @@ def turn(page, **knobs):
     for name, value in knobs.items():
         field = page.locator(f"[name={name}]")
         field.select_option(value) if field.evaluate("field => field.tagName") == "SELECT" else field.fill(value)
-    page.wait_for_function("document.body.dataset.shown === new URLSearchParams(knobs()).toString()"
-                           " || !document.getElementById('error').hidden")
+    query = page.evaluate("new URLSearchParams(knobs()).toString()")
+    page.wait_for_selector(f"body[data-answered='{query}']")
 
 
 def dots(page, panel):
