@@ -46,7 +46,7 @@ element("again").addEventListener("click", () => {
 
 // ---- asking: one question at a time, and of those that come meanwhile only the last
 
-let waiting = false, asking = false;
+let waiting = false, asking = false, last = null;
 
 async function changed() {
   show();
@@ -74,11 +74,18 @@ function answer(seen) {
   element("error").textContent = seen.error ?? "";
   document.querySelector("main").classList.toggle("wrong", Boolean(seen.error));
   if (seen.error) return;
+  last = seen;
   element("said").replaceChildren(...seen.sentences.map(sentence => {
     const p = document.createElement("p");
     p.textContent = sentence;
     return p;
   }));
+  element("state").textContent = `${seen.state}. Measured in ${round(1000 * seen.seconds)} ms.`;
+  element("theory").hidden = !seen.theory;
+  picture(seen);
+}
+
+function picture(seen) {
   const power = seen.law === "power";
   draw(element("trunk"), {
     height: 340, x: seen.places, y: seen.trunk, theory: seen.theory, power, label: "‖dL/dx‖", below: seen.axis,
@@ -86,7 +93,6 @@ function answer(seen) {
   draw(element("weights"), {
     height: 250, x: seen.weight_places, y: seen.weights, theory: null, power: false, label: "‖dL/dW‖", below: "layer, from the input",
   });
-  element("state").textContent = `${seen.state}. Measured in ${round(1000 * seen.seconds)} ms.`;
 }
 
 // ---- drawing
@@ -111,18 +117,19 @@ function decades(numbers) {              // powers of ten around all numbers abo
 }
 
 function draw(svg, { height, x, y, theory, power, label, below }) {
-  const width = 760, left = 74, right = 16, top = 24, bottom = 48, zeros = y.some(value => value === 0) ? 26 : 0;
+  const width = max(svg.clientWidth, 300), left = 66, right = 16, top = 30, bottom = 48, zeros = y.some(value => value === 0) ? 26 : 0;
   const [low, high] = decades([...y, ...(theory ?? [])]);
   const along = power ? log10 : value => value;
-  const first = along(x[0]), last = along(x.at(-1));
-  const px = value => left + (width - left - right) * (along(value) - first) / max(last - first, 1e-9);
+  const first = along(x[0]), reach = max(along(x.at(-1)) - first, 1e-9);
+  const px = value => left + (width - left - right) * (along(value) - first) / reach;
   const floor_ = height - bottom - zeros;
   const py = value => floor_ - (floor_ - top) * (log10(value) - low) / (high - low);
   svg.replaceChildren();
+  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   svg.setAttribute("aria-label", `${label}: ${short(y[0])} at the input, ${short(y.at(-1))} at the output`);
   const every = ceil((high - low) / 8);
   for (let k = low; k <= high; k++) {
-    if ((k - low) % every) continue;
+    if ((high - k) % every) continue;
     add(svg, "line", { class: "grid", x1: left, x2: width - right, y1: py(10 ** k), y2: py(10 ** k) });
     add(svg, "text", { class: "end", x: left - 8, y: py(10 ** k) + 5 }, `10${superscript(k)}`);
   }
@@ -144,13 +151,14 @@ function draw(svg, { height, x, y, theory, power, label, below }) {
 }
 
 function ticks(x, power) {
-  const [first, last] = [x[0], x.at(-1)];
-  if (power) return [1, 2, 5, 10, 20, 50, 100, 200].filter(tick => tick >= first && tick <= last);
-  const step = [1, 2, 5, 10, 20, 50, 100].find(step => (last - first) / step <= 10);
+  const [first, end] = [x[0], x.at(-1)];
+  if (power) return [1, 2, 5, 10, 20, 50, 100, 200].filter(tick => tick >= first && tick <= end);
+  const step = [1, 2, 5, 10, 20, 50, 100].find(step => (end - first) / step <= 8);
   const ticks = [];
-  for (let tick = ceil(first / step) * step; tick <= last; tick += step) ticks.push(tick);
+  for (let tick = ceil(first / step) * step; tick <= end; tick += step) ticks.push(tick);
   return ticks;
 }
 
+window.addEventListener("resize", () => last && picture(last));
 restore();
 changed();

@@ -120,11 +120,11 @@ def sentences(seen):
     if not math.isfinite(first):
         yield "The gradient overflows: at the first block it is no finite number."
     elif seen.law == "power":
-        yield (f"The gradient {verdict(first / last)}: toward the input it changes as a power of the block's number, "
+        yield (f"The gradient {verdict(first / last)} toward the input: it changes as a power of the block's number, "
                f"(l + 1)^{measured:.2f}; theory (l + 1)^{theory:.2f} on the same blocks.")
     else:
-        by_theory = "there is no law here for this network" if theory is None else f"theory {factor(theory)}"
-        yield f"The gradient {verdict(first / last)}: toward the input by {factor(measured)} per {block}; {by_theory}."
+        by_theory = "there is no law here for this network" if theory is None else f"in theory {factor(theory)}"
+        yield f"The gradient {verdict(first / last)} toward the input: {factor(measured)} per {block}; {by_theory}."
     if seen.zeros > 0.01:
         yield f"In {seen.knobs.precision}, {seen.zeros:.0%} of dL/dx at the first block is exactly 0."
     if 0 < first < math.inf:
@@ -141,7 +141,7 @@ def verdict(total):
 
 def factor(slope):
     """The factor of the norm from a block to the one below."""
-    return "no fixed factor" if math.isnan(slope) else f"{math.exp(-slope):.3f}"
+    return "no factor can be fitted" if math.isnan(slope) else f"a factor of {math.exp(-slope):.3f}"
 
 
 def brief(x):

@@ -59,10 +59,11 @@ def residual(design, batch):
     sigma_w2, sigma_b2, phi = variance_of(design), bias_variance_of(design), design.activation
     keep, add = design.shortcut_scale ** 2, design.branch_scale ** 2 * (design.init != "fixup")
     v, rates = sigma_w2 + sigma_b2, []
+    if design.norm == "batch":
+        unit, of_norm = batch_norm.rate(phi, batch), sigma_w2 * spread(phi)
     for _ in range(design.blocks):
         if design.norm == "batch":
-            made, unit = sigma_w2 * spread(phi), batch_norm.rate(phi, batch)
-            branch = unit ** design.branch * made / v
+            made, branch = of_norm, unit ** design.branch * of_norm / v
         else:
             made, branch = v, 1.0
             for _ in range(design.branch):

@@ -95,7 +95,7 @@ def made_up(trunk, theory=None, **knobs):
 def test_the_words_are_made_of_the_numbers():
     seen = made_up([1.2 ** (40 - l) for l in range(41)], [1.25 ** (40 - l) for l in range(41)])
     assert list(sentences(seen)) == [
-        "The gradient explodes: toward the input by 1.200 per layer; theory 1.250.",
+        "The gradient explodes toward the input: a factor of 1.200 per layer; in theory a factor of 1.250.",
         "From the last layer to the first ‖dL/dx‖ changes by a factor of 1,470; theory 7,523.",
         "‖dL/dW‖ changes by a factor of 2."]
     assert list(sentences(made_up([1.0] * 10)))[0].startswith("The gradient neither explodes nor vanishes")

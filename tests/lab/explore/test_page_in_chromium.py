@@ -133,6 +133,7 @@ def test_turning_knobs_redraws(opened):
     assert page.locator("#trunk .theory").count() == 1
     turn(page, shortcut="post")
     assert page.locator("#trunk .theory").count() == 0 and "no law here" in page.inner_text("#said")
+    assert "theory" not in page.inner_text("main figure >> nth=0")
 
 
 @pytest.mark.slow
