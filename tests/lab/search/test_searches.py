@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import minidl
+from minidl.lab.search import searches
 from minidl.lab.search.controller import Controller
 from minidl.lab.search.searches import RandomSearch, Reinforce, surrogate
 from minidl.lab.search.space import Space
@@ -84,6 +85,17 @@ def test_a_fresh_controller_gives_all_options_about_the_same_probability():
     _, log_p, entropy = Controller(space).draw(50, minidl.Generator().manual_seed(0))
     assert abs(log_p.detach().numpy() + np.log(len(space))).max() < 0.5
     np.testing.assert_allclose(entropy.detach().numpy(), np.log(len(space)), rtol=0.01)
+
+
+def test_the_baseline_is_of_the_batches_before(monkeypatch):
+    """Its own rewards in it would make the estimate biased. 1.2 is 0.8 times 1 and 0.2 times 2."""
+    used = []
+    monkeypatch.setattr(searches, "surrogate", lambda *args: used.append(args[2]) or surrogate(*args))
+    search = Reinforce(TINY, 0)
+    for reward in (1.0, 2.0, 3.0):
+        search.draw(5)
+        search.learn([reward] * 5)
+    assert used == pytest.approx([1.0, 1.2])
 
 
 def learned(search, reward, updates, batch=5):
