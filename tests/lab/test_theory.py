@@ -107,7 +107,7 @@ def test_the_rate_of_any_activation_is_theorem_8_where_that_has_a_formula(batch)
 def test_theorem_8_in_numbers():
     """Row 9 of the notes: 1.788 (B = 8), 1.522 (32), 1.480 (128), 1.470 (512); the limit pi / (pi - 1)."""
     assert [round(batch_norm.rate_relu(b), 3) for b in (8, 32, 128, 512)] == [1.788, 1.522, 1.480, 1.470]
-    assert batch_norm.rate_relu(1e9) == pytest.approx(A) == pytest.approx(1.466942, abs=1e-6)
+    assert batch_norm.rate_relu(1e9) == pytest.approx(A) and pytest.approx(1.466942, abs=1e-6) == A
 
 
 @pytest.mark.parametrize("phi", ["tanh", "relu", "gelu"])
@@ -218,7 +218,7 @@ def test_mean_path_lengths(blocks, k, expected):
 def test_path_lengths_grow_like_the_logarithm_of_the_depth():
     mean = lambda blocks: paths.mean_length(paths.with_batch_norm(blocks, 1))
     grown = paths.mean_length_for_many(8000, 1) - paths.mean_length_for_many(2000, 1)
-    assert mean(8000) - mean(2000) == pytest.approx(grown, rel=0.01) == pytest.approx(A * math.log(4))
+    assert grown == pytest.approx(A * math.log(4)) and mean(8000) - mean(2000) == pytest.approx(grown, rel=0.01)
 
 
 # ---- correlation
@@ -280,9 +280,10 @@ def test_the_mean_singular_value_of_a_square_matrix(rng):
 def test_the_fluctuations_of_a_narrow_network_in_numpy(rng):
     """4000 products of 30 factors (2 / n) sum b g^2, n = 50: mean log -1.5 and variance 3.0, by E8 -1.54 and 3.27."""
     n, layers = 50, 30
-    factors = np.array([(2 / n) * (rng.random((4000, n)) < 0.5).astype(float).__imul__(rng.standard_normal((4000, n)) ** 2)
-                        .sum(1) for _ in range(layers)])
-    logs = np.log(factors).sum(0)
+    logs = np.zeros(4000)
+    for _ in range(layers):
+        open_, g = rng.random((4000, n)) < 0.5, rng.standard_normal((4000, n))
+        logs += np.log(2 / n * (open_ * g ** 2).sum(1))
     assert (finite.log_mean(layers, n), finite.log_variance(layers, n)) == (-1.5, 3.0)
     assert logs.mean() == pytest.approx(-1.5, rel=0.12) and logs.var() == pytest.approx(3.0, rel=0.18)
 
@@ -296,7 +297,7 @@ def test_zero_padding_takes_energy(size, expected):
         padded = np.pad(energy, 1)
         energy = sum(padded[i:i + size, j:j + size] for i in range(3) for j in range(3)) / 9
         factor, energy = energy.sum() / before, energy / energy.sum()
-    assert finite.zero_padding(size) == pytest.approx(factor, rel=1e-6) == pytest.approx(expected, abs=1e-4)
+    assert finite.zero_padding(size) == pytest.approx(factor, rel=1e-6) and factor == pytest.approx(expected, abs=1e-4)
 
 
 def test_central_binomial_coefficients_do_not_overflow():

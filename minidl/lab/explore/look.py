@@ -10,7 +10,7 @@ from minidl import nn
 from minidl.lab.explore.knobs import Knobs
 from minidl.lab.explore.predicted import law, predicted
 from minidl.lab.nets import build
-from minidl.lab.observe import observe
+from minidl.lab.plain_vs_residual.profile import profile
 
 FAR = 100                                        # first by last: more than that explodes, and less than 1 / FAR vanishes
 
@@ -68,28 +68,12 @@ def look(knobs):
     last = list(parts).index(f"block{knobs.design().blocks}")
     body = nn.Sequential(dict(list(parts.items())[:last + 1]))
     x = np.random.default_rng([knobs.seed, 1]).standard_normal((knobs.batch, knobs.width))
-    seen = observe(body, x, seed=knobs.seed, dtype=getattr(minidl, knobs.precision))
-    ends = trunk(seen)
-    layers = [layer for layer in seen.layers if layer.w is not None and layer.name.startswith("block")]
-    per_block = knobs.depth // knobs.design().blocks
-    norms, theory = [norm(layer.gy) for layer in ends], predicted(knobs.design(), knobs.batch)
-    return Look(knobs, [per_block * l for l in range(len(ends))], norms,
-                None if theory is None else (norms[-1] * theory).tolist(), list(range(1, len(layers) + 1)),
-                [norm(layer.gw) for layer in layers], float(np.mean(ends[0].gy == 0)), perf_counter() - start)
-
-
-def trunk(seen):
-    """The last Layer before block 1, and the last of every block."""
-    ends = {}
-    for layer in seen.layers:
-        block = layer.name.split(".")[0]
-        ends[block if block.startswith("block") else "start"] = layer
-    return list(ends.values())
-
-
-def norm(array):
-    """Squares are summed in float64, in which 1e-30 has one."""
-    return float(np.linalg.norm(array.astype(np.float64).ravel()))
+    seen = profile(body, x, knobs.seed, getattr(minidl, knobs.precision))
+    norms, theory = seen["trunk"], predicted(knobs.design(), knobs.batch)
+    per_block, weights = knobs.depth // knobs.design().blocks, seen["weights"][1:]            # without the first layer's
+    return Look(knobs, [per_block * l for l in range(len(norms))], norms,
+                None if theory is None else (norms[-1] * theory).tolist(), list(range(1, len(weights) + 1)), weights,
+                seen["zeros"], perf_counter() - start)
 
 
 # ---- what the numbers come to

@@ -1,12 +1,9 @@
 """A look without a browser: lines for the terminal, and a picture."""
-import io
 import math
-from pathlib import Path
 
 import numpy as np
 
 from minidl.lab.explore.look import sentences
-from minidl.utils.data.files import replacing
 
 BLUE, ORANGE, GREY = "#1f5fbf", "#c65a11", "#b8b8b8"
 BARS = "▁▂▃▄▅▆▇"                                 # seven: what lies in the middle is not torn apart
@@ -78,11 +75,3 @@ def at_least_three_decades(axes):
     low, high = np.log10(axes.get_ylim())
     more = max(0, 3 - (high - low)) / 2
     axes.set_ylim(10 ** (low - more), 10 ** (high + more))
-
-
-def save(figure, path):
-    """Write a figure, in the format that the path ends with, when it is whole."""
-    content = io.BytesIO()
-    figure.savefig(content, format=Path(path).suffix[1:], dpi=130)
-    with replacing(Path(path)) as file:
-        file.write(content.getvalue())

@@ -1,12 +1,9 @@
 """What a search came to: a table, sentences that say no more than its numbers, and a picture."""
-import io
 import math
-from pathlib import Path
 
 import numpy as np
 
 from minidl.lab.search.space import words
-from minidl.utils.data.files import replacing
 
 BLUE, ORANGE = "#1f5fbf", "#c65a11"
 COLOURS = {"REINFORCE": BLUE, "random": ORANGE}
@@ -107,11 +104,3 @@ def picture(tracks, title):
     left.legend(frameon=False)
     figure.suptitle(title, fontsize=10)
     return figure
-
-
-def save(figure, path):
-    """Write a figure when it is whole."""
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=130)
-    with replacing(Path(path)) as file:
-        file.write(content.getvalue())
