@@ -11,6 +11,7 @@ from minidl.lab.explore.knobs import Knobs
 from minidl.lab.explore.predicted import law, predicted
 from minidl.lab.nets import build
 from minidl.lab.plain_vs_residual.profile import profile
+from minidl.lab.seeded import seeded
 
 FAR = 100                                        # first by last: more than that explodes, and less than 1 / FAR vanishes
 
@@ -58,12 +59,9 @@ def look(knobs):
 
     One forward and one backward pass. The default generator is left where it was.
     """
-    start, before = perf_counter(), minidl.get_rng_state()
-    minidl.manual_seed(knobs.seed)
-    try:
+    start = perf_counter()
+    with seeded(knobs.seed):
         net = build(knobs.design())
-    finally:
-        minidl.set_rng_state(before)
     parts = dict(net.named_children())
     last = list(parts).index(f"block{knobs.design().blocks}")
     body = nn.Sequential(dict(list(parts.items())[:last + 1]))

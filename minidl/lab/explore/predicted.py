@@ -12,14 +12,18 @@ VARIANCES = {"he": 2.0, "xavier": 1.0, "pytorch": 1 / 3, "fixup": 2.0}          
 def predicted(design, batch):
     """||dL/dx_l|| / ||dL/dx_L|| for l = 0 .. L, x_l being what block l puts out and x_0 what the first reads, or None.
 
-    The inputs are N(0, 1). There is no law here for ReLU after the addition (order "post"), nor for activations that
-    `minidl.lab.theory` does not know.
+    The inputs are N(0, 1). There is no law here for activations that `minidl.lab.theory` does not know, nor for those after
+    an addition (order "post"), but for ReLU with branches that start at 0.
     """
-    if design.activation not in ACTIVATIONS or design.residual and design.order == "post":
+    if design.activation not in ACTIVATIONS or design.norm == "batch" and batch <= 3:   # there the mean is infinite
         return None
-    if design.norm == "batch" and batch <= 3:                                           # the mean is infinite
-        return None
-    rates = residual(design, batch) if design.residual else in_a_row(design, batch)
+    if design.residual and design.order == "post":
+        if (design.init, design.activation) != ("zero_gamma", "relu"):
+            return None
+        rates = np.full(design.blocks, design.shortcut_scale ** 2)
+        rates[-1] /= 2                           # the last ReLU is shut where x is 0, in half of all places; all others are too
+    else:
+        rates = residual(design, batch) if design.residual else in_a_row(design, batch)
     return np.sqrt(np.append(np.cumprod(rates[::-1])[::-1], 1.0))
 
 

@@ -1,5 +1,4 @@
 """The child: a small network of one cell, used twice, and its brief training on the digits."""
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -7,6 +6,7 @@ import numpy as np
 import minidl
 from minidl import nn
 from minidl.lab.search.space import loose_ends
+from minidl.lab.seeded import seeded
 from minidl.nn import functional as F
 
 VALIDATION = 347                                           # of the 1,347 training images
@@ -110,14 +110,3 @@ def accuracy(child, images, labels):
     with minidl.no_grad():
         scores = child(minidl.tensor(images)).numpy()
     return float((scores.argmax(1) == labels).mean())
-
-
-@contextmanager
-def seeded(seed):
-    """minidl's default generator starts from `seed`, and afterwards goes on where it was before."""
-    before = minidl.get_rng_state()
-    minidl.manual_seed(seed)
-    try:
-        yield
-    finally:
-        minidl.set_rng_state(before)

@@ -72,6 +72,13 @@ def test_fixup_leaves_the_gradient_as_it_is_in_theory_and_to_the_last_bit():
     np.testing.assert_allclose(seen.theory, seen.trunk)
 
 
+def test_zero_gamma_halves_the_gradients_energy_once():
+    """The ReLUs after the additions are all shut in the same places, in half of them, where the first one is."""
+    seen = look(Knobs(depth=12, shortcut="post", norm="batch", gain="zero_gamma", width=256, precision="float64"))
+    np.testing.assert_allclose(seen.theory, seen.trunk, rtol=0.02)
+    assert seen.trunk[0] == seen.trunk[-2] < 0.75 * seen.trunk[-1]
+
+
 def test_without_a_law_there_is_no_line():
     seen = look(Knobs(shortcut="post"))
     assert seen.theory is None and "there is no law here for this network" in list(sentences(seen))[0]
