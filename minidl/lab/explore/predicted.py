@@ -21,7 +21,7 @@ def predicted(design, batch):
         if (design.init, design.activation) != ("zero_gamma", "relu"):
             return None
         rates = np.full(design.blocks, design.shortcut_scale ** 2)
-        rates[-1] /= 2                           # the last ReLU is shut where x is 0, in half of all places; all others are too
+        rates[-1] /= 2                           # all ReLUs are shut in the same places, half of all
     else:
         rates = residual(design, batch) if design.residual else in_a_row(design, batch)
     return np.sqrt(np.append(np.cumprod(rates[::-1])[::-1], 1.0))
