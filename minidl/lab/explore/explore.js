@@ -106,7 +106,7 @@ function add(parent, tag, attributes, text) {
 }
 
 const superscript = n => String(n).replace(/[-0-9]/g, digit => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(digit)]);
-const short = x => x === 0 ? "0" : x >= 0.01 && x < 1e4 ? String(Number(x.toPrecision(3))) : x.toExponential(1);
+const short = x => x === null ? "no finite number" : x === 0 ? "0" : x >= 0.01 && x < 1e4 ? String(Number(x.toPrecision(3))) : x.toExponential(1);
 
 function decades(numbers) {              // powers of ten around all numbers above 0, at least three apart
   const logs = numbers.filter(y => y > 0 && Number.isFinite(y)).map(log10);

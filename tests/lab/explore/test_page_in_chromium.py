@@ -183,6 +183,12 @@ def test_zeros_are_drawn_at_the_bottom(opened):
 
 
 @pytest.mark.slow
+def test_what_overflows_has_no_dot(opened):
+    page = opened("?depth=200&gain=1000&activation=linear")
+    assert "overflows" in page.inner_text("#said") and 0 < len(dots(page, "trunk")) < 201
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [360, 1280])
 def test_nothing_is_wider_than_the_screen(opened, width):
     page = opened(width=width)
