@@ -1,9 +1,10 @@
 """minidl bench networks | conv | ops | growth | curves | trainings"""
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from minidl.cli.working import working
 
 app = typer.Typer(help="Time minidl beside PyTorch, on the same cores, and only what computes the same as PyTorch.",
                   no_args_is_help=True)
@@ -208,14 +209,6 @@ def as_found(results, out, name, machine, how):
         print(result.verdict, flush=True)
         report.save(out / f"{name}.json", name, machine, how, [one.as_dict() for one in found])
     return found
-
-
-@contextmanager
-def working():
-    """On a terminal, what is at work is shown meanwhile: call what this gives with a text."""
-    from rich.console import Console
-    with Console(stderr=True).status("starting") as status:
-        yield status.update
 
 
 def show(headings, rows, left):
