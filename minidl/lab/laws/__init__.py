@@ -20,6 +20,6 @@ def find(names):
     for name in names or [""]:
         found = {known: law for known, law in LAWS.items() if known.startswith(name)}
         if not found:
-            raise ValueError(f"minidl lab laws: there is no law {name!r}; there are {', '.join(LAWS)}")
+            raise ValueError(f"lab laws: there is no law {name!r}; there are {', '.join(LAWS)}")
         chosen |= {name: LAWS[name]} if name in LAWS else found
     return list(chosen.values())
