@@ -55,34 +55,26 @@ class Rate(NamedTuple):
         return f"{self.factor:.3f} ({self.low:.3f} to {self.high:.3f})"
 
 
-def rate(trunks, layers_per_block=1, part=(0, 1)):
+def rate(trunks, layers_per_block=1):
     """The factor by which ||dL/dx|| grows from one layer to the one below it: a Rate, from the trunks of several nets.
 
     For each net it is the least-squares slope of log ||dL/dx|| in the middle of the net: without an eighth of the blocks,
     and at least one step, at either end, where signals still settle. Logarithms are averaged: norms themselves are
     heavy-tailed (Hanin & Rolnick 2018, arXiv 1803.01719). The interval is Student's, for the mean of the nets.
-
-    part : fit only so much of the middle, from 0 (input) to 1 (output)
     """
-    slopes = [-slope(np.arange(len(trunk)), trunk, part) / layers_per_block for trunk in trunks]
-    return interval(slopes)
+    return interval([-slope(trunk) / layers_per_block for trunk in trunks])
 
 
-def middle(length, part=(0, 1)):
+def middle(length):
     """The indices that are fitted, of so many on a trunk."""
     end = max(1, length // 8) if length > 4 else 0
-    inner = length - 2 * end
-    return slice(end + round(part[0] * inner), end + round(part[1] * inner))
+    return slice(end, length - end)
 
 
-def slope(places, trunk, part=(0, 1)):
-    """d log(norm) / d place, by least squares; -inf or nan where norms are 0."""
-    chosen = middle(len(trunk), part)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        logs = np.log(np.asarray(trunk, float)[chosen])
-    if not np.isfinite(logs).all():
-        return math.nan
-    return float(np.polyfit(places[chosen], logs, 1)[0])
+def slope(trunk):
+    """d log(norm) / d block, by least squares; nan where a norm is 0."""
+    norms = np.asarray(trunk, float)[middle(len(trunk))]
+    return float(np.polyfit(np.arange(len(norms)), np.log(norms), 1)[0]) if norms.all() else math.nan
 
 
 def interval(logs):
