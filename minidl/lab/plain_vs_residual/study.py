@@ -40,8 +40,8 @@ class Trainings:
 
 SHORT = {"mlp": Trainings("mlp", (8, 20, 56), 48, 25, 3, {"none": (0.01, 0.003), "batch": (0.1, 0.01)}),
          "cnn": Trainings("cnn", (10, 22, 42), 12, 8, 3, {"none": (0.01, 0.003), "batch": (0.1, 0.03)})}
-DEGRADATION = (Trainings("mlp", (8, 20, 56), 48, 25, 3, {"batch": (0.1, 0.01)}),
-               Trainings("cnn", (10, 42), 12, 8, 3, {"batch": (0.1, 0.03)}))
+DEGRADATION = (Trainings("mlp", (8, 20, 32, 56), 48, 25, 3, {"batch": (0.1, 0.03, 0.01)}),
+               Trainings("cnn", (10, 22, 42), 12, 8, 3, {"batch": (0.1, 0.03, 0.01)}))
 
 
 def settings(kind="mlp", deep=False, quick=False):
