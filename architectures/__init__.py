@@ -133,7 +133,7 @@ SMALL = {
     "bn_inception": Small(bn_inception.small, 48, 5),
     "plain": Small(resnet.small_plain, 28, 5),
     "resnet": Small(resnet.small, 28, 5),
-    "inception_v4": Small(inception_v4.small_v4, 75, 7),
+    "inception_v4": Small(inception_v4.small_v4, 75, 6),
     "inception_resnet_v2": Small(inception_v4.small_resnet_v2, 75, 6),
     "preact_resnet": Small(preact_resnet.small, 28, 5),
     "wide_resnet": Small(wide_resnet.small, 20, 6),

@@ -132,7 +132,8 @@ class Watch(Observer):
     def layer_ran(self, module, args, output):
         """A layer of minidl.nn: this is a forward hook."""
         y, inputs = tensors_in(output)[0], tensors_in(args)
-        if not any([y is x for x in inputs]):                   # dropout in eval mode hands on what it was given
+        # Dropout in eval mode hands on what it was given, and flatten the same numbers in another shape.
+        if not any([y is x or y.op and y.op.view and y.version is x.version for x in inputs]):
             parameters = [p.array for p in module.parameters()]
             self.add("", module, [*[x.array for x in inputs], *parameters], y.alias())
 
@@ -142,10 +143,11 @@ class Watch(Observer):
         if Mode.rule is None and not is_layer(module):
             stand_in = of(y)
             stand_in.op, stand_in._requires_grad = op, True     # the op becomes its node when it has run
-            self.add(type(op).__name__.lower(), None, [x for x in arrays if is_array(x)], stand_in)
+            if not op.view:                                         # the same numbers in another shape
+                self.add(type(op).__name__.lower(), None, [x for x in arrays if is_array(x)], stand_in)
 
     def add(self, last_name, module, arrays, stand_in):
-        if stand_in.op is None or stand_in.op.view:             # the same numbers in another shape
+        if stand_in.op is None:
             return
         name = join(module_path(), last_name) or type(module).__name__.lower()
         self.runs[name] += 1

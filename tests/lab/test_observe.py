@@ -66,6 +66,14 @@ def test_every_layer_and_function_of_a_residual_network_has_a_name():
     assert "layer1.0.relu (2)" in names and len(set(names)) == len(names)
 
 
+def test_a_layer_whose_last_op_is_a_reshape_is_seen_and_one_that_only_reshapes_is_not(rng):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(6, 4), nn.BatchNorm1d(4))
+    seen = observe(model, rng.standard_normal((5, 2, 3)))
+    assert [layer.kind for layer in seen.layers] == ["Linear", "BatchNorm1d"]
+    np.testing.assert_allclose(seen.layers[1].y.std(0), 1, rtol=1e-3)
+    np.testing.assert_array_equal(seen.layers[1].gy, seen.gys[0])
+
+
 def test_what_is_changed_in_place_later_is_seen_as_it_was():
     """The batch norm's output, to which the block adds its input: without the copy both would be the sum."""
     model, x = awkward()
