@@ -84,4 +84,4 @@ def test_the_settings_say_what_a_study_is():
     assert grid.layers == (8, 20, 32, 44, 56, 110) and short.layers == (8, 20, 56) and short.seeds == 3
     assert {len(rates) for rates in short.rates.values()} == {2}
     assert [one.seeds for one in study.degradation_settings(7)] == [7, 7]
-    assert "best learning rate of 0.1, 0.01 (batch norm)" in str(study.degradation_settings()[0])
+    assert "best learning rate of 0.1, 0.03, 0.01 (batch norm)" in str(study.degradation_settings()[0])
