@@ -27,7 +27,8 @@ def keep(path):
 
 def fewer_colours(png):
     picture, smaller = Image.open(io.BytesIO(base64.b64decode(png))), io.BytesIO()
-    picture.convert("RGB").quantize(64).save(smaller, "PNG", optimize=True)
+    few = picture.convert("RGB").quantize(64, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)   # rare ones, too
+    few.save(smaller, "PNG", optimize=True)
     return base64.b64encode(smaller.getvalue()).decode()
 
 
