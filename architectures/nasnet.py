@@ -357,15 +357,15 @@ def amoebanet_a_cifar10(num_classes=10, in_channels=3, drop_path=0.0, aux=False)
 # ---- small enough to learn within two minutes
 
 
-def small(cells, kinds, channels, num_classes, in_channels):
-    """Two cells, behind a stem that halves images of 28x28, all of as many channels."""
-    stem = conv_norm(in_channels, channels, 3, stride=2, padding=1)
-    return NASNet((stem, channels), cells, [(kind, channels) for kind in kinds], num_classes)
+def small(cells, num_classes, in_channels):
+    """Two cells of 24 channels behind a stem of as many, for images of 28x28, which the stem halves."""
+    stem = conv_norm(in_channels, 24, 3, stride=2, padding=1)
+    return NASNet((stem, 24), cells, (("reduction", 24), ("normal", 24)), num_classes)
 
 
 def small_nasnet(num_classes=10, in_channels=1):
-    return small(NASNET_A, ("normal", "reduction"), 16, num_classes, in_channels)
+    return small(NASNET_A, num_classes, in_channels)
 
 
 def small_amoebanet(num_classes=10, in_channels=1):
-    return small(AMOEBANET_A, ("reduction", "normal"), 24, num_classes, in_channels)
+    return small(AMOEBANET_A, num_classes, in_channels)
