@@ -145,7 +145,7 @@ def curves(
 @app.command()
 def trainings(
     names: Annotated[list[str], typer.Argument(help="Only these: lenet resnet")] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the images; by default 5 to 11.")] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the images; by default 5 to 12.")] = None,
     images: Annotated[int, typer.Option(min=10, max=60_000, help="So many training images.")] = 10_000,
     held_out: Annotated[bool, typer.Option("--held-out", help="Read 5,000 other training images instead of the test images, "
                                                               "as one should who tries sizes and epochs.")] = False,
