@@ -35,6 +35,8 @@ def sheet(results, columns=7):
         axes.set_xlabel(result.law.picture.x_is, fontsize=6, labelpad=1)
         axes.set_ylabel("\n".join(textwrap.wrap(result.law.picture.y_is, 26)), fontsize=6, labelpad=1)
         axes.tick_params(which="both", labelsize=6, pad=1)
+        if result.law.picture.log_x:
+            axes.xaxis.set_minor_formatter("")                        # there is room for 1, 10, 100 only
     for axes in cells[len(results):]:
         axes.set_axis_off()
     picture.legend(*cells[0].get_legend_handles_labels(), frameon=False, fontsize=8, loc="outside lower center", ncols=2)
