@@ -7,20 +7,20 @@ import minidl
 from minidl import nn
 from minidl.lab.nets import build
 from minidl.lab.observe import observe
+from minidl.lab.seeded import seeded
 from minidl.nn.normalization import _BatchNorm
 
 
 @contextmanager
 def float64(seed):
     """New tensors are of float64, and random numbers those of `seed`; afterwards both are as before."""
-    dtype, state = minidl.get_default_dtype(), minidl.get_rng_state()
+    dtype = minidl.get_default_dtype()
     minidl.set_default_dtype(minidl.float64)
-    minidl.manual_seed(seed)
     try:
-        yield
+        with seeded(seed):
+            yield
     finally:
         minidl.set_default_dtype(dtype)
-        minidl.set_rng_state(state)
 
 
 def body(design, seed):
