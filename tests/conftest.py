@@ -1,6 +1,7 @@
 """What every test can rely on: fixed seeds, pictures without a screen, no GPU tests where there is no GPU."""
 
 import os
+import shutil
 import sys
 
 import numpy as np
@@ -30,7 +31,23 @@ def rng():
     return np.random.default_rng(0)
 
 
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium, which pages are tested in. Tests that use it are slow ones: `make test` needs none."""
+    from playwright.sync_api import sync_playwright
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.fail("there is no browser to test the page in: apt install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
 def pytest_collection_modifyitems(items):
+    for item in items:
+        if "browser" in item.fixturenames:
+            item.add_marker(pytest.mark.slow)
     marked = [item for item in items if item.get_closest_marker("gpu")]
     if marked and not gpu_is_there():
         for item in marked:

@@ -1,5 +1,4 @@
 """The page in a real browser, offline: it steps by keys, and its numbers are the engine's."""
-import shutil
 
 import numpy as np
 import pytest
@@ -35,18 +34,6 @@ class Net(nn.Module):
 def recorded():
     minidl.manual_seed(0)
     return trace.record(Net(), RNG.standard_normal((2, 3, 10, 7)).astype("f4"), np.array([1, 4]), title=EVIL)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        pytest.fail("there is no browser to test the page in: apt install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

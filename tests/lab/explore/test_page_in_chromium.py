@@ -1,6 +1,5 @@
 """The page in a real browser: it draws what was measured, redraws when a knob is turned, and says what is wrong."""
 import json
-import shutil
 import threading
 import urllib.error
 import urllib.request
@@ -61,18 +60,6 @@ def test_numbers_that_are_not_finite_are_no_json_numbers(address):
 
 
 # ---- the page
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        pytest.fail("there is no browser to test the page in: apt install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

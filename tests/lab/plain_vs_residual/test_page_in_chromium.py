@@ -1,5 +1,4 @@
 """The page in a real browser, offline: pictures are drawn, the text is what the sentences say, and it asks for nothing."""
-import shutil
 
 import pytest
 
@@ -10,18 +9,6 @@ from minidl.lab.plain_vs_residual.study import Grid, Trainings
 pytestmark = pytest.mark.slow
 GRID = Grid("mlp", layers=(8, 20), width=32, nets=2, batch=16)
 SHORT = Trainings("mlp", (8, 14), 8, 1, 2, {"none": (0.01,), "batch": (0.1,)})
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        pytest.fail("there is no browser to test the page in: apt install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.mark.parametrize("width", [1280, 400])
