@@ -144,7 +144,7 @@ SMALL = {
     "se_resnet": Small(senet.small, 28, 7),
     "mobilenet_v1": Small(mobilenet.small_v1, 48, 11),
     "shufflenet_v1": Small(shufflenet.small_v1, 64, 5),
-    "nasnet": Small(nasnet.small_nasnet, 28, 9),
+    "nasnet": Small(nasnet.small_nasnet, 28, 8),
     "mobilenet_v2": Small(mobilenet.small_v2, 48, 10),
     "shufflenet_v2": Small(shufflenet.small_v2, 64, 5),
     "amoebanet": Small(nasnet.small_amoebanet, 28, 9),
