@@ -1,4 +1,6 @@
 """Which kernels an array uses: `kernels_for(array)` is a module of functions over arrays."""
+import importlib
+
 import numpy as np
 
 from minidl.kernels import cpu, meta, reference
@@ -30,12 +32,21 @@ def inherited(cls):
     for base in cls.__mro__:
         if base in _set_of:
             return _set_of[base]
+        if base.__module__ == "cupy":
+            return gpu_kernels()
     return None
+
+
+def gpu_kernels():
+    """The kernel set of CuPy's arrays, loaded when the first of them is met; CuPy is imported by nothing else."""
+    gpu = importlib.import_module("minidl.kernels.gpu")
+    _set_of[gpu.ndarray] = gpu
+    return gpu
 
 
 def is_array(x):
     """Is x an array of some kernel set? Numbers, lists and NumPy's scalars are none."""
-    return type(x) in _set_of or isinstance(x, tuple(_set_of))
+    return type(x) in _set_of or inherited(type(x)) is not None
 
 
 def device_of(array):
