@@ -17,3 +17,15 @@ __device__ inline int last_window(int cell, int stride, int padding, int count)
 {
     return min((cell + padding) / stride, count - 1);
 }
+
+// The larger one; NaN wins, as it does in NumPy.
+__device__ inline REAL larger(REAL a, REAL b)
+{
+    return a > b || a != a ? a : b;
+}
+
+// The smaller one; NaN wins.
+__device__ inline REAL smaller(REAL a, REAL b)
+{
+    return a < b || a != a ? a : b;
+}

@@ -10,7 +10,7 @@ in cuBLAS, which is not allowed to round to TF32, and in the kernels.
 import cupy
 import numpy as np
 
-from minidl.kernels.gpu.launch import Kernels
+from minidl.kernels.gpu.launch import Kernels, takes_float16
 from minidl.kernels.reference.convolution import out_size
 
 # Columns are made for as many images as fit in this. A product with 64 filters then keeps a GPU of 60 TFLOP/s busy for 36
@@ -22,6 +22,7 @@ TILE = 64                    # pixels that an image must have to fill one of the
 kernels = Kernels("convolution")
 
 
+@takes_float16
 def im2col(x, size, stride, padding, dilation, fill=0.0):
     out = out_sizes(x.shape, size, stride, padding, dilation)
     cols = cupy.empty((*x.shape[:2], *size, *out), x.dtype)
@@ -40,6 +41,7 @@ def write_columns(x, cols, size, stride, padding, dilation, out, fill, image_ste
                  *dilation, np.int64(image_step), np.int64(row_step), float(fill))
 
 
+@takes_float16
 def col2im(cols, shape, stride, padding, dilation):
     x, (C, KH, KW, OH, OW) = cupy.empty(shape, cols.dtype), cols.shape[1:]
     P = OH * OW
@@ -52,6 +54,7 @@ def add_columns(cols, x, size, stride, padding, dilation, out, image_step, row_s
                  np.int64(row_step))
 
 
+@takes_float16
 def conv2d(x, w, b, stride, padding, dilation, groups):
     (N, C, H, W), (F, channels, *size), G = x.shape, w.shape, groups
     OH, OW = out = out_sizes(x.shape, size, stride, padding, dilation)
@@ -73,6 +76,7 @@ def conv2d(x, w, b, stride, padding, dilation, groups):
     return y
 
 
+@takes_float16
 def conv2d_gradient_x(gy, w, shape, stride, padding, dilation, groups):
     (N, C, H, W), (F, channels, *size), G = shape, w.shape, groups
     OH, OW = out = gy.shape[2:]
@@ -91,6 +95,7 @@ def conv2d_gradient_x(gy, w, shape, stride, padding, dilation, groups):
     return gx
 
 
+@takes_float16
 def conv2d_gradient_w(gy, x, size, stride, padding, dilation, groups):
     (N, F, OH, OW), C, G = gy.shape, x.shape[1], groups
     channels, (KH, KW) = C // G, size
