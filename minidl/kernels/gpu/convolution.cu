@@ -18,11 +18,9 @@ extern "C" __global__ void im2col(const REAL* __restrict__ x, REAL* __restrict__
         int top = p / OW * SH - PH, left = p % OW * SW - PW;
         const REAL* image = x + ((long long)n * C + c) * H * W;
         REAL* col = cols + image_step * n + row_step * c * KH * KW + p;
-        for (int y = top; y < top + KH * DH; y += DH)
-            for (int x = left; x < left + KW * DW; x += DW) {
-                *col = y >= 0 && y < H && x >= 0 && x < W ? image[y * W + x] : fill;
-                col += row_step;
-            }
+        for (int iy = top; iy < top + KH * DH; iy += DH)
+            for (int ix = left; ix < left + KW * DW; ix += DW, col += row_step)
+                *col = iy >= 0 && iy < H && ix >= 0 && ix < W ? image[iy * W + ix] : fill;
     }
 }
 
@@ -63,9 +61,9 @@ extern "C" __global__ void depthwise(const REAL* __restrict__ x, const REAL* __r
         int f = plane % (C * M);
         const REAL *image = x + plane / M * H * W, *tap = w + (long long)f * KH * KW;
         REAL sum = b ? b[f] : 0;
-        for (int y = top; y < top + KH * DH; y += DH)
-            for (int x = left; x < left + KW * DW; x += DW, ++tap)
-                if (y >= 0 && y < H && x >= 0 && x < W) sum += *tap * image[y * W + x];
+        for (int iy = top; iy < top + KH * DH; iy += DH)
+            for (int ix = left; ix < left + KW * DW; ix += DW, ++tap)
+                if (iy >= 0 && iy < H && ix >= 0 && ix < W) sum += *tap * image[iy * W + ix];
         y[i] = sum;
     }
 }
@@ -113,8 +111,8 @@ extern "C" __global__ void depthwise_gradient_w(const REAL* __restrict__ gy, con
 
     REAL sum[SIDE][SIDE] = {};
     long long step = (long long)parts * blockDim.x;
-    for (long long i = part * (long long)blockDim.x + threadIdx.x; i < (long long)N * OH * OW; i += step) {
-        int n = i / (OH * OW), p = i % (OH * OW);
+    for (long long pixel = part * (long long)blockDim.x + threadIdx.x; pixel < (long long)N * OH * OW; pixel += step) {
+        int n = pixel / (OH * OW), p = pixel % (OH * OW);
         int top = p / OW * SH - PH + i0 * DH, left = p % OW * SW - PW + j0 * DW;
         const REAL* image = x + ((long long)n * C + f / M) * H * W;
         REAL g = gy[((long long)n * C * M + f) * OH * OW + p];
@@ -122,8 +120,8 @@ extern "C" __global__ void depthwise_gradient_w(const REAL* __restrict__ gy, con
         for (int i = 0; i < SIDE; ++i)
             #pragma unroll
             for (int j = 0; j < SIDE; ++j) {
-                int y = top + i * DH, x = left + j * DW;
-                if (y >= 0 && y < H && x >= 0 && x < W) sum[i][j] += g * image[y * W + x];
+                int iy = top + i * DH, ix = left + j * DW;
+                if (iy >= 0 && iy < H && ix >= 0 && ix < W) sum[i][j] += g * image[iy * W + ix];
             }
     }
 
