@@ -1,4 +1,4 @@
-"""minidl bench networks | conv | ops | growth | curves | trainings"""
+"""minidl bench networks | conv | ops | growth | curves | trainings | roofline"""
 from pathlib import Path
 from typing import Annotated
 
@@ -167,6 +167,15 @@ def trainings(
     pictures.save(picture(results), out / "trainings.png")
     print(f"in {out}: trainings.json and trainings.png")
     return 0 if all(result.passes for result in results) else 1
+
+
+@app.command()
+def roofline(names: Names = None):
+    """A prediction: how long training steps take on an H100 at the least, by its roofline. Nothing is timed."""
+    from minidl.bench.networks import cases
+    from minidl.bench.roofline import last_line, predict, table
+    show(*table([predict(case) for case in cases(names)]), left=1)
+    print(last_line())
 
 
 # ---- what all of them do

@@ -2,7 +2,7 @@
 import cupy
 import numpy as np
 
-from minidl.kernels.gpu.launch import Kernels
+from minidl.kernels.gpu.launch import Kernels, takes_float16
 
 kernels = Kernels("activation")
 
@@ -11,6 +11,7 @@ def relu(x):
     return cupy.maximum(x, 0)
 
 
+@takes_float16
 def relu_gradient(gy, y):
     gx = cupy.empty(y.shape, y.dtype)
     kernels.each("relu_gradient", y.size, cupy.ascontiguousarray(gy), cupy.ascontiguousarray(y), gx, np.int64(y.size))

@@ -11,14 +11,17 @@ REAL = {"f": "float", "d": "double"}
 
 
 class Kernels:
-    """The kernels of one .cu file beside this one, in which REAL is float or double: that of the arrays they are given.
+    """Kernels in which REAL is float or double, that of the arrays they are given: those of a .cu file beside this one.
 
     A Python int becomes an int, a float a REAL, None a null pointer; what is to be of another type comes as NumPy's
     scalar of it. Arrays are contiguous. All that is launched is in one stream, so it runs in the order of the calls.
+
+    topic : the file's name
+    code  : kernels that stand in no file; they may use what the file has
     """
 
-    def __init__(self, topic):
-        self.topic = topic
+    def __init__(self, topic, code=""):
+        self.topic, self.code = topic, code
 
     def each(self, name, count, *args):
         """Launch a kernel that has a thread for each of `count` numbers."""
@@ -35,7 +38,7 @@ class Kernels:
             return                                       # CuPy would launch one block
         real = next((x.dtype for x in args if isinstance(x, cupy.ndarray) and x.dtype.char in REAL), np.dtype("f"))
         arguments = tuple([self.argument(name, x, real) for x in args])
-        module(self.topic, real.char).get_function(name)(grid, threads, arguments, shared_mem=shared)
+        module(self.topic, self.code, real.char).get_function(name)(grid, threads, arguments, shared_mem=shared)
 
     def argument(self, name, x, real):
         """x as a kernel takes it: CuPy passes on whatever it is given, and looks at no type and no strides."""
@@ -57,11 +60,35 @@ class Kernels:
 
 
 @functools.cache
-def module(topic, char):
-    """The file's kernels for REAL = float or double, to be compiled; what they have in common stands in common.cu."""
-    code = "\n".join([source("common"), source(topic)])
-    return cupy.RawModule(code=code, options=(f"-DREAL={REAL[char]}", "--std=c++17"))
+def module(topic, code, char):
+    """The file's kernels, and those of `code`, for REAL = float or double, to be compiled."""
+    return cupy.RawModule(code=source(topic) + code, options=(f"-DREAL={REAL[char]}", "--std=c++17"))
 
 
 def source(topic):
-    return Path(__file__).with_name(f"{topic}.cu").read_text()
+    """What is compiled of a file: before it stands what the kernels have in common."""
+    return "\n".join([Path(__file__).with_name(f"{name}.cu").read_text() for name in ("common", topic)])
+
+
+def takes_float16(function):
+    """The function, given arrays of float16, too: it computes in float32, and its results are of float16.
+
+    Not for what changes its arguments.
+    """
+    @functools.wraps(function)
+    def either(*args, **settings):
+        if not any([is_half(x) for x in args]):
+            return function(*args, **settings)
+        return halved(function(*[x.astype(cupy.float32) if is_half(x) else x for x in args], **settings))
+    return either
+
+
+def is_half(x):
+    return isinstance(x, cupy.ndarray) and x.dtype == np.float16
+
+
+def halved(y):
+    """Arrays of float32 in float16; other things, and those in tuples and lists, likewise."""
+    if isinstance(y, (tuple, list)):
+        return type(y)([halved(part) for part in y])
+    return y.astype(np.float16) if isinstance(y, cupy.ndarray) and y.dtype == np.float32 else y

@@ -1,0 +1,78 @@
+// Updates of parameters, in place (reference/update.py says which): a thread for each number, which reads and writes it in
+// w and in what is remembered once, and in g reads it once; neighbouring threads have neighbouring numbers. What an update
+// need not remember is a null pointer.
+
+extern "C" __global__ void sgd_step(REAL* __restrict__ w, const REAL* __restrict__ g, REAL* __restrict__ v, REAL lr,
+                                    REAL momentum, REAL undamped, REAL weight_decay, int nesterov, long long count)
+{
+    FOR_EACH(i, count) {
+        REAL d = g[i] + weight_decay * w[i];
+        if (v) {
+            const REAL speed = momentum * v[i] + undamped * d;
+            v[i] = speed;
+            d = nesterov ? d + momentum * speed : speed;
+        }
+        w[i] -= lr * d;
+    }
+}
+
+// `rate` is lr over what m lacks of a mean, `root` the square root of what v lacks.
+extern "C" __global__ void adam_step(REAL* __restrict__ w, const REAL* __restrict__ g, REAL* __restrict__ m,
+                                     REAL* __restrict__ v, REAL* __restrict__ largest, REAL rate, REAL root, REAL beta1,
+                                     REAL share1, REAL beta2, REAL share2, REAL eps, REAL decay, REAL shrink,
+                                     long long count)
+{
+    FOR_EACH(i, count) {
+        const REAL d = g[i] + decay * w[i];
+        const REAL mean = beta1 * m[i] + share1 * d;
+        REAL size = beta2 * v[i] + share2 * d * d;
+        m[i] = mean;
+        v[i] = size;
+        if (largest) largest[i] = size = larger(largest[i], size);
+        w[i] = shrink * w[i] - rate * mean / (sqrt(size) / root + eps);
+    }
+}
+
+extern "C" __global__ void rmsprop_step(REAL* __restrict__ w, const REAL* __restrict__ g, REAL* __restrict__ v,
+                                        REAL* __restrict__ m, REAL* __restrict__ b, REAL lr, REAL alpha, REAL rest,
+                                        REAL eps, REAL weight_decay, REAL momentum, long long count)
+{
+    FOR_EACH(i, count) {
+        REAL d = g[i] + weight_decay * w[i];
+        REAL size = alpha * v[i] + rest * d * d;
+        v[i] = size;
+        if (m) {
+            const REAL mean = alpha * m[i] + rest * d;
+            m[i] = mean;
+            size = larger(size - mean * mean, 0);        // rounding can leave it below 0
+        }
+        d /= sqrt(size) + eps;
+        if (b) b[i] = d = momentum * b[i] + d;
+        w[i] -= lr * d;
+    }
+}
+
+extern "C" __global__ void rmsprop_tf_step(REAL* __restrict__ w, const REAL* __restrict__ g, REAL* __restrict__ v,
+                                           REAL* __restrict__ b, REAL lr, REAL alpha, REAL rest, REAL eps,
+                                           REAL weight_decay, REAL momentum, long long count)
+{
+    FOR_EACH(i, count) {
+        const REAL d = g[i] + weight_decay * w[i];
+        const REAL size = alpha * v[i] + rest * d * d;
+        const REAL step = momentum * b[i] + lr * d / sqrt(size + eps);
+        v[i] = size;
+        b[i] = step;
+        w[i] -= step;
+    }
+}
+
+extern "C" __global__ void adagrad_step(REAL* __restrict__ w, const REAL* __restrict__ g, REAL* __restrict__ total,
+                                        REAL lr, REAL eps, REAL weight_decay, long long count)
+{
+    FOR_EACH(i, count) {
+        const REAL d = g[i] + weight_decay * w[i];
+        const REAL sum = total[i] + d * d;
+        total[i] = sum;
+        w[i] -= lr * d / (sqrt(sum) + eps);
+    }
+}
