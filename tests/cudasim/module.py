@@ -118,8 +118,8 @@ class Entry:
             elif isinstance(x, np.generic) and x.dtype == dtype:
                 cell[0] = x
             else:
-                raise TypeError(f"{self.name}: argument {i} is {x!r}; the kernel takes a np.{dtype}, and CuPy passes a number on "
-                                "in the bytes that it has")
+                raise TypeError(f"{self.name}: argument {i} is {x!r}, and the kernel takes a np.{dtype}; "
+                                "CuPy passes any number on in the bytes that it has")
 
     def memory(self, i, x, dtype):
         """Address and bytes of an array; None and 0 for the null pointer, np.uint64(0)."""

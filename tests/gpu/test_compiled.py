@@ -1,7 +1,6 @@
 """Every .cu file is CUDA C that NVIDIA's compiler takes, and no kernel runs out of registers."""
-import pytest
-
 import nvrtc
+import pytest
 
 try:
     nvrtc.library()
@@ -39,6 +38,8 @@ def test_spills_and_local_memory_are_seen():
             for (int i = 0; i < 100; ++i) a[i] = x[i * n];
             for (int i = 0; i < 100; ++i) x[i] = a[(int)a[i] % 100];
             part[threadIdx.x] = x[0];
+            __syncthreads();
+            x[1] = part[(threadIdx.x + 1) % 8];
         }""", "sm_80")["many"]
     assert used.stack >= 400
     assert used.registers <= 32
