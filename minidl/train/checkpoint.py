@@ -16,7 +16,7 @@ def save_checkpoint(path, settings, **parts):
     """
     states = {name: part.state_dict() for name, part in parts.items() if part is not None}
     for name, x in states.get("model", {}).items():
-        if not np.isfinite(x.numpy()).all():
+        if not np.isfinite(x.cpu().numpy()).all():
             raise ArithmeticError(f"{name} is no longer finite, so it is not saved")
     save({"format": FORMAT, "settings": settings, "random": get_rng_state(), **states}, path)
 
