@@ -66,7 +66,7 @@ def function(part, name, numpys, waits=False):
         if name in ("sort", "argsort"):
             settings["kind"] = "stable"
         result = run(numpys, name, args, settings)
-        if name in ZERO_DIMENSIONAL:
+        if name in ZERO_DIMENSIONAL and not isinstance(result, ndarray):
             return wrapped(np.asarray(result))
         if name in ("empty", "empty_like"):
             memory.poison(result._sim_buffer)
