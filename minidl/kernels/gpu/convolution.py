@@ -4,8 +4,8 @@ The columns of some images lie as (C KH KW, n OH OW), so that a pass is one larg
 product for gw adds up over images by itself. A filter is applied to many columns, so it is y and gy, the smaller of the
 two by KH KW, that are turned from (n, F, OH OW) to (F, n OH OW) or back.
 
-A filter that reads one channel only has too little to multiply, and kernels of its own. Sums are of float32 where x is:
-in cuBLAS, which is not allowed to round to TF32, and in the kernels.
+Few filters have kernels without columns, and so do filters that read one channel only. Sums are of float32 where x is: in
+cuBLAS, which rounds to TF32 only where CUPY_TF32 is set, and in the kernels.
 """
 import cupy
 import numpy as np
@@ -18,6 +18,7 @@ from minidl.kernels.reference.convolution import out_size
 # Python, and with more it would only need more memory.
 CHUNK_BYTES = 2 ** 26
 TILE = 64                    # pixels that an image must have to fill one of the tiles which cuBLAS makes a product of
+FILTERS, OTHERS, TILE_THREADS = 32, 64, 64               # of convolution.cu
 
 kernels = Kernels("convolution")
 
@@ -157,26 +158,27 @@ def is_pointwise(size, stride, padding, G, pixels):
 def are_few(filters, pixels):
     """Do columns cost more than they save? They are written and read, 8 bytes for every 2 `filters` operations.
 
-    An H100 moves 8 bytes while it does 160 operations; cuBLAS does them about twice as fast as `direct`. But that needs
-    pixels enough for a block on each of the GPU's processors.
+    An H100 moves 8 bytes while it does 160 operations. So with up to a tile of filters, 64 operations, the columns alone
+    take longer than `direct`, if that is half as fast as cuBLAS, which is an estimate; and it needs no memory. But there
+    must be pixels enough for a block on each of the GPU's processors.
     """
-    return filters <= 64 and pixels >= 128 * 64
+    return filters <= FILTERS and pixels >= 128 * OTHERS
 
 
 def direct(x, w, b, y, stride, padding, dilation, G):
     """y (N, F, OH, OW) from x (N, C, H, W), w (F, C/G, KH, KW), b (F,) or None, read as they lie."""
     (N, C, H, W), (_, F, OH, OW), size = x.shape, y.shape, w.shape[2:]
-    kernels.blocks("direct", (-(-N * OH * OW // 64), -(-F // G // 32) * G), 64, *map(contiguous, (x, w, b)), y, N, C // G,
-                   F // G, G, H, W, *size, OH, OW, *stride, *padding, *dilation)
+    kernels.blocks("direct", (-(-N * OH * OW // OTHERS), G), TILE_THREADS, *map(contiguous, (x, w, b)), y, N, C // G, F // G,
+                   G, H, W, *size, OH, OW, *stride, *padding, *dilation)
 
 
 def direct_gradient_w(gy, x, size, stride, padding, dilation, G):
     (N, F, OH, OW), (_, C, H, W) = gy.shape, x.shape
-    grid = -(-C // G * size[0] * size[1] // 64), -(-F // G // 32) * G
-    parts = min(N * OH * OW // 512, max(1, 1024 // (grid[0] * grid[1])))              # 16 steps at least
+    tiles = -(-C // G * size[0] * size[1] // OTHERS)
+    parts = max(1, min(N * OH * OW // 512, 1024 // (tiles * G)))      # blocks for all of a GPU, with 16 steps of 32 pixels
     gw = cupy.empty((parts, F, C // G, *size), x.dtype)
-    kernels.blocks("direct_gradient_w", (*grid, parts), 64, *map(contiguous, (gy, x)), gw, N, C // G, F // G, G, H, W,
-                   *size, OH, OW, *stride, *padding, *dilation, parts)
+    kernels.blocks("direct_gradient_w", (tiles, G, parts), TILE_THREADS, *map(contiguous, (gy, x)), gw, N, C // G, F // G, G,
+                   H, W, *size, OH, OW, *stride, *padding, *dilation, parts)
     return gw.sum(0)
 
 
