@@ -40,7 +40,7 @@ def inherited(cls):
 def gpu_kernels():
     """The kernel set of CuPy's arrays, loaded when the first of them is met; CuPy is imported by nothing else."""
     gpu = importlib.import_module("minidl.kernels.gpu")
-    _set_of[gpu.ndarray] = gpu
+    _set_of.update({gpu.ndarray: gpu, gpu.formula.Formula: gpu.formula})
     return gpu
 
 
