@@ -85,7 +85,7 @@ def outlined(name, x):
     numbers = numbers_of(x)
     if numbers is None or isinstance(numbers, Real):
         return f"{name} = {x!r}"
-    interval = f" in [{numbers.min():.4g}, {numbers.max():.4g}]" if numbers.size else ""
+    interval = f" in [{numbers.min().item():.4g}, {numbers.max().item():.4g}]" if numbers.size else ""
     return f"{name} {tuple(numbers.shape)} {numbers.dtype}{interval}"
 
 

@@ -2,7 +2,7 @@
 import numpy as np
 
 from minidl import dtypes
-from minidl.kernels import device_of, is_array
+from minidl.kernels import device_of, gpu_kernels, is_array, meta
 from minidl.kernels.meta import MetaArray
 from minidl.mode import Mode, switch
 from minidl.random import default_generator
@@ -16,16 +16,22 @@ DEVICES = "cpu", "cuda", "meta"
 
 
 class device(str):
-    """A place for tensors, "cpu" or "meta". As a with-block: where tensors are made that are not told where.
+    """A place for tensors: "cpu", "cuda" or "meta". As a with-block: where tensors are made that are not told where.
 
         with minidl.device("meta"):
             model = vgg19()                  144 million parameters, of which only the shapes are there
+
+    "cuda:0" is "cuda": of several GPUs, CUDA_VISIBLE_DEVICES says which one is the first.
     """
 
     def __new__(cls, name):
-        if str(name).split(":")[0] not in DEVICES:
+        kind, _, number = str(name).partition(":")
+        if kind not in DEVICES:
             raise RuntimeError(f"there is no device {str(name)!r}; there are {', '.join(DEVICES)}")
-        return super().__new__(cls, name)
+        if number not in ("", "0"):
+            raise RuntimeError(f"there is no device {str(name)!r} here: the first {kind} is used alone; of several GPUs, "
+                               "CUDA_VISIBLE_DEVICES says which one is the first")
+        return super().__new__(cls, kind)
 
     def __enter__(self):
         self.switch = switch(device=str(self))
@@ -33,6 +39,9 @@ class device(str):
 
     def __exit__(self, *exception):
         self.switch.__exit__(*exception)
+
+
+Device = device              # where a parameter has that name
 
 
 def as_array(data, dtype=None):
@@ -55,9 +64,9 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False):
 
 
 def as_tensor(data, dtype=None, device=None):
-    """`data` as a tensor, sharing memory where it can; a tensor of that dtype comes back as it is."""
+    """`data` as a tensor, sharing memory where it can; a tensor of that dtype on that device comes back as it is."""
     if isinstance(data, Tensor):
-        return data if dtype is None else data.to(np.dtype(dtype))
+        return data.to(device=device, dtype=dtype)
     array = data if is_array(data) else as_array(data, dtype)
     return Tensor(on_device(array.astype(dtype or array.dtype, copy=False), device))
 
@@ -70,26 +79,51 @@ def from_numpy(ndarray):
     return Tensor(ndarray)
 
 
-def to(x, target):
-    """`x` as another dtype, on another device, or as another tensor is."""
-    if isinstance(target, Tensor):
-        return x.to(target.dtype)
-    if isinstance(target, str) and target.split(":")[0] in DEVICES:
-        array = on_device(x.array, target)
-        return x if array is x.array else Tensor(array)
-    from minidl.ops import cast
-    return cast(x, np.dtype(target))
+def destination(targets, device, dtype):
+    """Which device and which dtype are meant by x.to(device), x.to(dtype), x.to(device, dtype) or x.to(another tensor)?
+
+    None stands for what is to stay as it is.
+    """
+    for target in targets:
+        if isinstance(target, Tensor):
+            device, dtype = target.device, target.dtype
+        elif isinstance(target, str) and target.split(":")[0] in DEVICES:
+            device = target
+        elif target is not None:
+            dtype = target
+    return device, None if dtype is None else np.dtype(dtype)
 
 
-def on_device(array, device):
-    """`array` where it was asked to be: "cpu", or "meta", where it has a shape and a dtype but no numbers."""
+def on_device(array, device, non_blocking=False):
+    """`array` where it was asked to be: itself, or a copy. On "meta" it has a shape and a dtype but no numbers.
+
+    non_blocking : do not wait for a copy from page-locked memory to a GPU, which until it is done must stay as it is
+    """
     device = device or Mode.device
-    if device is None or str(device).split(":")[0] == device_of(array):
+    if device is None or (here := device_of(array)) == device:
         return array
-    if str(device) == "meta":
+    there = Device(device)
+    if there == here:
+        return array
+    if there == "meta":
         return MetaArray(array.shape, array.dtype)
-    raise RuntimeError(f"device {str(device)!r}, for an array on {device_of(array)!r}: this version of minidl computes "
-                       "on the CPU only")
+    if here == "meta":
+        raise RuntimeError(f"device {str(device)!r}, for an array on 'meta', of shape {array.shape}: it has no numbers that "
+                           "could be copied")
+    return the_gpu().from_host(array, non_blocking) if there == "cuda" else gpu_kernels().to_host(array)
+
+
+def the_gpu():
+    """The kernel set of the GPU; a RuntimeError that says what is missing, if there is none to use."""
+    gpu = gpu_kernels()
+    gpu.check_there_is_one()
+    return gpu
+
+
+def maker(device):
+    """The module that makes arrays of constants on a device, by zeros, full and empty: a kernel set."""
+    device = Device(device or Mode.device or "cpu")
+    return {"cpu": np, "meta": meta}.get(device) or the_gpu()
 
 
 def is_meta(device):
@@ -108,16 +142,13 @@ def ones(*size, dtype=None, device=None, requires_grad=False):
 
 def empty(*size, dtype=None, device=None, requires_grad=False):
     """A tensor of whatever the memory holds."""
-    size, dtype = unpack(size), dtype or dtypes.get_default_dtype()
-    array = MetaArray(size, dtype) if is_meta(device) else on_device(np.empty(size, dtype), device)
-    return Tensor(array, requires_grad)
+    return Tensor(maker(device).empty(unpack(size), dtype or dtypes.get_default_dtype()), requires_grad)
 
 
 def full(size, fill_value, *, dtype=None, device=None, requires_grad=False):
     """A tensor of one number; without a dtype, of that number's kind."""
-    size, dtype = unpack((size,)), dtype or as_array(fill_value).dtype
-    array = MetaArray(size, dtype) if is_meta(device) else on_device(np.full(size, fill_value, dtype), device)
-    return Tensor(array, requires_grad)
+    dtype = dtype or as_array(fill_value).dtype
+    return Tensor(maker(device).full(unpack((size,)), fill_value, dtype), requires_grad)
 
 
 def arange(start, end=None, step=1, *, dtype=None, device=None, requires_grad=False):
@@ -169,30 +200,31 @@ def randint(low, high, size, *, generator=None, dtype=None, device=None):
     return Tensor(on_device(array.astype(dtype or np.int64), device))
 
 
-def randperm(n, *, generator=None):
+def randperm(n, *, generator=None, device=None):
     """0 ... n-1 in random order."""
-    return Tensor((generator or default_generator).permutation(n))
+    return Tensor(on_device((generator or default_generator).permutation(n), device))
 
 
-def zeros_like(input, *, dtype=None, requires_grad=False):
-    return full(input.shape, 0, dtype=dtype or input.dtype, device=input.device, requires_grad=requires_grad)
+def zeros_like(input, *, dtype=None, device=None, requires_grad=False):
+    return full(input.shape, 0, dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
 
 
-def ones_like(input, *, dtype=None, requires_grad=False):
-    return full(input.shape, 1, dtype=dtype or input.dtype, device=input.device, requires_grad=requires_grad)
+def ones_like(input, *, dtype=None, device=None, requires_grad=False):
+    return full(input.shape, 1, dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
 
 
-def full_like(input, fill_value, *, dtype=None, requires_grad=False):
-    return full(input.shape, fill_value, dtype=dtype or input.dtype, device=input.device, requires_grad=requires_grad)
+def full_like(input, fill_value, *, dtype=None, device=None, requires_grad=False):
+    return full(input.shape, fill_value, dtype=dtype or input.dtype, device=device or input.device,
+                requires_grad=requires_grad)
 
 
-def empty_like(input, *, dtype=None, requires_grad=False):
-    return empty(input.shape, dtype=dtype or input.dtype, device=input.device, requires_grad=requires_grad)
+def empty_like(input, *, dtype=None, device=None, requires_grad=False):
+    return empty(input.shape, dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
 
 
-def rand_like(input, *, generator=None, dtype=None):
-    return rand(input.shape, generator=generator, dtype=dtype or input.dtype, device=input.device)
+def rand_like(input, *, generator=None, dtype=None, device=None):
+    return rand(input.shape, generator=generator, dtype=dtype or input.dtype, device=device or input.device)
 
 
-def randn_like(input, *, generator=None, dtype=None):
-    return randn(input.shape, generator=generator, dtype=dtype or input.dtype, device=input.device)
+def randn_like(input, *, generator=None, dtype=None, device=None):
+    return randn(input.shape, generator=generator, dtype=dtype or input.dtype, device=device or input.device)

@@ -233,6 +233,9 @@ def seed(y, gy):
                              "number starts from 1 by itself")
         return of(kernels_for(y.array).ones_like(y.array))
     gy = gy if isinstance(gy, Tensor) else Tensor(gy)
+    if {gy.device, y.device} == {"cpu", "cuda"}:
+        raise minidl.kernels.MixedDevices(f"backward: the gradient is on {gy.device}, but the tensor of shape {y.shape} on "
+                                          f"{y.device}")
     if gy.shape != y.shape:
         raise ValueError(f"backward: the gradient has shape {gy.shape}, but the tensor has {y.shape}")
     return gy if gy.dtype == y.dtype else minidl.ops.cast(gy, y.dtype)

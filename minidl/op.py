@@ -6,7 +6,7 @@ import numpy as np
 
 import minidl
 from minidl.dtypes import category, get_default_dtype, result_type
-from minidl.kernels import is_array, kernels_for
+from minidl.kernels import MixedDevices, is_array, kernels_for
 from minidl.mode import Mode
 from minidl.tensor import Tensor, of
 
@@ -61,7 +61,10 @@ class Op:
             elif isinstance(x, Outline):
                 return x
             arrays.append(x)
-        k = kernels_for(*arrays)
+        try:
+            k = kernels_for(*arrays)
+        except MixedDevices as error:
+            raise MixedDevices(f"{self}: {error}") from None
         anomaly, observer = Mode.anomaly, Mode.observer
         if anomaly or observer is not None:
             self.origin = minidl.anomaly.origin()

@@ -98,6 +98,7 @@ class Tensor:
         numbers = np.array2string(self.detach().cpu().array, separator=", ", prefix="tensor(", threshold=200,
                                   precision=4)
         notes = [f"dtype={self.dtype}"] if self.dtype not in (np.float32, np.int64, np.bool_) else []
+        notes += [f"device={self.device!r}"] if self.device != "cpu" else []
         notes += [f"op={self.op}"] if self.op else ["requires_grad=True"] if self.requires_grad else []
         notes += [f"name={self.name!r}"] if self.name else []
         return f"tensor({', '.join([numbers, *notes])})"
@@ -174,6 +175,8 @@ class Tensor:
 
     def __reduce__(self):
         self._must_be_leaf("pickle")
+        if self.device == "cuda":
+            return pickled_on, (self.device, type(self), self.cpu().array, self.requires_grad, self.name)
         return type(self), (self.array, self.requires_grad, self.name)
 
     def _must_be_leaf(self, what):
@@ -219,7 +222,7 @@ class Tensor:
     def _write(self, op_name, compute):
         """x <- compute(x), in x's own memory; the graph then knows x as what `compute` made of it."""
         before = self.alias()
-        if not self.array.flags.writeable:
+        if not minidl.kernels.is_writeable(self.array):
             raise RuntimeError(f"{op_name}: this tensor of shape {self.shape} cannot be written to, because it was "
                                "expanded (several of its elements are one in memory) or is read-only; clone it")
         if Mode.recording and self.requires_grad and self.op is None:
@@ -415,15 +418,18 @@ class Tensor:
     def contiguous(self): return minidl.ops.contiguous(self)
     def clone(self): return minidl.ops.clone(self)
 
-    def to(self, *targets, device=None, dtype=None):
-        """As another dtype, on another device, both, or as another tensor is; itself where it is so already."""
-        x = self
-        for target in (*targets, device, dtype):
-            x = x if target is None else minidl.creation.to(x, target)
-        return x
+    def to(self, *targets, device=None, dtype=None, non_blocking=False):
+        """As another dtype, on another device, both, or as another tensor is; itself where it is so already.
+
+        non_blocking : a copy from page-locked memory to a GPU (a loader with pin_memory makes such) is not waited for.
+                       Others never are, and one to the host always is
+        """
+        device, dtype = minidl.creation.destination(targets, device, dtype)
+        x = self if device is None else minidl.ops.to_device(self, device, non_blocking)
+        return x if dtype is None else minidl.ops.cast(x, dtype)
 
     def cpu(self): return self.to("cpu")
-    def cuda(self): return self.to("cuda")
+    def cuda(self, device="cuda", non_blocking=False): return self.to(device, non_blocking=non_blocking)
     def type_as(self, other): return self.to(other.dtype)
     def float(self): return self.to(minidl.float32)
     def double(self): return self.to(minidl.float64)
@@ -448,6 +454,11 @@ class Handle:
 
     def __exit__(self, *exception):
         self.remove()
+
+
+def pickled_on(device, cls, array, *settings):
+    """The tensor of a pickle, on the device from which it came."""
+    return cls(minidl.creation.on_device(array, device), *settings)
 
 
 def of(array):

@@ -46,7 +46,7 @@ def test_tensor_of_a_tensor_is_a_copy_without_history():
 
 
 @pytest.mark.parametrize("make, error", [
-    (lambda: minidl.zeros(2, device="cuda"), "device 'cuda'.*computes on the CPU only"),
+    (lambda: minidl.zeros(2, device="cuda:1"), "no device 'cuda:1'.*CUDA_VISIBLE_DEVICES"),
     (lambda: minidl.from_numpy([1.0]), "from_numpy: expects a NumPy array, not list"),
     (lambda: minidl.from_numpy(np.array(["a"])), "not of <U1"),
     (lambda: minidl.zeros(2, dtype=complex), "not of complex128"),

@@ -63,8 +63,7 @@ def jacobian(func, inputs, create_graph=False, strict=False):
         for y in ys:
             rows = [gradients("jacobian", (y,), xs, basis(y, j), create_graph, strict, retain_graph=True)
                     for j in range(y.numel())]
-            blocks.append([stacked([row[i] for row in rows], (*y.shape, *x.shape), x.dtype)
-                           for i, x in enumerate(xs)])
+            blocks.append([stacked([row[i] for row in rows], (*y.shape, *x.shape), x) for i, x in enumerate(xs)])
     return formed([formed(block, type(inputs), create_graph) for block in blocks], y_form)
 
 
@@ -121,14 +120,14 @@ def gradient_of(who, func, strict):
     return gradient, values
 
 
-def stacked(rows, shape, dtype):
-    """Rows, one for each number of an output, as one tensor; there may be none."""
-    return minidl.stack(rows).reshape(shape) if rows else minidl.zeros(shape, dtype=dtype)
+def stacked(rows, shape, x):
+    """Rows of x's dtype, one for each number of an output, as one tensor; there may be none."""
+    return minidl.stack(rows).reshape(shape) if rows else minidl.zeros(shape, dtype=x.dtype, device=x.device)
 
 
 def basis(y, j):
     """Zeros of y's shape with 1 in place j."""
-    e = minidl.zeros(y.numel(), dtype=y.dtype)
+    e = minidl.zeros(y.numel(), dtype=y.dtype, device=y.device)
     e[j] = 1
     return e.reshape(y.shape)
 

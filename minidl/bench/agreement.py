@@ -15,16 +15,19 @@ SHAKE, SHAKES = 1e-5, 3     # how much the weights are changed; so many times as
 NOTHING = 1e-6              # of the whole gradient: a smaller one is rounding, such as a bias's before batch norm
 
 
-def compare(case):
-    """Run a Case once in both engines; a dict that says whether they agree, with the worst errors of both."""
+def compare(case, device="cpu"):
+    """Run a Case once in both engines; a dict that says whether they agree, with the worst errors of both.
+
+    device : where minidl computes; PyTorch does on the CPU
+    """
     from minidl.interop.pytorch import copy_weights
     minidl, torch = step.library("minidl"), step.library("PyTorch")
     minidl.manual_seed(0)
     ours, theirs = (without_dropout(step.network(case, engine)) for engine in ("minidl", "PyTorch"))
     copy_weights(ours, theirs)
     images, labels = step.batch(case)
-    mine = gradients(minidl, ours, images, labels)
-    mine_double = gradients(minidl, ours.double(), images.astype(np.float64), labels)
+    mine = gradients(minidl, ours.to(device), images, labels, device)
+    mine_double = gradients(minidl, ours.double(), images.astype(np.float64), labels, device)
     del ours
     single = gradients(torch, theirs, images, labels)
     double = gradients(torch, theirs.double(), images.astype(np.float64), labels)
@@ -43,12 +46,12 @@ def without_dropout(model):
     return model
 
 
-def gradients(lib, model, images, labels):
-    """{"loss": ..., a parameter's name: its gradient}, as arrays."""
+def gradients(lib, model, images, labels, device="cpu"):
+    """{"loss": ..., a parameter's name: its gradient}, as arrays; the model is on the device."""
     model.zero_grad()
-    loss = step.loss_of(lib, model, lib.from_numpy(images), lib.from_numpy(labels))
+    loss = step.loss_of(lib, model, *[lib.from_numpy(x).to(device) for x in (images, labels)])
     loss.backward()
-    return {"loss": loss.detach().numpy()} | {name: p.grad.numpy() for name, p in model.named_parameters()}
+    return {"loss": loss.detach().cpu().numpy()} | {name: p.grad.cpu().numpy() for name, p in model.named_parameters()}
 
 
 def verdict(mine, mine_double, single, double, shaken):

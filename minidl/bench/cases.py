@@ -40,11 +40,13 @@ class Setting:
     channels_last : PyTorch keeps images as (N, H, W, C)
     keep_pages    : the C library gives freed memory to the next array and not back to the system
     fused         : PyTorch's optimizer makes one pass over the memory
+    device        : "cpu" or "cuda"
     """
     engine: str
     channels_last: bool = False
     keep_pages: bool = False
     fused: bool = False
+    device: str = "cpu"
 
     @property
     def name(self):
@@ -59,3 +61,6 @@ MINIDL = Setting("minidl")
 PYTORCH = tuple(Setting("PyTorch", channels_last, keep_pages, fused)         # the opponent is the best of these
                 for keep_pages, fused in ((False, False), (True, False), (True, True))
                 for channels_last in (False, True))
+MINIDL_CUDA = Setting("minidl", device="cuda")
+PYTORCH_CUDA = tuple(Setting("PyTorch", channels_last, fused=fused, device="cuda")
+                     for fused in (False, True) for channels_last in (False, True))

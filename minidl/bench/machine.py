@@ -22,6 +22,14 @@ def facts(threads):
     }
 
 
+def gpu():
+    """The GPU's facts, as `facts` are the machine's."""
+    import cupy
+    properties = cupy.cuda.runtime.getDeviceProperties(0)
+    return {"GPU": properties["name"].decode(), "GPU memory GiB": round(properties["totalGlobalMem"] / 2 ** 30, 1),
+            "CUDA": cupy.cuda.runtime.runtimeGetVersion(), "cupy": cupy.__version__}
+
+
 def processor():
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

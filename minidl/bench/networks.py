@@ -2,9 +2,12 @@
 import tempfile
 from dataclasses import dataclass, field
 
-from minidl.bench.cases import MINIDL, NETWORKS, PYTORCH, Case
+from minidl.bench.cases import MINIDL, MINIDL_CUDA, NETWORKS, PYTORCH, PYTORCH_CUDA, Case
 from minidl.bench.processes import ask
 from minidl.bench.report import geometric_mean, median, mib, ms, number
+
+ON = {"cpu": (MINIDL, PYTORCH), "cuda": (MINIDL_CUDA, PYTORCH_CUDA)}
+AT_ONCE = {"cpu": 1, "cuda": 20}         # steps that are timed together
 
 
 @dataclass
@@ -31,7 +34,7 @@ class Result:
     @property
     def opponent(self):
         """The name of PyTorch's fastest setting, or None."""
-        timed = [setting.name for setting in PYTORCH if self.of(setting.name)]
+        timed = [name for name in self.runs if name != MINIDL.name and self.of(name)]
         return min(timed, key=self.of, default=None)
 
     @property
@@ -48,27 +51,28 @@ class Result:
                 "opponent": self.opponent, "ratio": self.ratio, "limits": self.limits}
 
 
-def measure(case, *, rounds, seconds, threads, pytorch=True, cold=False, progress=lambda what: None):
+def measure(case, *, rounds, seconds, threads, pytorch=True, cold=False, device="cpu", progress=lambda what: None):
     """The Result of a Case. A network on which minidl and PyTorch disagree is not timed."""
-    result = Result(case)
-    task = {"do": "step", "case": case.as_dict(), "seconds": seconds}
+    result, (ours, theirs) = Result(case), ON[device]
+    task = {"do": "step", "case": case.as_dict(), "seconds": seconds, "at_once": AT_ONCE[device]}
     if pytorch:
         progress(f"{case.name}: do the gradients agree?")
-        result.agreement = ask({"do": "agreement", "case": case.as_dict()}, threads)
+        result.agreement = ask({"do": "agreement", "case": case.as_dict(), "device": device}, threads)
         if result.wrong:
             return result
     if cold:
         progress(f"{case.name}: the first step of all")
         with tempfile.TemporaryDirectory() as empty:
-            result.cold = ask(task | {"setting": MINIDL.as_dict(), "seconds": 0}, threads,
-                              NUMBA_CACHE_DIR=empty)["first"]
+            result.cold = ask(task | {"setting": ours.as_dict(), "seconds": 0}, threads,
+                              NUMBA_CACHE_DIR=empty, CUPY_CACHE_DIR=empty)["first"]
     for i in range(rounds):
-        for setting in (MINIDL, *(PYTORCH if pytorch else ())):
+        for setting in (ours, *(theirs if pytorch else ())):
             progress(f"{case.name}: round {i + 1} of {rounds}, {setting.name}")
             answer = ask(task | {"setting": setting.as_dict()}, threads, setting.keep_pages)
             result.runs.setdefault(setting.name, []).append(answer)
-    progress(f"{case.name}: where the time goes")
-    result.limits = ask({"do": "limits", "case": case.as_dict()}, threads)
+    if device == "cpu":                                  # by the profiler's clock, which does not wait for a GPU
+        progress(f"{case.name}: where the time goes")
+        result.limits = ask({"do": "limits", "case": case.as_dict()}, threads)
     return result
 
 

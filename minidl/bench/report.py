@@ -54,8 +54,10 @@ def load(path):
 
 def facts_line(machine):
     """The machine, in a sentence."""
-    return (f"{machine['processor']}, {machine['threads']} of {machine['cores']} cores: {machine['GFLOP/s']:.0f} GFLOP/s in "
-            f"matrix products, {machine['copy GB/s']:.0f} GB/s in copies; Python {machine['Python']}, "
+    gpu = f"{machine['GPU']}, {machine['GPU memory GiB']} GiB, CuPy {machine['cupy']}; " if "GPU" in machine else ""
+    return (f"{gpu}{machine['processor']}, {machine['threads']} of {machine['cores']} cores: "
+            f"{machine['GFLOP/s']:.0f} GFLOP/s in matrix products, {machine['copy GB/s']:.0f} GB/s in copies; "
+            f"Python {machine['Python']}, "
             f"NumPy {machine['numpy']}, Numba {machine['numba']}, PyTorch {machine['torch'] or 'is not there'}")
 
 

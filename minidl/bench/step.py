@@ -3,9 +3,13 @@ import numpy as np
 
 
 def library(engine, threads=None):
-    """The module of an engine, which will work on so many threads."""
+    """The module of an engine, which will work on so many threads.
+
+    On a GPU, PyTorch tries its convolutions' algorithms, and takes the fastest; but float32 is float32, as minidl's is.
+    """
     if engine == "PyTorch":
         import torch
+        torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32 = True, False
         if threads:
             torch.set_num_threads(threads)
         return torch
@@ -46,21 +50,38 @@ def loss_of(lib, model, images, labels):
 
 
 def training_step(lib, model, optimizer, images, labels):
-    """Forward, loss, backward, update; returns the loss as a number, so all has been computed."""
+    """Forward, loss, backward, update; returns the loss."""
     optimizer.zero_grad()
     loss = loss_of(lib, model, images, labels)
     loss.backward()
     optimizer.step()
-    return loss.item()
+    return loss
 
 
 def prepared(case, setting):
-    """A function of nothing that makes one training step."""
+    """A function that makes training steps, one or as many as it is told; it answers with the last loss, a number.
+
+    A GPU is waited for only then, when all has been computed.
+    """
     lib = library(setting.engine)
     lib.manual_seed(0)
-    model = network(case, setting.engine)
-    images, labels = map(lib.from_numpy, batch(case))
+    model = network(case, setting.engine).to(setting.device)
+    images, labels = (lib.from_numpy(x).to(setting.device) for x in batch(case))
     if setting.channels_last:
         model, images = (x.to(memory_format=lib.channels_last) for x in (model, images))
     optimizer = lib.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, **({"fused": True} if setting.fused else {}))
-    return lambda: training_step(lib, model, optimizer, images, labels)
+
+    def step(count=1):
+        for _ in range(count):
+            loss = training_step(lib, model, optimizer, images, labels)
+        return loss.item()
+    return step
+
+
+def pool(engine):
+    """Bytes of a GPU's memory that an engine has taken for its arrays: those in use, and those it keeps for the next."""
+    if engine == "PyTorch":
+        import torch
+        return torch.cuda.memory_reserved()
+    import cupy
+    return cupy.get_default_memory_pool().total_bytes()

@@ -8,19 +8,25 @@ from time import perf_counter
 from minidl.bench.cases import Case, Setting
 
 
-def step(case, setting, seconds, threads):
-    """Train for about `seconds`: the times of the steps, of the first one, and the memory it all took."""
-    from minidl.bench.step import library, prepared
+def step(case, setting, seconds, threads, at_once=1):
+    """Train for about `seconds`: the times of the steps, of the first one, and the memory it all took.
+
+    at_once : so many steps are timed together, and what they are shared out: a GPU is waited for after the last of them
+    """
+    from minidl.bench.step import library, pool, prepared
     case, setting = Case(**case), Setting(**setting)
     library(setting.engine, threads)
     imported = start_of_memory()
     step = prepared(case, setting)
     first, _ = timed(step)
-    times, loss = steps(step, seconds)
+    times, loss = steps(lambda: step(at_once), seconds)
     if not math.isfinite(loss):
         raise ValueError(f"the loss of {case.name} in {setting.name} has become {loss}")
-    return {"first": first, "steps": times, "loss": loss,
-            "memory": memory("VmHWM") - imported if imported else None}
+    if setting.device == "cuda":
+        taken = pool(setting.engine)
+    else:
+        taken = memory("VmHWM") - imported if imported else None
+    return {"first": first, "steps": [time / at_once for time in times], "loss": loss, "memory": taken}
 
 
 def steps(step, seconds, warm_up=2, at_least=3):
@@ -85,9 +91,9 @@ def operation_errors(large, threads):
     return {"errors": [single.error(op) for op in [*[single.LARGE[i] for i in large], *single.SMALL]]}
 
 
-def agreement(case, threads):
+def agreement(case, device, threads):
     from minidl.bench.agreement import compare
-    return compare(Case(**case))
+    return compare(Case(**case), device)
 
 
 def curve(network, algorithm, seed, epochs, threads):
@@ -107,9 +113,9 @@ def limits(case, threads):
     return profiled(Case(**case))
 
 
-def machine(threads):
-    from minidl.bench.machine import facts
-    return facts(threads)
+def machine(device, threads):
+    from minidl.bench.machine import facts, gpu
+    return facts(threads) | (gpu() if device == "cuda" else {})
 
 
 TASKS = {function.__name__: function for function in (

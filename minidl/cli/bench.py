@@ -1,4 +1,4 @@
-"""minidl bench networks | conv | ops | growth | curves | trainings"""
+"""minidl bench networks | conv | ops | growth | curves | trainings | roofline"""
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +15,7 @@ Seconds = Annotated[float, typer.Option(min=0, max=3600, help="How long each one
 Threads = Annotated[int, typer.Option(min=1, help="Threads of every library.")]
 PyTorch = Annotated[bool, typer.Option("--pytorch/--no-pytorch", help="Beside PyTorch, or minidl alone.")]
 Quick = Annotated[bool, typer.Option("--quick", help="A few of them, in a minute or two.")]
+Device = Annotated[str, typer.Option(help="cpu, or cuda: both engines on the GPU.")]
 Out = Annotated[Path, typer.Option(help="The folder for tables and pictures.")]
 RESULTS = Path("benchmarks/results")
 
@@ -23,29 +24,30 @@ RESULTS = Path("benchmarks/results")
 def networks(
     names: Names = None, rounds: Rounds = 3, seconds: Seconds = 4.0, threads: Threads = 2, pytorch: PyTorch = True,
     cold: Annotated[bool, typer.Option("--cold", help="Time the first step without compiled kernels, too.")] = False,
-    out: Out = RESULTS,
+    device: Device = "cpu", out: Out = RESULTS,
 ):
     """Training steps of networks: forward, loss, backward, update."""
     from minidl.bench import pictures, report
     from minidl.bench.limits import table as table_of_limits
     from minidl.bench.networks import cases, last_line, line, measure, table
-    how, chosen, results = settings(rounds, seconds, threads, pytorch), cases(names), []
+    how, chosen, results = settings(rounds, seconds, threads, pytorch, device), cases(names), []
+    how["device"], file = device, "networks" if device == "cpu" else f"networks_{device}"
     machine = facts(how)
     with working() as progress:
         for case in chosen:
             results.append(measure(case, **how, cold=cold, progress=progress))
             print(line(results[-1]), flush=True)
-            report.save(out / "networks.json", "networks", machine, how, [result.as_dict() for result in results])
+            report.save(out / f"{file}.json", "networks", machine, how, [result.as_dict() for result in results])
     show(*table(results), left=1)
     if limits := [(result.case, result.limits) for result in results if result.limits]:
         show(*table_of_limits(limits, machine), left=1)
     if compared := [(result.case.name, result.of("minidl"), result.of(result.opponent)) for result in results
                     if result.ratio]:
         picture = pictures.bars(compared, "One training step: forward, loss, backward, update")
-        pictures.save(picture, out / "networks.png")
+        pictures.save(picture, out / f"{file}.png")
     if said := last_line(results):
         print(said)
-    print(f"in {out}: networks.json{' and networks.png' if compared else ''}")
+    print(f"in {out}: {file}.json{f' and {file}.png' if compared else ''}")
     return 1 if any(result.wrong for result in results) else 0
 
 
@@ -169,16 +171,32 @@ def trainings(
     return 0 if all(result.passes for result in results) else 1
 
 
+@app.command()
+def roofline(names: Names = None):
+    """A prediction: how long training steps take on an H100 at the least, by its roofline. Nothing is timed."""
+    from minidl.bench.networks import cases
+    from minidl.bench.roofline import last_line, predict, table
+    show(*table([predict(case) for case in cases(names)]), left=1)
+    print(last_line())
+
+
 # ---- what all of them do
 
 
-def settings(rounds, seconds, threads, pytorch):
+def settings(rounds, seconds, threads, pytorch, device="cpu"):
     """How to measure, checked."""
+    import minidl
     from minidl.bench.machine import cores
     if threads > cores():
         raise ValueError(f"bench: {threads} threads are more than the {cores()} cores that this process may use")
+    if device not in ("cpu", "cuda"):
+        raise ValueError(f"bench: networks are timed on the device cpu or cuda, not on {device!r}")
+    minidl.zeros(1).to(device)                           # an error that says so, where there is no GPU
     if pytorch and not there():
         print("PyTorch is not installed, so minidl is timed alone")
+        pytorch = False
+    if pytorch and device == "cuda" and not has_cuda():
+        print("PyTorch is there, but was built without CUDA, so minidl is timed alone")
         pytorch = False
     return {"rounds": rounds, "seconds": seconds, "threads": threads, "pytorch": pytorch}
 
@@ -189,11 +207,17 @@ def there():
     return find_spec("torch") is not None
 
 
+def has_cuda():
+    """Can PyTorch use the GPU?"""
+    import torch
+    return torch.cuda.is_available()
+
+
 def facts(how):
     """The facts about the machine, which are printed first."""
     from minidl.bench import report
     from minidl.bench.processes import ask
-    machine = ask({"do": "machine"}, how["threads"])
+    machine = ask({"do": "machine", "device": how.get("device", "cpu")}, how["threads"])
     print(report.facts_line(machine))
     if said := report.warning(machine):
         print(said)

@@ -8,10 +8,10 @@ from minidl.footprint import without_numbers
 from minidl.kernels.meta import MetaArray
 from minidl.mode import Observer, mode
 from minidl.ops.indexing import GetItem
-from minidl.ops.shape import Alias, Clone, Expand, Reshape
+from minidl.ops.shape import Alias, Clone, Expand, Reshape, ToDevice
 from minidl.tensor import Tensor, of
 
-UNSEEN = Reshape, Expand, Clone, Alias               # they change no number; their result counts as their input's
+UNSEEN = Reshape, Expand, Clone, Alias, ToDevice     # they change no number; their result counts as their input's
 
 
 @dataclass(eq=False)

@@ -84,10 +84,10 @@ class Case:
         found = [(np.asarray(draw(rng)), draw) for draw in leaves([self.args, self.kwargs])]
         return [(x.astype(dtype) if x.dtype.kind == "f" else x, draw) for x, draw in found]
 
-    def in_minidl(self, dtype=np.float64):
-        """The call as a function of the inputs, tensors."""
+    def in_minidl(self, dtype=np.float64, device="cpu"):
+        """The call as a function of the inputs, tensors on `device`."""
         f = getattr(minidl.ops, self.function) if isinstance(self.function, str) else self.function
-        call = self.call(f, Tensor, dtype)
+        call = self.call(f, lambda x: Tensor(x).to(device), dtype)
         if not self.seeded:
             return call
 

@@ -4,9 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minidl.creation import zeros_like
 from minidl.gradcheck.diagnosis import explanation
 from minidl.gradcheck.line import PROVEN, Line, norm
 from minidl.graph import grad
+from minidl.kernels import is_array
 from minidl.mode import enable_grad, no_grad
 from minidl.tensor import Tensor
 
@@ -58,7 +60,8 @@ def gradcheck(f, *inputs, cotangent="random", mode="directional", order=1, direc
     """Check the gradient of f at `inputs` in float64; raises GradcheckError, or returns a Report.
 
     f          takes as many tensors as there are inputs, and gives a tensor or several
-    inputs     every floating-point array or tensor among them is checked; the rest is passed to f as it is
+    inputs     every floating-point array or tensor among them is checked, on the device where it is; the rest is passed
+               to f as it is
     cotangent  weighs f's outputs: "random", an array (a list of arrays, if f gives several), or None, which stands
                for 1 and is an error unless f gives a single number: weights of 1 hide the gradients of softmax and
                batch norm, which are then 0 whatever the rule says
@@ -79,9 +82,9 @@ def gradcheck(f, *inputs, cotangent="random", mode="directional", order=1, direc
     if order < 1:
         raise ValueError(f"gradcheck: order {order}; the gradient itself is order 1")
     rng = np.random.default_rng(seed)
-    of_floats, arrays = of_floats_alone(f, inputs)
-    names = [f"input {i} {x.shape}" for i, x in arrays.items()]
-    point = Point(of_floats, list(arrays.values()), names, Report(name or getattr(f, "__name__", repr(f))))
+    of_floats, floats = of_floats_alone(f, inputs)
+    names = [f"input {i} {x.shape}" for i, x in floats.items()]
+    point = Point(of_floats, list(floats.values()), names, Report(name or getattr(f, "__name__", repr(f))))
     point.set_cotangent(cotangent, rng)
     return prove(point, order, lambda point: probes(point, mode, directions, samples, rng), rng, explain)
 
@@ -98,42 +101,43 @@ def prove(point, order, probes, rng, explain):
 
 
 def of_floats_alone(f, inputs):
-    """f as a function of its floating-point inputs only, and these as float64 arrays, by their place."""
-    fixed = list(inputs)
-    arrays = {}
-    for i, x in enumerate(inputs):
-        array = x.array if isinstance(x, Tensor) else x
-        if isinstance(array, (np.ndarray, np.floating)) and array.dtype.kind == "f":
-            arrays[i] = np.array(array, np.float64)
-        elif isinstance(x, np.ndarray):
-            fixed[i] = Tensor(x)
-    if not arrays:
+    """f as a function of its floating-point inputs only, and these as float64 tensors, by their place."""
+    fixed = [Tensor(x) if is_array(x) or isinstance(x, np.floating) else x for x in inputs]
+    floats = {i: Tensor(x.array.astype(np.float64)) for i, x in enumerate(fixed)
+              if isinstance(x, Tensor) and x.is_floating_point()}
+    if not floats:
         raise ValueError("gradcheck: there is no floating-point array among the inputs")
 
     def of_floats(*xs):
-        for i, x in zip(arrays, xs):
+        for i, x in zip(floats, xs):
             fixed[i] = x
         return f(*fixed)
-    return of_floats, arrays
+    return of_floats, floats
 
 
 class Point:
-    """A function f and the arrays x at which its gradient is checked, with the cotangents g of its outputs."""
+    """A function f and the tensors at which its gradient is checked, with the cotangents of its outputs.
 
-    def __init__(self, f, xs, names, report):
-        self.f, self.xs, self.names, self.report = f, xs, names, report
-        self.before = [x.copy() for x in xs]
-        self.ys = self.evaluate(xs)
+    f is called with tensors on whatever device they came; all arithmetic is done on the host, on arrays:
+    xs, ys, gs : inputs, outputs, cotangents
+    """
+
+    def __init__(self, f, inputs, names, report):
+        self.f, self.inputs, self.names, self.report = f, inputs, names, report
+        self.xs = [on_host(x) for x in inputs]
+        self.before = [x.copy() for x in self.xs]
+        ys = self.evaluate(inputs)
+        self.ys, self.devices = [on_host(y) for y in ys], [y.device for y in ys]
         self.y = flat(self.ys)
 
-    def evaluate(self, xs):
-        """f's outputs as arrays, with nothing recorded: what finite differences are made of."""
+    def evaluate(self, inputs):
+        """f's outputs, with nothing recorded: what finite differences are made of."""
         with no_grad():
-            ys = outputs(self.f(*[Tensor(x) for x in xs]))
+            ys = outputs(self.f(*[x.detach() for x in inputs]))
         for i, y in enumerate(ys):
             if y.dtype != np.float64:
                 self.fail(f"output {i} is {y.dtype}, but all inputs are float64")
-        return [y.array for y in ys]
+        return ys
 
     def set_cotangent(self, cotangent, rng):
         shapes = [y.shape for y in self.ys]
@@ -148,28 +152,29 @@ class Point:
             self.gs = [rng.standard_normal(shape) for shape in shapes]
         else:
             gs = cotangent if isinstance(cotangent, (list, tuple)) else [cotangent]
-            self.gs = [np.array(g.array if isinstance(g, Tensor) else g, np.float64) for g in gs]
+            self.gs = [np.array(on_host(g) if isinstance(g, Tensor) else g, np.float64) for g in gs]
             if [g.shape for g in self.gs] != shapes:
                 raise ValueError(f"gradcheck: f gives {', '.join(map(str, shapes))}, but the cotangent has "
                                  f"{', '.join(str(g.shape) for g in self.gs)}")
         self.before += [g.copy() for g in self.gs]
+        self.cotangents = [Tensor(g).to(device) for g, device in zip(self.gs, self.devices)]
         self.recorded, self.gradients = self.backprop()
 
     def fail(self, what):
         raise GradcheckError(f"gradcheck of {self.report.name}: {what}", self.report)
 
     def backprop(self):
-        xs = [Tensor(x, requires_grad=True) for x in self.xs]
+        xs = [x.detach().requires_grad_() for x in self.inputs]
         with enable_grad():
             ys = outputs(self.f(*xs))
-            gradients = recorded_gradients(ys, xs, [Tensor(g) for g in self.gs], create_graph=False)
-        return [y.array for y in ys], [g if g is None else g.array for g in gradients]
+            gradients = recorded_gradients(ys, xs, self.cotangents, create_graph=False)
+        return [on_host(y) for y in ys], [g if g is None else on_host(g) for g in gradients]
 
     def must_be_a_function(self):
         """The same numbers twice, bit for bit, and the inputs as they were."""
-        runs = [self.backprop(), (self.evaluate(self.xs), None), (self.recorded, None)]
-        for i, (x, old) in enumerate(zip(self.xs + self.gs, self.before)):
-            if not same_bits(x, old):
+        runs = [self.backprop(), ([on_host(y) for y in self.evaluate(self.inputs)], None), (self.recorded, None)]
+        for i, (x, old) in enumerate(zip(self.inputs + self.cotangents, self.before)):
+            if not same_bits(on_host(x), old):
                 who = self.names[i] if i < len(self.names) else f"cotangent {i - len(self.names)}"
                 self.fail(f"{who} was changed by f or by its gradient; work on a copy")
         for ys, gradients in runs:
@@ -189,10 +194,10 @@ class Point:
                 xs = [x.detach().requires_grad_() for x in xs]
             with enable_grad():
                 found = recorded_gradients(outputs(f(*xs)), xs, gs, create_graph)
-            return [Tensor(np.zeros(x.shape)) if g is None else g for g, x in zip(found, xs)]
+            return [zeros_like(x) if g is None else g for g, x in zip(found, xs)]
 
         names = self.names + [f"cotangent {i} {g.shape}" for i, g in enumerate(self.gs)]
-        point = Point(gradients, self.xs + self.gs, names, self.report)
+        point = Point(gradients, self.inputs + self.cotangents, names, self.report)
         point.set_cotangent("random", rng)
         difference, size = norm(flat(point.recorded) - point.y), norm(point.y)
         if difference > 1e-9 * size:
@@ -203,7 +208,8 @@ class Point:
     def line(self, i, u):
         """f along x_i + t u."""
         def at(t):
-            return flat(self.evaluate(self.xs[:i] + [self.xs[i] + t * u] + self.xs[i + 1:]))
+            moved = Tensor(self.xs[i] + t * u).to(self.inputs[i].device)
+            return flat([on_host(y) for y in self.evaluate(self.inputs[:i] + [moved] + self.inputs[i + 1:])])
         gx = self.gradients[i]
         gx = np.zeros(u.shape) if gx is None else gx
         moving = np.ones(u.shape, bool) if np.count_nonzero(u) > 1 else u != 0
@@ -275,6 +281,11 @@ def recorded_gradients(ys, xs, gs, create_graph):
         return grad(ys, xs, gs, create_graph=create_graph, allow_unused=True)
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
         raise GradcheckError(f"gradcheck: no gradient, but an error: {error}") from error
+
+
+def on_host(x):
+    """The numbers of a tensor, wherever they are, as a NumPy array."""
+    return x.detach().cpu().array
 
 
 def flat(arrays):

@@ -5,6 +5,7 @@ import numpy as np
 
 import minidl
 from minidl import ops
+from minidl.kernels import is_array
 from minidl.gradcheck.check import Point, Report, probes, prove
 from minidl.tensor import Tensor
 
@@ -12,7 +13,7 @@ from minidl.tensor import Tensor
 def gradcheck_model(model, batch, loss=None, *, directions=1, order=1, seed=0, name=None):
     """Check the gradient of every parameter of `model`, and of its input, along random directions in float64.
 
-    batch : the input, or (input, labels); arrays or tensors
+    batch : the input, or (input, labels); arrays or tensors, on the model's device
     loss  : (output, labels) -> a tensor. Default: cross_entropy, or mse_loss where the labels are floats; without
             labels the output itself, under a random cotangent
 
@@ -23,10 +24,10 @@ def gradcheck_model(model, batch, loss=None, *, directions=1, order=1, seed=0, n
     """
     inputs, labels = batch if isinstance(batch, (tuple, list)) else (batch, None)
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    f = Functional(model, list(parameters.values()), plain(inputs), plain(labels), loss, seed)
+    f = Functional(model, list(parameters.values()), doubled(inputs), doubled(labels), loss, seed)
     names = [f"{name} {p.shape}" for name, p in parameters.items()]
-    xs = [np.array(p.array, np.float64) for p in parameters.values()]
-    if f.input.dtype.kind == "f":
+    xs = [Tensor(p.array.astype(np.float64)) for p in parameters.values()]
+    if f.input.is_floating_point():
         names.append(f"the input {f.input.shape}")
         xs.append(f.input)
     if not xs:
@@ -47,18 +48,16 @@ class Functional:
 
     def __init__(self, model, parameters, input, labels, loss, seed):
         self.model, self.parameters, self.labels, self.seed = model, parameters, labels, seed
-        self.input = input.astype(np.float64) if input.dtype.kind == "f" else input
-        if labels is not None and labels.dtype.kind == "f":
-            self.labels = labels.astype(np.float64)
-        self.loss = loss or (ops.mse_loss if labels is not None and labels.dtype.kind == "f" else ops.cross_entropy)
+        self.input = input
+        self.loss = loss or (ops.mse_loss if labels is not None and labels.is_floating_point() else ops.cross_entropy)
         if loss is None and labels is None:
             self.loss = lambda output, _: output
 
     def __call__(self, *tensors):
-        x = tensors[len(self.parameters)] if len(tensors) > len(self.parameters) else Tensor(self.input)
+        x = tensors[len(self.parameters)] if len(tensors) > len(self.parameters) else self.input
         minidl.manual_seed(self.seed)
         with lent(self.model, dict(zip(map(id, self.parameters), tensors))):
-            return self.loss(self.model(x), None if self.labels is None else Tensor(self.labels))
+            return self.loss(self.model(x), self.labels)
 
 
 @contextlib.contextmanager
@@ -78,5 +77,9 @@ def lent(model, tensors):
             attributes[name] = x
 
 
-def plain(x):
-    return x.array if isinstance(x, Tensor) else None if x is None else np.asarray(x)
+def doubled(x):
+    """A tensor of x's numbers, in float64 if they are floats; None stays None."""
+    if x is None:
+        return None
+    x = Tensor(x if isinstance(x, Tensor) or is_array(x) else np.asarray(x))
+    return x.detach().double() if x.is_floating_point() else x

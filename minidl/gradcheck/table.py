@@ -314,6 +314,8 @@ VALUES = [
 ]
 
 EXEMPT = {
+    "ToDevice": "there is a second device only where there is a GPU, or in tests/gpu, which check it",
+    "to_device": "x.to(device), which is how it is called",
     "Untracked": "its result has no gradient: comparisons, rounding, signs",
     "_Index": "its result is an index or a truth value",
     "Extreme": "what AMax and AMin have in common, never called itself",

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from minidl.creation import from_numpy
+from minidl.creation import from_numpy, on_device
+from minidl.kernels import is_array
 from minidl.tensor import Tensor
 
 # The tensors are stored under their path in the object, "model.conv1.weight", so that safetensors in any
@@ -61,8 +62,8 @@ def load(path):
 
 def outline(obj, name, arrays):
     """`obj` as JSON can hold it; its tensors and arrays go into `arrays`, each under its path."""
-    if isinstance(obj, (Tensor, np.ndarray)):
-        array = obj.detach().cpu().numpy() if isinstance(obj, Tensor) else obj
+    if isinstance(obj, Tensor) or is_array(obj):
+        array = on_device(obj.array if isinstance(obj, Tensor) else obj, "cpu")
         if array.dtype.kind not in "biuf":
             raise TypeError(f"save: {name or 'the object'} is an array of {array.dtype}; "
                             "only numbers can be saved")

@@ -13,18 +13,37 @@ KERNEL_SETS = {"reference": reference, "cpu": cpu}      # the sets that NumPy ar
 _set_of = {np.ndarray: cpu, meta.MetaArray: meta, Vector: vector, Condition: vector}    # an array type, its kernels
 
 
+class MixedDevices(RuntimeError):
+    """Arrays that are to be computed with lie on several devices."""
+
+
 def kernels_for(*arrays):
     """The kernel set of the first array, or `meta` where one is; numbers among `arrays` have no say.
 
-    Where no argument is an array, the answer is the set that NumPy arrays use.
+    Where no argument is an array, the answer is the set that NumPy arrays use. Some on the CPU and some on a GPU are
+    MixedDevices.
     """
     found = None
     for array in arrays:
         kernels = _set_of.get(type(array)) or inherited(type(array))
+        if kernels is found or kernels is None:
+            continue
         if kernels is meta:
             return meta
+        if found is not None and device_of_set(kernels) != device_of_set(found):
+            raise mixed(arrays)
         found = found or kernels
     return found or _set_of[np.ndarray]
+
+
+def device_of_set(kernels):
+    return getattr(kernels, "device", "cpu")
+
+
+def mixed(arrays):
+    """The error for arrays on several devices."""
+    places = ", ".join([f"{tuple(x.shape)} on {device_of(x)}" for x in arrays if is_array(x)])
+    return MixedDevices(f"arrays of shapes {places}; they are wanted on one device, x.to(device) moves one")
 
 
 def inherited(cls):
@@ -38,8 +57,15 @@ def inherited(cls):
 
 
 def gpu_kernels():
-    """The kernel set of CuPy's arrays, loaded when the first of them is met; CuPy is imported by nothing else."""
-    gpu = importlib.import_module("minidl.kernels.gpu")
+    """The kernel set of CuPy's arrays, loaded when a GPU is first asked for; CuPy is imported by nothing else.
+
+    RuntimeError where there is no CuPy.
+    """
+    try:
+        gpu = importlib.import_module("minidl.kernels.gpu")
+    except ImportError as error:
+        raise RuntimeError(f"device 'cuda' needs CuPy ({error}): pip install 'minidl[gpu13]', or 'minidl[gpu12]' where the "
+                           "driver is one for CUDA 12") from error
     _set_of.update({gpu.ndarray: gpu, gpu.formula.Formula: gpu.formula})
     return gpu
 
@@ -52,6 +78,15 @@ def is_array(x):
 def device_of(array):
     """Where an array lives, in PyTorch's words: "cpu" for NumPy's."""
     return "cpu" if isinstance(array, np.ndarray) else kernels_for(array).device
+
+
+def is_writeable(array):
+    """Can numbers be written into an array? An expanded one has several elements in one place.
+
+    NumPy makes those read-only; CuPy does not, and they are known by a stride of 0.
+    """
+    expanded = any([step == 0 and n > 1 for n, step in zip(array.shape, getattr(array, "strides", ()))])
+    return getattr(array.flags, "writeable", True) and not expanded
 
 
 class use_kernels:

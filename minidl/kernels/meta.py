@@ -24,6 +24,7 @@ class MetaArray(np.lib.mixins.NDArrayOperatorsMixin):
     base : the array in whose memory the numbers would be; None where they would have memory of their own
     """
     alive = most = 0             # bytes of all the arrays that there are; the most there were since `most` was last set
+    watch = None                 # is told of every operation: watch(name, arguments, result)
     counted = 0
 
     def __init__(self, shape, dtype, base=None):
@@ -47,8 +48,8 @@ class MetaArray(np.lib.mixins.NDArrayOperatorsMixin):
     flags = property(lambda self: skeleton(self).flags)
     T = property(lambda self: np.transpose(self))
 
-    def astype(self, dtype, copy=True): return MetaArray(self.shape, dtype)
-    def copy(self): return MetaArray(self.shape, self.dtype)
+    def astype(self, dtype, copy=True): return watched("astype", (self,), MetaArray(self.shape, dtype))
+    def copy(self): return watched("copy", (self,), MetaArray(self.shape, self.dtype))
     def reshape(self, *shape): return np.reshape(self, unpacked(shape))
     def transpose(self, *dims): return np.transpose(self, unpacked(dims) if dims else None)
     def __len__(self): return self.shape[0]
@@ -65,6 +66,7 @@ class MetaArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __setitem__(self, index, value):
         """There is no place to write to."""
+        watched("setitem", (value,), self[index])
 
     def no_numbers(self, *_, **__):
         raise TypeError(f"{self!r} has no numbers, only a shape and a dtype")
@@ -75,11 +77,19 @@ class MetaArray(np.lib.mixins.NDArrayOperatorsMixin):
         if method != "__call__":
             return NotImplemented
         shape = (matmul_shape if ufunc is np.matmul else broadcast_shape)(*inputs)
-        return out[0] if out else MetaArray(shape, dtype or ufunc(*map(smallest, inputs)).dtype)
+        y = out[0] if out else MetaArray(shape, dtype or ufunc(*map(smallest, inputs)).dtype)
+        return watched(ufunc.__name__, inputs, y)
 
     def __array_function__(self, func, types, args, kwargs):
         kwargs = {name: value for name, value in kwargs.items() if name != "out"}
-        return RULES[func](func, *args, **kwargs) if func in RULES else NotImplemented
+        return watched(func.__name__, args, RULES[func](func, *args, **kwargs)) if func in RULES else NotImplemented
+
+
+def watched(name, arguments, y):
+    """y, of which MetaArray.watch is told first."""
+    if MetaArray.watch is not None:
+        MetaArray.watch(name, arguments, y)
+    return y
 
 
 # ---- which shape comes out

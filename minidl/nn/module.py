@@ -238,19 +238,17 @@ class Module:
         for x in self.parameters():
             x.grad = None if set_to_none or x.grad is None else minidl.zeros_like(x.grad)
 
-    def to(self, device=None, dtype=None):
-        """Move to a device, cast to a floating-point dtype, or both: to("cpu"), to(minidl.float64).
+    def to(self, *targets, device=None, dtype=None, non_blocking=False):
+        """Move to a device, cast to a floating-point dtype, or both: to("cuda"), to(minidl.float64), to(another tensor).
 
         The Parameters stay the same objects, so an optimizer keeps them. Integer buffers keep their dtype.
         """
-        if device is not None and str(device).split(":")[0] not in minidl.creation.DEVICES:
-            device, dtype = None, device
+        device, dtype = minidl.creation.destination(targets, device, dtype)
         if dtype is not None and minidl.dtypes.category(dtype) < 2:
             raise TypeError(f"{type(self).__name__}.to: parameters can only be floating-point, not {dtype}")
 
         def moved(x):
-            x = x if device is None else x.to(device)
-            return x.to(dtype) if dtype is not None and x.is_floating_point() else x
+            return x.to(device=device, dtype=dtype if x.is_floating_point() else None, non_blocking=non_blocking)
 
         for x in [*self.parameters(), *self.buffers()]:
             y = moved(x.detach())
@@ -262,7 +260,7 @@ class Module:
     def double(self): return self.to(minidl.float64)
     def half(self): return self.to(minidl.float16)
     def cpu(self): return self.to("cpu")
-    def cuda(self): return self.to("cuda")
+    def cuda(self, device="cuda"): return self.to(device)
 
     # ---- hooks: each returns a handle with remove()
 

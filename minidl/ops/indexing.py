@@ -139,13 +139,14 @@ def masked_fill(input, mask, value):
 
 def embedding(input, weight, padding_idx=None):
     """Rows of weight (rows, width) by integers `input` (...): (..., width). Row padding_idx gets no gradient."""
-    rows, lowest, highest = weight.shape[0], 0, -1
+    rows = weight.shape[0]
     if input.dtype.kind not in "iu":
         raise TypeError(f"embedding: indices are integers, not {input.dtype}")
-    if input.numel():
+    if input.device == "cpu" and input.numel():          # a GPU's would have to be waited for
         lowest, highest = int(input.min()), int(input.max())
-    if lowest < 0 or highest >= rows:
-        raise IndexError(f"embedding: indices from {lowest} to {highest} do not all name one of the {rows} rows of weight")
+        if lowest < 0 or highest >= rows:
+            raise IndexError(f"embedding: indices from {lowest} to {highest} do not all name one of the {rows} rows of "
+                             "weight")
     y = getitem(weight, input)
     if padding_idx is None:
         return y

@@ -44,8 +44,8 @@ class CrossEntropy(Fused):
 
     @property
     def share(self):
-        """What of each loss is in the result; no mean is a number where nothing was met."""
-        return 1.0 if self.reduction == "sum" else 1 / self.count if self.count else float("nan")
+        """What of each loss is in the result."""
+        return 1.0 if self.reduction == "sum" else 1 / self.count
 
     def definition(self, x, labels, weight):
         log_p = log_softmax(x, 1)
@@ -120,7 +120,7 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
     if target.dtype.kind == "f":
         return cross_entropy_of_probabilities(input, target, weight, reduction, label_smoothing)
     check_labels("cross_entropy", input, target, C, ignore_index)
-    op = CrossEntropy(reduction, count_of(target, weight, ignore_index), ignore_index, label_smoothing)
+    op = CrossEntropy(reduction, count_of(target, weight, ignore_index, input.dtype), ignore_index, label_smoothing)
     if input.ndim > 1:
         return op(input, target, weight)
     return reshape(op(reshape(input, (1, C)), reshape(target, (1,)), weight), ())
@@ -146,11 +146,16 @@ def by_class(who, input, target, C, ignore_index):
 
 
 def check_labels(who, input, target, C, ignore_index):
-    """One of C classes for every place of the scores, or the number to be ignored; an error that says what else came."""
+    """One of C classes for every place of the scores, or the number to be ignored; an error that says what else came.
+
+    On a GPU the labels are not looked at, which would mean to wait for it.
+    """
     wanted = input.shape[:1] + input.shape[2:] if input.ndim > 1 else ()
     if target.dtype.kind not in "iu" or target.shape != wanted:
         raise ValueError(f"{who}: for scores of shape {tuple(input.shape)} the target holds class numbers in shape "
                          f"{tuple(wanted)}, but {target.dtype} came in {tuple(target.shape)}")
+    if target.device != "cpu":
+        return
     labels = target.array
     known = (labels >= 0) & (labels < C)
     if kernels_for(known).count_nonzero(known) == labels.size:
@@ -166,16 +171,20 @@ def weighted(loss, target, labels, weight, ignore_index, reduction):
         return reshape(loss, target.shape)
     if reduction == "sum":
         return sum(loss)
-    count = count_of(labels, weight, ignore_index)
-    return sum(loss) / count if count else sum(loss) * float("nan")
+    return sum(loss) / count_of(labels, weight, ignore_index, loss.dtype)
 
 
-def count_of(labels, weight, ignore_index):
-    """How many labels are not to be ignored; with class weights, what these come to."""
+def count_of(labels, weight, ignore_index, dtype):
+    """How many labels are not to be ignored; with class weights, what these come to. NaN where there is no mean.
+
+    A number; on a GPU an array of `dtype` that will hold it, so that nobody waits.
+    """
     met = labels.array != ignore_index
     if weight is None:
-        return int(kernels_for(met).count_nonzero(met))
-    return (weight.array[labels.array * met] * met).sum().item()
+        count = kernels_for(met).count_nonzero(met)
+    else:
+        count = (weight.array[labels.array * met] * met).sum()
+    return (float(count) or float("nan")) if labels.device == "cpu" else count.astype(dtype)
 
 
 def cross_entropy_of_probabilities(input, target, weight, reduction, label_smoothing):
@@ -214,7 +223,7 @@ def smooth_l1_loss(input, target, reduction="mean", beta=1.0):
 def binary_cross_entropy(input, target, weight=None, reduction="mean"):
     """-(t log x + (1 - t) log(1 - x)) for probabilities x and targets t from 0 to 1."""
     alike("binary_cross_entropy", input, target)
-    if input.numel() and not bool(((input >= 0) & (input <= 1)).all()):
+    if input.device == "cpu" and not bool(((input >= 0) & (input <= 1)).all()):
         raise ValueError("binary_cross_entropy: input holds numbers that are no probabilities (below 0, above 1, or NaN); "
                          "for scores there is binary_cross_entropy_with_logits")
     loss = BinaryCrossEntropy()(input, target)

@@ -1,13 +1,15 @@
 """Moving numbers about. Each op's gradient is the op that moves them back."""
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 
-from minidl.kernels import kernels_for
+from minidl.creation import Device, on_device
+from minidl.kernels import device_of, kernels_for
 from minidl.op import Elementwise, Op
 
 __all__ = [
     "alias", "cat", "chunk", "clone", "contiguous", "expand", "flatten", "flip", "narrow", "pad", "permute", "repeat",
-    "reshape", "split", "squeeze", "stack", "sum_to", "t", "transpose", "unbind", "unflatten", "unsqueeze", "view",
+    "reshape", "split", "squeeze", "stack", "sum_to", "t", "to_device", "transpose", "unbind", "unflatten", "unsqueeze",
+    "view",
 ]
 
 
@@ -117,6 +119,20 @@ class Clone(Op):
 
     def backward(self, gy, y, x):
         return gy
+
+
+@dataclass(eq=False)
+class ToDevice(Op):
+    """The same numbers on another device; the gradient comes back to where x is."""
+    device: str
+    non_blocking: bool = field(default=False, repr=False)
+
+    def forward(self, k, x):
+        self.home = device_of(x)
+        return on_device(x, self.device, self.non_blocking)
+
+    def backward(self, gy, y, x):
+        return to_device(gy, self.home)
 
 
 class Alias(Op):
@@ -340,6 +356,12 @@ def unbind(input, dim=0):
 
 def clone(input): return Clone()(input)
 def alias(input): return Alias()(input)
+
+
+def to_device(input, device, non_blocking=False):
+    """`input` on a device, as in input.to(device); itself where it is there."""
+    device = Device(device)
+    return input if device_of(getattr(input, "array", input)) == device else ToDevice(str(device), non_blocking)(input)
 
 
 def contiguous(input):

@@ -125,6 +125,7 @@ RULES = {  # kind -> lines in the notation of notation.py
     "Cat": ('y = x_{1}, x_{2}, ... "one behind the other"', 'gx_{i} = "the piece of" gy "where" x_{i} "went"'),
     "Clone": ("y = x", "gx = gy"),
     "Alias": ("y = x", "gx = gy"),
+    "ToDevice": ('y = x "on another device"', 'gx = gy "back on the device of" x'),
     "GetItem": ("y = x[index]", 'gx[index] = gy, "added where it was read more than once", 0 "elsewhere"'),
     "GetItemGradient": ('z[index] = gy, "added where the index comes again", 0 "elsewhere"', "ggy = gz[index]"),
     "SetItem": ('y = x, "but" y[index] = value', 'gx = gy, "but 0 at the index"',

@@ -95,7 +95,7 @@ def literal(number):
     """A number of Python's in C, which would take 0.5 for a double."""
     number = float(number)
     if math.isinf(number):
-        return "(1 / (REAL)0)" if number > 0 else "(-1 / (REAL)0)"
+        return "INFINITE" if number > 0 else "(-INFINITE)"
     if math.isnan(number):
         raise TypeError("NaN has no name in CUDA C")
     return f"(REAL){number!r}"

@@ -10,6 +10,11 @@ MOST_BLOCKS = 2 ** 16        # where there are more numbers than that makes thre
 REAL = {"f": "float", "d": "double"}
 
 
+def threads_of_row(length):
+    """How many threads a block has that goes through a row of numbers: a warp, or more, so that each has eight of them."""
+    return min(512, max(32, 1 << (length // 8 - 1).bit_length()))
+
+
 class Kernels:
     """Kernels in which REAL is float or double, that of the arrays they are given: those of a .cu file beside this one.
 

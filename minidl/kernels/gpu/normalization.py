@@ -1,1 +1,118 @@
-from minidl.kernels.reference.normalization import *      # noqa: F403, until the kernels are there
+"""Normalization: batch norm, group norm (of which layer and instance norm are cases), and LRN.
+
+Sums are taken in x's own precision by a thread and by a block, in double precision over blocks, and always in one order.
+Where a number is infinite, the mean is NaN.
+"""
+import math
+
+import cupy
+import numpy as np
+
+from minidl.kernels.gpu.launch import THREADS, Kernels, takes_float16, threads_of_row
+
+kernels = Kernels("normalization")
+
+PART = 4096                  # numbers of a channel that a block reads: 16 to a thread, few enough to stay in the L1 cache
+ROWS = 256                   # of x (N, C) of which a block reads 32 columns: 32 numbers to a thread
+MOST_PARTS = 1024            # of a channel, each longer than that where it has more numbers: a warp merges them
+
+
+def parts_of(count, length=PART):
+    """Into how many parts a channel of `count` numbers is cut, and how long they are."""
+    length = max(length, -(-count // MOST_PARTS))
+    return -(-count // length), length
+
+
+@takes_float16
+def batch_norm(x, w, b, eps):
+    x, w, b = contiguous(x, w, b)
+    N, C, P = in_one(x.shape)
+    count = N * P
+    parts, length = parts_of(count)
+    y, statistics, of_parts = cupy.empty(x.shape, x.dtype), cupy.empty((3, C), x.dtype), cupy.empty((3, C, parts), x.dtype)
+    mean, var, inv_std = statistics
+    kernels.blocks("part_statistics", (C, parts), THREADS, x, *of_parts, P, count, length)
+    kernels.blocks("merge_statistics", C, 32, *of_parts, mean, var, inv_std, parts, count, length, float(eps))
+    kernels.blocks("batch_norm", (C, parts), THREADS, x, w, b, mean, inv_std, y, P, count, length)
+    return y, mean, var, inv_std
+
+
+@takes_float16
+def batch_norm_gradient(gy, x, w, mean, inv_std):
+    gy, x, w, mean, inv_std = contiguous(gy, x, w, mean, inv_std)
+    N, C, P = in_one(x.shape)
+    count = N * P
+    parts, length = parts_of(count)
+    gx = cupy.empty(x.shape, x.dtype)
+    gw, gb = sums(gy, x, mean, inv_std, 0)
+    kernels.blocks("batch_norm_gradient", (C, parts), THREADS, gy, x, w, mean, inv_std, gw, gb, gx, P, count, length)
+    return gx, gw, gb
+
+
+@takes_float16
+def group_norm(x, w, b, groups, eps):
+    x, w, b = contiguous(x, w, b)
+    N, C, P = x.shape
+    length = C // groups * P
+    y, (mean, inv_std) = cupy.empty(x.shape, x.dtype), cupy.empty((2, N, groups), x.dtype)
+    kernels.blocks("group_norm", N * groups, threads_of_row(length), x, w, b, y, mean, inv_std, groups, C // groups,
+                   max(1, P), length, float(eps))
+    return y, mean, inv_std
+
+
+@takes_float16
+def group_norm_gradient(gy, x, w, mean, inv_std):
+    gy, x, w, mean, inv_std = contiguous(gy, x, w, mean, inv_std)
+    N, C, P = x.shape
+    groups = mean.shape[1]
+    length = C // groups * P
+    gx = cupy.empty(x.shape, x.dtype)
+    kernels.blocks("group_norm_gradient", N * groups, threads_of_row(length), gy, x, w, mean, inv_std, gx, groups,
+                   C // groups, max(1, P), length)
+    return gx, *sums(gy, x, mean, inv_std, groups)
+
+
+def sums(gy, x, mean, inv_std, groups):
+    """gw and gb (C,): the sums of gy x_hat and gy. An image has `groups` means; 0: all images have the channels' means."""
+    N, C, P = in_one(x.shape)
+    channels = C // groups if groups else 1
+    parts, length = parts_of(N * P, ROWS if P == 1 else PART)
+    gw, gb = cupy.empty((2, C), x.dtype)
+    of_parts = cupy.empty((2, C, parts), x.dtype)
+    if P == 1:
+        kernels.blocks("part_sums_of_columns", (-(-C // 32), parts), (32, 8), gy, x, mean, inv_std, *of_parts, groups,
+                       channels, C, N, length)
+    else:
+        kernels.blocks("part_sums", (C, parts), THREADS, gy, x, mean, inv_std, *of_parts, groups, channels, P, N * P, length)
+    kernels.blocks("merge_sums", C, 32, *of_parts, gw, gb, parts)
+    return gw, gb
+
+
+@takes_float16
+def local_response_norm(x, size, alpha, beta, k):
+    x, = contiguous(x)
+    N, C, P = in_one(x.shape)
+    y, scale = cupy.empty(x.shape, x.dtype), cupy.empty(x.shape, x.dtype)
+    kernels.each("local_response_norm", N * P, x, y, scale, C, P, np.int64(N * P), size // 2, (size - 1) // 2,
+                 float(alpha / size), float(beta), float(k))
+    return y, scale
+
+
+@takes_float16
+def local_response_norm_gradient(gy, x, scale, size, alpha, beta):
+    gy, x, scale = contiguous(gy, x, scale)
+    N, C, P = in_one(x.shape)
+    gx, share = cupy.empty(x.shape, x.dtype), cupy.empty(x.shape, x.dtype)
+    kernels.each("local_response_norm_gradient", N * P, gy, x, scale, share, gx, C, P, np.int64(N * P), (size - 1) // 2,
+                 size // 2, float(2 * alpha / size * beta), float(beta))
+    return gx
+
+
+def in_one(shape):
+    """(N, C, ...) -> N, C and how many pixels a channel of an image has."""
+    return *shape[:2], math.prod(shape[2:])
+
+
+def contiguous(*arrays):
+    """The arrays as they are read, number after number; None stays None."""
+    return [None if x is None else cupy.ascontiguousarray(x) for x in arrays]

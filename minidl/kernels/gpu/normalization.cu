@@ -1,0 +1,308 @@
+// Statistics are taken in two passes: the mean, then the squares around it; E x^2 - (E x)^2 would lose all digits where
+// the mean is large. Both sum up x - (one of the numbers), which is exact for numbers close to each other: so the sums
+// are of numbers as small as the deviations are, a thread's in REAL, then a block's in pairs, and blocks' in double.
+
+// Number i of a row of runs of `size` numbers, as a thread goes through it, a block's width at a time: the i % size-th of
+// run i / size. By additions: to divide for each number would take longer than to read it.
+struct Place
+{
+    int i, size, run, in_run, more_runs, more_in_run;
+
+    __device__ Place(int first, int size)
+        : i(first), size(size), run(first / size), in_run(first % size),
+          more_runs(blockDim.x / size), more_in_run(blockDim.x % size) {}
+
+    __device__ void next()
+    {
+        i += blockDim.x;
+        run += more_runs;
+        in_run += more_in_run;
+        if (in_run >= size) { in_run -= size; ++run; }
+    }
+};
+
+// ---- batch norm of x (N, C, P). A channel is N runs of P numbers, `count` in all. It is cut into parts of `length`
+// numbers (the last may be shorter), and a block has one part of one channel: blockIdx.x is the channel, gridDim.x is C,
+// blockIdx.y the part. So there are blocks enough where channels are few. Neighbours read neighbours, but where P = 1:
+// there a thread reads one number of each row, and the blocks of other channels find theirs in the L2 cache.
+
+__device__ int numbers_of(int part, int count, int length)
+{
+    return min(length, count - part * length);
+}
+
+struct Part                                          // a thread's way through the numbers of its block's part
+{
+    Place place;
+    int end;
+    long long channel, image;
+
+    __device__ Part(int P, int count, int length)
+        : place(blockIdx.y * length + threadIdx.x, P), end(blockIdx.y * length + numbers_of(blockIdx.y, count, length)),
+          channel((long long)blockIdx.x * P), image((long long)gridDim.x * P) {}
+
+    __device__ bool inside() const { return place.i < end; }
+    __device__ int n() const { return place.run; }
+    __device__ long long at() const { return place.run * image + channel + place.in_run; }
+    __device__ void next() { place.next(); }
+};
+
+// For each part (C, parts): one of its numbers, their mean - that one, and the sum of squares around their mean.
+// x is read once from memory: a part is so short that it is in the L1 cache when it is gone through again.
+extern "C" __global__ void part_statistics(const REAL* __restrict__ x, REAL* __restrict__ one, REAL* __restrict__ mean,
+                                           REAL* __restrict__ squares, int P, int count, int length)
+{
+    int begin = blockIdx.y * length, part = blockIdx.x * gridDim.y + blockIdx.y;
+    REAL some = x[((long long)(begin / P) * gridDim.x + blockIdx.x) * P + begin % P];
+
+    REAL sum = 0;
+    for (Part i(P, count, length); i.inside(); i.next()) sum += x[i.at()] - some;
+    REAL m = block_sum(sum) / numbers_of(blockIdx.y, count, length);
+
+    sum = 0;
+    for (Part i(P, count, length); i.inside(); i.next()) {
+        REAL deviation = x[i.at()] - some - m;
+        sum += deviation * deviation;
+    }
+    sum = block_sum(sum);
+
+    if (threadIdx.x == 0) {
+        one[part] = some;
+        mean[part] = m;
+        squares[part] = sum;
+    }
+}
+
+// Of the parts' statistics the channels', mean, var and inv_std (C,): a warp to a channel. The squares around the mean of
+// all are the parts' around their own means, and those of the means: Chan, Golub & LeVeque 1979.
+extern "C" __global__ void merge_statistics(const REAL* __restrict__ one, const REAL* __restrict__ part_mean,
+                                            const REAL* __restrict__ part_squares, REAL* __restrict__ mean,
+                                            REAL* __restrict__ var, REAL* __restrict__ inv_std,
+                                            int parts, int count, int length, REAL eps)
+{
+    int c = blockIdx.x;
+
+    double sum = 0;
+    for (int i = threadIdx.x; i < parts; i += 32) {
+        int part = c * parts + i;
+        sum += numbers_of(i, count, length) * ((double)one[part] + part_mean[part]);
+    }
+    double m = warp_sum(sum) / max(1, count);
+
+    double squares = 0;
+    for (int i = threadIdx.x; i < parts; i += 32) {
+        int part = c * parts + i;
+        double apart = (double)one[part] + part_mean[part] - m;
+        squares += part_squares[part] + numbers_of(i, count, length) * apart * apart;
+    }
+    REAL v = warp_sum(squares) / max(1, count);
+
+    if (threadIdx.x == 0) {
+        mean[c] = m;
+        var[c] = v;
+        inv_std[c] = 1 / sqrt(v + eps);
+    }
+}
+
+// y = (x - mean) inv_std w + b, where w and b may be null. x is read, y is written.
+extern "C" __global__ void batch_norm(const REAL* __restrict__ x, const REAL* __restrict__ w, const REAL* __restrict__ b,
+                                      const REAL* __restrict__ mean, const REAL* __restrict__ inv_std,
+                                      REAL* __restrict__ y, int P, int count, int length)
+{
+    int c = blockIdx.x;
+    REAL m = mean[c], scale = w ? inv_std[c] * w[c] : inv_std[c], bias = b ? b[c] : (REAL)0;
+    for (Part i(P, count, length); i.inside(); i.next()) y[i.at()] = (x[i.at()] - m) * scale + bias;
+}
+
+// For each part (C, parts) the sums of gy x_hat and of gy, where x_hat = (x - mean) inv_std. Each image has `rows`
+// statistics (batch norm: 0, for all images have the same), one for each `channels` channels. gy and x are read.
+extern "C" __global__ void part_sums(const REAL* __restrict__ gy, const REAL* __restrict__ x,
+                                     const REAL* __restrict__ mean, const REAL* __restrict__ inv_std,
+                                     REAL* __restrict__ gw, REAL* __restrict__ gb,
+                                     int rows, int channels, int P, int count, int length)
+{
+    REAL along_x = 0, along_1 = 0;
+    for (Part i(P, count, length); i.inside(); i.next()) {
+        int row = i.n() * rows + blockIdx.x / channels;
+        along_x += gy[i.at()] * (x[i.at()] - mean[row]) * inv_std[row];
+        along_1 += gy[i.at()];
+    }
+    along_x = block_sum(along_x);
+    along_1 = block_sum(along_1);
+
+    if (threadIdx.x == 0) {
+        int part = blockIdx.x * gridDim.y + blockIdx.y;
+        gw[part] = along_x;
+        gb[part] = along_1;
+    }
+}
+
+// The same for x (N, C), where the numbers of a channel do not lie side by side: a block has 32 channels, and 8 rows at
+// a time of a part of `length` rows. Neighbours read neighbours.
+extern "C" __global__ void part_sums_of_columns(const REAL* __restrict__ gy, const REAL* __restrict__ x,
+                                                const REAL* __restrict__ mean, const REAL* __restrict__ inv_std,
+                                                REAL* __restrict__ gw, REAL* __restrict__ gb,
+                                                int rows, int channels, int C, int count, int length)
+{
+    __shared__ REAL of_row[2][8][32];
+    int c = blockIdx.x * 32 + threadIdx.x, begin = blockIdx.y * length, end = begin + numbers_of(blockIdx.y, count, length);
+
+    REAL along_x = 0, along_1 = 0;
+    for (int n = begin + threadIdx.y; n < end && c < C; n += 8) {
+        long long at = (long long)n * C + c;
+        int row = n * rows + c / channels;
+        along_x += gy[at] * (x[at] - mean[row]) * inv_std[row];
+        along_1 += gy[at];
+    }
+    of_row[0][threadIdx.y][threadIdx.x] = along_x;
+    of_row[1][threadIdx.y][threadIdx.x] = along_1;
+    __syncthreads();
+
+    if (threadIdx.y == 0 && c < C) {
+        for (int i = 1; i < 8; ++i) {
+            along_x += of_row[0][i][threadIdx.x];
+            along_1 += of_row[1][i][threadIdx.x];
+        }
+        gw[c * gridDim.y + blockIdx.y] = along_x;
+        gb[c * gridDim.y + blockIdx.y] = along_1;
+    }
+}
+
+// gw and gb (C,), the sums of the parts': a warp to a channel.
+extern "C" __global__ void merge_sums(const REAL* __restrict__ part_gw, const REAL* __restrict__ part_gb,
+                                      REAL* __restrict__ gw, REAL* __restrict__ gb, int parts)
+{
+    double along_x = 0, along_1 = 0;
+    for (int i = threadIdx.x; i < parts; i += 32) {
+        along_x += part_gw[blockIdx.x * parts + i];
+        along_1 += part_gb[blockIdx.x * parts + i];
+    }
+    along_x = warp_sum(along_x);
+    along_1 = warp_sum(along_1);
+    if (threadIdx.x == 0) {
+        gw[blockIdx.x] = along_x;
+        gb[blockIdx.x] = along_1;
+    }
+}
+
+// gx = w inv_std (gy - gb / count - x_hat gw / count). gy and x are read, gx is written.
+extern "C" __global__ void batch_norm_gradient(const REAL* __restrict__ gy, const REAL* __restrict__ x,
+                                               const REAL* __restrict__ w, const REAL* __restrict__ mean,
+                                               const REAL* __restrict__ inv_std, const REAL* __restrict__ gw,
+                                               const REAL* __restrict__ gb, REAL* __restrict__ gx,
+                                               int P, int count, int length)
+{
+    int c = blockIdx.x;
+    REAL m = mean[c], s = inv_std[c], scale = w ? w[c] * s : s, along_1 = gb[c] / count, along_x = gw[c] / count;
+    for (Part i(P, count, length); i.inside(); i.next())
+        gx[i.at()] = scale * (gy[i.at()] - along_1 - (x[i.at()] - m) * s * along_x);
+}
+
+// ---- group norm of x (N, C, P): the numbers of a group, `channels` channels of an image, lie in a row of `length`. A
+// block to a row, of one warp if it is short; neighbours read neighbours. A row comes from memory once, and from the
+// caches when it is gone through again, unless it is longer than they are.
+
+// x is read, y is written; w and b may be null.
+extern "C" __global__ void group_norm(const REAL* __restrict__ x, const REAL* __restrict__ w, const REAL* __restrict__ b,
+                                      REAL* __restrict__ y, REAL* __restrict__ mean, REAL* __restrict__ inv_std,
+                                      int groups, int channels, int P, int length, REAL eps)
+{
+    long long row = blockIdx.x;
+    x += row * length;
+    y += row * length;
+    REAL some = length ? x[0] : (REAL)0;
+
+    REAL sum = 0;
+    for (int i = threadIdx.x; i < length; i += blockDim.x) sum += x[i] - some;
+    REAL shift = block_sum(sum) / max(1, length);
+
+    sum = 0;
+    for (int i = threadIdx.x; i < length; i += blockDim.x) {
+        REAL deviation = x[i] - some - shift;
+        sum += deviation * deviation;
+    }
+    REAL m = some + shift, s = 1 / sqrt(block_sum(sum) / max(1, length) + eps);
+
+    for (Place at(threadIdx.x, P); at.i < length; at.next()) {
+        int c = row % groups * channels + at.run;
+        y[at.i] = (x[at.i] - m) * s * (w ? w[c] : (REAL)1) + (b ? b[c] : (REAL)0);
+    }
+    if (threadIdx.x == 0) {
+        mean[row] = m;
+        inv_std[row] = s;
+    }
+}
+
+// gx = inv_std (g - (mean of g) - x_hat (mean of g x_hat)) for g = w gy. gy and x are read, gx is written.
+extern "C" __global__ void group_norm_gradient(const REAL* __restrict__ gy, const REAL* __restrict__ x,
+                                               const REAL* __restrict__ w, const REAL* __restrict__ mean,
+                                               const REAL* __restrict__ inv_std, REAL* __restrict__ gx,
+                                               int groups, int channels, int P, int length)
+{
+    long long row = blockIdx.x;
+    gy += row * length;
+    x += row * length;
+    gx += row * length;
+    int c = row % groups * channels;
+    REAL m = mean[row], s = inv_std[row];
+
+    REAL along_1 = 0, along_x = 0;
+    for (Place at(threadIdx.x, P); at.i < length; at.next()) {
+        REAL g = w ? w[c + at.run] * gy[at.i] : gy[at.i];
+        along_1 += g;
+        along_x += g * (x[at.i] - m) * s;
+    }
+    along_1 = block_sum(along_1) / max(1, length);
+    along_x = block_sum(along_x) / max(1, length);
+
+    for (Place at(threadIdx.x, P); at.i < length; at.next()) {
+        REAL g = w ? w[c + at.run] * gy[at.i] : gy[at.i];
+        gx[at.i] = s * (g - along_1 - (x[at.i] - m) * s * along_x);
+    }
+}
+
+// ---- local response normalization of x (N, C, P): a thread to each of the N P = `count` pixels goes through its
+// channels; neighbours read neighbours. What a window shares with the one before is in the L1 cache.
+
+// x is read; y and scale are written.
+extern "C" __global__ void local_response_norm(const REAL* __restrict__ x, REAL* __restrict__ y, REAL* __restrict__ scale,
+                                               int C, int P, long long count, int before, int after, REAL alpha,
+                                               REAL beta, REAL k)
+{
+    FOR_EACH(i, count) {
+        long long pixel = i / P * C * P + i % P;
+        for (int c = 0; c < C; ++c) {
+            REAL sum = 0;
+            for (int j = max(0, c - before); j <= min(C - 1, c + after); ++j) {
+                REAL v = x[pixel + (long long)j * P];
+                sum += v * v;
+            }
+            long long at = pixel + (long long)c * P;
+            scale[at] = k + alpha * sum;
+            y[at] = x[at] * pow(scale[at], -beta);
+        }
+    }
+}
+
+// gx = gy scale^-beta - factor x (sum over the window of share), share being gy x scale^-beta / scale, which the first
+// loop leaves for the second. gy, x, scale are read; share and gx are written, and read again from the L2 cache or memory.
+extern "C" __global__ void local_response_norm_gradient(const REAL* __restrict__ gy, const REAL* __restrict__ x,
+                                                        const REAL* __restrict__ scale, REAL* share, REAL* gx,
+                                                        int C, int P, long long count, int before, int after,
+                                                        REAL factor, REAL beta)
+{
+    FOR_EACH(i, count) {
+        long long pixel = i / P * C * P + i % P;
+        for (int c = 0; c < C; ++c) {
+            long long at = pixel + (long long)c * P;
+            gx[at] = gy[at] * pow(scale[at], -beta);
+            share[at] = gx[at] * x[at] / scale[at];
+        }
+        for (int c = 0; c < C; ++c) {
+            long long at = pixel + (long long)c * P;
+            REAL sum = 0;
+            for (int j = max(0, c - before); j <= min(C - 1, c + after); ++j) sum += share[pixel + (long long)j * P];
+            gx[at] -= factor * x[at] * sum;
+        }
+    }
+}
