@@ -6,6 +6,8 @@ TYPES = ["REAL", "float", "double", "bool", "int", r"long\s+long", r"unsigned\s+
          r"unsigned\s+char", r"signed\s+char", "unsigned", "char", "short"]
 STRUCT = re.compile(r"\bstruct\s+(?:alignas\(\d+\)\s+)?(\w+)\s*\{")
 TYPE_PARAMETER = re.compile(r"[<,]\s*(?:class|typename)\s+(\w+)")
+SEVERAL = re.compile(r"(cudasim::ptr<[^<>]*>)\s+\w+\s*=[^;{}]*;")       # const REAL *a = x, *b = y;
+ADDRESS = re.compile(r"([(,=?:]\s*)&\s*(\w+)\s*\[")
 DYNAMIC = re.compile(r"extern\s+__shared__\s+(?:__align__\(\d+\)\s+)?([\w ]+?)\s+(\w+)\s*\[\s*\]\s*;")
 
 
@@ -30,7 +32,10 @@ def checked(code):
     shared = re.compile(rf"__shared__\s+(?:__align__\(\d+\)\s+)?({names})\s+([^;]+);")
     pointer = re.compile(rf"((?:\bconst\s+)?)\b({names})((?:\s+const)?)\s*\*(?:\s*const\b)?(?:\s*__restrict__\b)?")
     code = shared.sub(shared_arrays, code)
-    return pointer.sub(lambda m: f"cudasim::ptr<{'const ' if m[1] or m[3] else ''}{m[2]}> ", code)
+    code = pointer.sub(lambda m: f"cudasim::ptr<{'const ' if m[1] or m[3] else ''}{m[2]}> ", code)
+    code = SEVERAL.sub(lambda m: re.sub(r",\s*\*\s*(?=\w+\s*=)", f"; {m[1]} ", m[0]), code)
+    inside = set(re.findall(r"cudasim::shared<[^;]*> (\w+)\(", code))
+    return ADDRESS.sub(lambda m: m[0] if m[2] in inside else f"{m[1]}cudasim::places({m[2]})[", code)
 
 
 def shared_arrays(declaration):
