@@ -19,9 +19,9 @@ class Launch(ctypes.Structure):
     """What the C++ side is asked and answers; cudasim.hpp has the same fields."""
     _fields_ = [("grid", ctypes.c_uint * 3), ("block", ctypes.c_uint * 3), ("shared", ctypes.c_uint),
                 ("order", ctypes.c_int), ("seed", ctypes.c_uint), ("mutant", ctypes.c_int), ("limit", ctypes.c_longlong),
-                ("arguments", ctypes.c_int), ("bytes", ctypes.c_void_p), ("item", ctypes.c_void_p), ("loaded", ctypes.c_longlong), ("stored", ctypes.c_longlong),
-                ("distinct_loaded", ctypes.c_longlong), ("distinct_stored", ctypes.c_longlong),
-                ("places", ctypes.c_longlong)]
+                ("arguments", ctypes.c_int), ("bytes", ctypes.c_void_p), ("item", ctypes.c_void_p),
+                ("loaded", ctypes.c_longlong), ("stored", ctypes.c_longlong), ("distinct_loaded", ctypes.c_longlong),
+                ("distinct_stored", ctypes.c_longlong), ("places", ctypes.c_longlong)]
 
 
 class Module:
