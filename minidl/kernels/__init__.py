@@ -80,6 +80,18 @@ def device_of(array):
     return "cpu" if isinstance(array, np.ndarray) else kernels_for(array).device
 
 
+class OutOfMemory(MemoryError):
+    """There is no room for an array; the message says whose, how much was wanted, and of a GPU how much there is."""
+
+
+def out_of_memory(who, error):
+    """NumPy's or CuPy's MemoryError as an OutOfMemory of `who`."""
+    if isinstance(error, OutOfMemory):
+        return error                                     # it is that of an op inside this one
+    on_gpu = type(error).__module__.startswith("cupy")
+    return OutOfMemory(f"{who}: {gpu_kernels().shortage(error) if on_gpu else error}")
+
+
 def is_writeable(array):
     """Can numbers be written into an array? An expanded one has several elements in one place.
 

@@ -1,4 +1,6 @@
 """Between the memory of the GPU and that of the host: copies, and how much there is."""
+import re
+
 import cupy
 
 
@@ -42,3 +44,21 @@ def is_pinned(array):
     while hasattr(array, "base"):
         array = array.base
     return type(array).__name__ == "PinnedMemoryPointer"
+
+
+def room():
+    """Bytes that this process has, or can get: what is free on the GPU, and what CuPy's pool holds; or the pool's limit."""
+    pool = cupy.get_default_memory_pool()
+    free, _ = cupy.cuda.runtime.memGetInfo()
+    return min(free + pool.total_bytes(), pool.get_limit() or free + pool.total_bytes())
+
+
+def shortage(error):
+    """What CuPy's OutOfMemoryError says, and what there is: how much was wanted, how much is free."""
+    wanted = int(re.search(r"allocating ([\d,]+) bytes", str(error))[1].replace(",", ""))
+    free = room() - cupy.get_default_memory_pool().used_bytes()
+    return f"the GPU's memory is full: {mebibytes(wanted)} more were wanted, and {mebibytes(free)} of {mebibytes(room())} are free"
+
+
+def mebibytes(n):
+    return f"{n / 2 ** 20:,.0f} MiB" if n >= 2 ** 20 else f"{n:,} bytes"
