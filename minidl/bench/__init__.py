@@ -10,5 +10,6 @@
     curves.py      do networks learn alike with every algorithm?
     trainings.py   does every family learn, beside a linear softmax?
     roofline.py    what a step would take on a GPU, as a prediction
+    launches.py    from the kernels that would be launched there
     report.py      medians, tables, files
 """

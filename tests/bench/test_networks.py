@@ -6,8 +6,8 @@ import os
 import numpy as np
 import pytest
 
-from minidl.bench import agreement, limits, networks, processes, report
-from minidl.bench.cases import NETWORKS, PYTORCH, Case
+from minidl.bench import agreement, limits, networks, processes, report, worker
+from minidl.bench.cases import MINIDL, NETWORKS, PYTORCH, Case
 from minidl.cli import main
 
 RIGHT = {"agrees": True, "worst": "w", "error": 1e-6, "allowed": 1e-3, "dtype": "float32"}
@@ -163,6 +163,12 @@ def test_networks_are_chosen_by_name_and_any_with_a_batch():
     assert networks.cases(["resnet56:32"]) == [Case("resnet56", 32)]
 
 
+def test_steps_that_are_timed_together_share_the_time():
+    times = iter([0, 1, 2, 6, 10, 18, 20, 32])
+    found = worker.steps(lambda: next(times), 0, warm_up=1)
+    assert len(found[0]) == 3 and found[1] == 6
+
+
 @pytest.mark.slow
 def test_minidl_alone_is_timed_and_says_so(tmp_path, capsys, monkeypatch):
     from minidl.cli import bench
@@ -187,3 +193,40 @@ def test_the_smallest_benchmark_compares_times_and_draws(tmp_path, capsys):
     assert one["ratio"] > 0 and one["first step, cold"] > one["first step"]["minidl"]
     assert content["machine"]["GFLOP/s"] > 0 and content["how"]["threads"] == 2
     assert "geometric mean of 1" in capsys.readouterr().out and (tmp_path / "networks.png").stat().st_size > 5000
+
+
+# ---- on a GPU
+
+
+def test_every_setting_is_one_of_its_device():
+    for device, (ours, theirs) in networks.ON.items():
+        assert {setting.device for setting in (ours, *theirs)} == {device} and networks.AT_ONCE[device]
+        assert ours.name == MINIDL.name and len({setting.name for setting in theirs}) == len(theirs)
+
+
+def test_the_gpu_is_named_with_the_machine():
+    machine = {"processor": "P", "threads": 2, "cores": 2, "GFLOP/s": 1.0, "copy GB/s": 1.0, "Python": "3.11", "numpy": "2",
+               "numba": "1", "torch": None}
+    its = {"GPU": "NVIDIA H100", "GPU memory GiB": 79.1, "cupy": "14"}
+    assert report.facts_line(machine | its) == f"NVIDIA H100, 79.1 GiB, CuPy 14; {report.facts_line(machine)}"
+
+
+def test_without_a_gpu_there_is_one_sentence(capsys):
+    if there_is_a_gpu():
+        pytest.skip("there is a GPU")
+    assert main(["bench", "networks", "lenet5:2", "--device", "cuda"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("minidl: device 'cuda'") and len(said.splitlines()) == 1
+
+
+def test_another_device_is_none_of_the_benchmarks(capsys):
+    assert main(["bench", "networks", "lenet5:2", "--device", "meta"]) == 2
+    assert "on the device cpu or cuda, not on 'meta'" in capsys.readouterr().err
+
+
+def there_is_a_gpu():
+    try:
+        import cupy
+    except ImportError:
+        return False
+    return cupy.is_available()

@@ -5,7 +5,8 @@ import pytest
 import minidl
 import minidl.kernels
 from minidl.bench.cases import NETWORKS, Case
-from minidl.bench.roofline import COLUMNS, H100, LAUNCHES, NORMS, OTHERS, PRODUCTS, UPDATE, Launch, Ledger, predict
+from minidl.bench.launches import CHUNK_BYTES, COLUMNS, NORMS, OTHERS, PRODUCTS, UPDATE, Launch
+from minidl.bench.roofline import H100, LAUNCHING, Ledger, bound, least_time, predict
 from minidl.cli import main
 from minidl.nn import functional as F
 from minidl.tensor import of
@@ -25,22 +26,35 @@ def launched(function, *shapes):
 
 
 def test_a_convolution_writes_its_columns_and_reads_them_in_a_product():
-    N, C, H, W, F_, KH, KW = 2, 3, 8, 6, 5, 3, 2
-    OH, OW = 4, 6                                        # (8 + 2 - 3) // 2 + 1, (6 + 2 - 2) // 1 - 1 with padding 1, 0
-    image, cols, y, w = N * C * H * W, N * C * KH * KW * OH * 5, N * F_ * OH * 5, F_ * C * KH * KW
+    N, C, H, W, out, KH, KW = 2, 3, 8, 6, 5, 3, 2
+    OH, OW = 4, 5                                        # (8 + 2 - 3) // 2 + 1, 6 - 2 + 1
+    image, cols, y, w = N * C * H * W, N * C * KH * KW * OH * OW, N * out * OH * OW, out * C * KH * KW
     flops = 2 * y * C * KH * KW
-    forward, backward = launched(lambda x, w: F.conv2d(x, w, stride=(2, 1), padding=(1, 0)), (N, C, H, W), (F_, C, KH, KW))
-    assert OW - 1 == 5 and forward == [Launch(COLUMNS, 0, 4 * (image + cols)), Launch(PRODUCTS, flops, 4 * (w + cols + y))]
+    forward, backward = launched(lambda x, w: F.conv2d(x, w, stride=(2, 1), padding=(1, 0)), (N, C, H, W), (out, C, KH, KW))
+    turned = Launch(COLUMNS, 0, 4 * 2 * y)               # of (N, F, OH, OW) to (F, N, OH, OW), or back
+    assert forward == [Launch(COLUMNS, 0, 4 * (image + cols)), Launch(PRODUCTS, flops, 4 * (w + cols + y)), turned]
     assert backward == [
-        Launch(PRODUCTS, flops, 4 * (w + y + cols)), Launch(COLUMNS, 0, 4 * (cols + image)),                 # gx
-        Launch(COLUMNS, 0, 4 * (image + cols)), Launch(PRODUCTS, flops, 4 * (y + cols + N * w)),             # gw
-        Launch(PRODUCTS, 0, 4 * (N * w + w))]
+        turned, Launch(PRODUCTS, flops, 4 * (w + y + cols)), Launch(COLUMNS, 0, 4 * (cols + image)),                 # gx
+        Launch(COLUMNS, 0, 4 * w), Launch(COLUMNS, 0, 4 * (image + cols)), turned,                                   # gw
+        Launch(PRODUCTS, flops, 4 * (cols + y + w)), Launch(COLUMNS, 0, 4 * 3 * w), Launch(COLUMNS, 0, 4 * 2 * w)]
+
+
+def test_a_convolution_of_many_images_is_made_of_as_many_products_as_columns_fit_into_memory():
+    forward, _ = launched(F.conv2d, (20, 64, 58, 58), (64, 64, 3, 3))
+    assert 64 * 9 * 56 * 56 * 4 == 7_225_344 and CHUNK_BYTES // 7_225_344 == 9
+    assert [one.flops // (2 * 64 * 56 * 56 * 576) for one in forward if one.kind == PRODUCTS] == [9, 9, 2]
 
 
 def test_a_pointwise_convolution_has_no_columns():
-    forward, backward = launched(F.conv2d, (2, 3, 4, 5), (7, 3, 1, 1))
-    assert forward == [Launch(PRODUCTS, 2 * 280 * 3, 4 * (120 + 21 + 280))]
-    assert [one.kind for one in backward] == [PRODUCTS] * 3
+    forward, backward = launched(F.conv2d, (2, 3, 8, 8), (7, 3, 1, 1))
+    product = Launch(PRODUCTS, 2 * 896 * 3, 4 * (384 + 21 + 896))
+    assert forward == [product] and backward[0] == product
+
+
+def test_a_depthwise_convolution_is_one_kernel():
+    forward, backward = launched(lambda x, w: F.conv2d(x, w, groups=3), (2, 3, 10, 8), (3, 1, 3, 3))
+    product = Launch(PRODUCTS, 2 * 288 * 9, 4 * (480 + 27 + 288))
+    assert forward == [product] and backward[:2] == [product, product] and len(backward) == 3
 
 
 def test_a_linear_layer_is_a_product_and_an_addition():
@@ -48,13 +62,13 @@ def test_a_linear_layer_is_a_product_and_an_addition():
     assert forward == [Launch(PRODUCTS, 2 * 64 * 100 * 10, 4 * (6400 + 1000 + 640)), Launch(OTHERS, 0, 4 * (640 + 10 + 640))]
 
 
-def test_batch_norm_reads_its_input_three_times_and_writes_it_once():
+def test_batch_norm_reads_its_input_for_statistics_and_again_for_the_result():
     x, C = 2 * 3 * 40 * 50, 3
     norm = lambda x, w, b: F.batch_norm(x, None, None, w, b, training=True)
     forward, backward = launched(norm, (2, 3, 40, 50), (3,), (3,))
-    assert [one for one in forward if one.kind == NORMS] == [Launch(NORMS, 0, 4 * (4 * x + 2 * C + 3 * C))]
-    assert [one for one in backward if one.kind == NORMS] == [
-        Launch(NORMS, 0, 4 * 2 * x), Launch(NORMS, 0, 4 * (3 * x + 3 * C + 2 * C))]
+    norms = lambda found: [one for one in found if one.kind == NORMS]
+    assert norms(forward) == [Launch(NORMS, 0, 4 * x), Launch(NORMS, 0, 0), Launch(NORMS, 0, 4 * (2 * x + 2 * C + 3 * C))]
+    assert norms(backward) == [Launch(NORMS, 0, 8 * x), Launch(NORMS, 0, 0), Launch(NORMS, 0, 4 * (3 * x + 3 * C + 2 * C))]
 
 
 def test_an_elementwise_op_on_a_large_array_is_one_kernel_each_way():
@@ -89,16 +103,16 @@ def test_an_update_with_momentum_reads_three_arrays_and_writes_two():
 
 
 def test_a_kernel_waits_for_what_takes_longer():
-    assert Launch(PRODUCTS, 67e12, 1).seconds(H100) == 1 and Launch(PRODUCTS, 67e12, 1).bound(H100) == "arithmetic"
-    assert Launch(PRODUCTS, 1, 6.7e12).seconds(H100) == 2 and Launch(PRODUCTS, 1, 6.7e12).bound(H100) == "memory"
+    for launch, time, reason in (Launch(PRODUCTS, 67e12, 1), 1, "arithmetic"), (Launch(PRODUCTS, 1, 6.7e12), 2, "memory"):
+        assert least_time(launch, H100) == time and bound(launch, H100) == reason
 
 
 @pytest.mark.parametrize("case", [Case("lenet5", 64), Case("resnet20", 128)], ids=lambda case: case.name)
 def test_the_parts_add_up_to_the_whole(case):
     found = predict(case)
-    assert found.seconds == pytest.approx(sum(one.seconds(H100) + H100.launch for one in found.launches))
+    assert found.seconds == pytest.approx(sum(least_time(one, H100) + H100.launch for one in found.launches))
     assert sum(found.bounds.values()) == pytest.approx(found.seconds)
-    assert found.kinds[LAUNCHES] == pytest.approx(5e-6 * len(found.launches))
+    assert found.kinds[LAUNCHING] == pytest.approx(5e-6 * len(found.launches))
     assert found.images_per_second * found.seconds == pytest.approx(case.batch)
 
 
