@@ -49,7 +49,7 @@ def footprint(model, input_shape, batch_size=1):
 
 
 def batch_that_fits(model, input_shape, room, batch_size):
-    """The largest of batch_size / 2, batch_size / 4, ... 1 whose training takes no more than `room` bytes; None if none does.
+    """The largest of batch_size / 2, batch_size / 4, ... 1 whose training takes at most `room` bytes; None if none does.
 
     A tenth of the footprint is added, for what it does not foresee.
     """

@@ -43,7 +43,12 @@ def is_pinned(array):
     """Was the memory of a NumPy array made by `pinned`?"""
     while hasattr(array, "base"):
         array = array.base
-    return type(array).__name__ == "PinnedMemoryPointer"
+    return isinstance(array, cupy.cuda.PinnedMemoryPointer)
+
+
+def synchronize():
+    """Wait until all that was asked of the GPU is done."""
+    cupy.cuda.get_current_stream().synchronize()
 
 
 def room():
@@ -57,7 +62,8 @@ def shortage(error):
     """What CuPy's OutOfMemoryError says, and what there is: how much was wanted, how much is free."""
     wanted = int(re.search(r"allocating ([\d,]+) bytes", str(error))[1].replace(",", ""))
     free = room() - cupy.get_default_memory_pool().used_bytes()
-    return f"the GPU's memory is full: {mebibytes(wanted)} more were wanted, and {mebibytes(free)} of {mebibytes(room())} are free"
+    return (f"the GPU's memory is full: {mebibytes(wanted)} more were wanted, and of {mebibytes(room())} {mebibytes(free)} "
+            "are free")
 
 
 def mebibytes(n):
