@@ -1,5 +1,6 @@
 """Which kernels an array uses: `kernels_for(array)` is a module of functions over arrays."""
 import importlib
+import sys
 
 import numpy as np
 
@@ -88,8 +89,9 @@ def out_of_memory(who, error):
     """NumPy's or CuPy's MemoryError as an OutOfMemory of `who`."""
     if isinstance(error, OutOfMemory):
         return error                                     # it is that of an op inside this one
-    on_gpu = type(error).__module__.startswith("cupy")
-    return OutOfMemory(f"{who}: {gpu_kernels().shortage(error) if on_gpu else error}")
+    gpu = sys.modules.get("minidl.kernels.gpu")
+    on_gpu = gpu is not None and isinstance(error, gpu.OutOfMemoryError)
+    return OutOfMemory(f"{who}: {gpu.shortage(error) if on_gpu else error}")
 
 
 def is_writeable(array):

@@ -15,7 +15,8 @@ def loader(**how):
 
 @pytest.mark.parametrize("num_workers", [0, 1])
 def test_batches_are_page_locked_and_the_same(gpu, num_workers):
-    for (images, labels), (same, same_labels) in zip(loader(pin_memory=True, num_workers=num_workers), loader(), strict=True):
+    batches = loader(pin_memory=True, num_workers=num_workers)
+    for (images, labels), (same, same_labels) in zip(batches, loader(), strict=True):
         assert images.is_pinned() and labels.is_pinned() and not same.is_pinned()
         assert images.tolist() == same.tolist() and labels.tolist() == same_labels.tolist()
 

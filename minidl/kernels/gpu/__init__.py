@@ -3,6 +3,7 @@
 Nothing here waits for the GPU: a call returns when its work is queued.
 """
 from cupy import ndarray
+from cupy.cuda.memory import OutOfMemoryError
 
 from minidl.kernels.gpu import formula
 from minidl.kernels.gpu.elementwise import *            # CuPy's own functions; then those with kernels of ours:

@@ -59,7 +59,7 @@ def room():
 
 
 def shortage(error):
-    """What CuPy's OutOfMemoryError says, and what there is: how much was wanted, how much is free."""
+    """What an OutOfMemoryError says, and what there is: how much was wanted, how much is free."""
     wanted = int(re.search(r"allocating ([\d,]+) bytes", str(error))[1].replace(",", ""))
     free = room() - cupy.get_default_memory_pool().used_bytes()
     return (f"the GPU's memory is full: {mebibytes(wanted)} more were wanted, and of {mebibytes(room())} {mebibytes(free)} "
