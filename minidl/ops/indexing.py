@@ -152,7 +152,7 @@ def embedding(input, weight, padding_idx=None):
         if lowest < 0 or highest >= rows:
             raise IndexError(f"embedding: indices from {lowest} to {highest} do not all name one of the {rows} rows of "
                              "weight")
-    input = to_device(input, weight.device)
+    input = to_device(input, weight.device, non_blocking=True)
     y = getitem(weight, input)
     if padding_idx is None:
         return y

@@ -166,7 +166,7 @@ def checked(who, input, target, C, ignore_index):
         if wrong.size:
             raise IndexError(f"{who}: class number {wrong.reshape(-1)[0]} is out of range; there are {C} classes, 0 to "
                              f"{C - 1}")
-    return to_device(target, input.device)
+    return to_device(target, input.device, non_blocking=True)
 
 
 def weighted(loss, target, labels, weight, ignore_index, reduction):
@@ -196,7 +196,7 @@ def cross_entropy_of_probabilities(input, target, weight, reduction, label_smoot
     if target.shape != input.shape:
         raise ValueError(f"cross_entropy: target probabilities of shape {tuple(target.shape)} for scores of shape "
                          f"{tuple(input.shape)}; they are the same, or the target holds integer class numbers")
-    target = to_device(target, input.device)
+    target = to_device(target, input.device, non_blocking=True)
     if label_smoothing:
         target = target * (1 - label_smoothing) + label_smoothing / input.shape[dim]
     log_p = log_softmax(input, dim)
@@ -270,4 +270,4 @@ def alike(who, input, target):
     if target.shape != input.shape:
         raise ValueError(f"{who}: input has shape {tuple(input.shape)} and the target {tuple(target.shape)}; "
                          "they should be the same")
-    return cast(to_device(target, input.device), input.dtype)
+    return cast(to_device(target, input.device, non_blocking=True), input.dtype)

@@ -4,7 +4,7 @@ import numbers
 
 import minidl
 from minidl.creation import on_device
-from minidl.kernels import device_of, kernels_for
+from minidl.kernels import device_of, kernels_for, out_of_memory
 from minidl.mode import enable_grad
 from minidl.tensor import Tensor
 
@@ -80,7 +80,10 @@ class Optimizer:
             for p in group["params"]:
                 if p.grad is not None:
                     g = -p.grad.array if group["maximize"] else p.grad.array
-                    self.update(p.array, g, self.state.setdefault(p, {}), **settings)
+                    try:
+                        self.update(p.array, g, self.state.setdefault(p, {}), **settings)
+                    except MemoryError as error:
+                        raise out_of_memory(f"{self}.step", error) from error
                     p.version.bump(f"{self}.step")
         return loss
 

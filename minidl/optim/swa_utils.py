@@ -23,7 +23,8 @@ class AveragedModel(Module):
         if not 0 <= decay <= 1:
             raise ValueError(f"AveragedModel: decay is a number from 0 to 1, not {decay}")
         self.module, self.decay = copy.deepcopy(model), decay
-        self.register_buffer("n_averaged", minidl.tensor(0))
+        device = next((x.device for x in model.parameters()), None)
+        self.register_buffer("n_averaged", minidl.tensor(0, device=device))
 
     def forward(self, *args, **kwargs):
         return self.module(*args, **kwargs)

@@ -60,7 +60,7 @@ def hits(scores, labels, k=1):
     Of equal scores the first wins, and NaN is higher than all: a network of NaNs recognises nothing. On a GPU the answer
     is an array of no dimension, which it may still be computing.
     """
-    scores, labels = scores.detach().array, labels.to(scores.device).array[:, None]
+    scores, labels = scores.detach().array, labels.to(scores.device, non_blocking=True).array[:, None]
     kernels = kernels_for(scores)
     right = kernels.take_along_axis(scores, labels, 1)                                  # (N, 1)
     before = (scores == right) & (kernels.arange(scores.shape[1]) < labels)
