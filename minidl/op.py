@@ -64,6 +64,8 @@ class Op:
         try:
             k = kernels_for(*arrays)
         except MixedDevices as error:
+            if isinstance(self, Elementwise) and any(map(is_stray, inputs)):
+                return self(*[minidl.ops.to_device(x, "cuda") if is_stray(x) else x for x in inputs])
             raise MixedDevices(f"{self}: {error}") from None
         anomaly, observer = Mode.anomaly, Mode.observer
         if anomaly or observer is not None:
@@ -302,6 +304,11 @@ def reads_of(cls, wanted):
 
 def needs_grad(x):
     return isinstance(x, Tensor) and x._requires_grad
+
+
+def is_stray(x):
+    """Is x a tensor of one number, without a dimension, on the CPU? Beside tensors on a GPU it goes there, as in PyTorch."""
+    return isinstance(x, Tensor) and x.ndim == 0 and x.device == "cpu"
 
 
 def scalars_settled(inputs):
