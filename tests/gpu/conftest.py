@@ -17,7 +17,7 @@ def gpu(request):
         pytest.skip("the simulator of CUDA kernels needs g++")
     import strictcupy
     before = forget_gpu()
-    sys.modules["cupy"] = strictcupy
+    sys.modules.update(strictcupy.modules())
     try:
         yield minidl.kernels.gpu_kernels()
     finally:

@@ -41,6 +41,8 @@ CALLS = [
       for dtype in (np.int32, np.uint8)],
     *[Call("cross_entropy", lambda d, D=D: (impossible(d, 3, 4, D), np.array([[0], [1], [2]]).repeat(D, 1), None, -100, 0.0))
       for D in (1, 2)],
+    *[Call("cross_entropy", lambda d, D=D: (3000 * d.x(3, 4, D), d.ints(4, 3, D), None, -100, 0.0))   # e^x would overflow
+      for D in (1, 2)],
     *[Call("cross_entropy", lambda d, smoothing=smoothing: (d.x(2, 4, 3), STRANGE, d.x(4) ** 2, -100, smoothing))
       for smoothing in (0.0, 0.1)],
     *[Call("cross_entropy_gradient", lambda d, smoothing=smoothing: (

@@ -21,55 +21,61 @@ struct Place
     }
 };
 
-// ---- batch norm of x (N, C, P). A channel is N runs of P numbers, `count` in all. It is cut into parts of `length`
-// numbers (the last may be shorter), and a block has one part of one channel: blockIdx.x is the channel, gridDim.x is C,
-// blockIdx.y the part. So there are blocks enough where channels are few. Neighbours read neighbours, but where P = 1:
-// there a thread reads one number of each row, and the blocks of other channels find theirs in the L2 cache.
+// ---- batch norm of x (N, C, P). A channel is N runs of P numbers, `count` in all. It is cut into parts, and a block has
+// one part of one channel: so there are blocks enough where channels are few. Neighbours read neighbours, but where P = 1:
+// there a thread reads one number of a row, and the blocks of the next channels, which run by its side, find theirs in the
+// L2 cache.
 
-__device__ int numbers_of(int part, int count, int length)
-{
-    return min(length, count - part * length);
-}
+const int THREADS = 256, EACH = 16;                  // of a block; numbers that each of them has
+const int PART = THREADS * EACH;
+const int ROWS = 256;                                // of a part of x (N, C), where a block has 32 channels
 
-struct Part                                          // a thread's way through the numbers of its block's part
+struct Part                                          // which part a block has, and a thread's way through its numbers
 {
+    int channel, part, begin, end;
+    long long image, first;
     Place place;
-    int end;
-    long long channel, image;
 
-    __device__ Part(int P, int count, int length)
-        : place(blockIdx.y * length + threadIdx.x, P), end(blockIdx.y * length + numbers_of(blockIdx.y, count, length)),
-          channel((long long)blockIdx.x * P), image((long long)gridDim.x * P) {}
+    __device__ Part(int C, int P, int count)
+        : channel(blockIdx.x % C), part(blockIdx.x / C), begin(part * PART), end(min(PART, count - begin) + begin),
+          image((long long)C * P), first((long long)channel * P), place(begin + threadIdx.x, P) {}
 
     __device__ bool inside() const { return place.i < end; }
     __device__ int n() const { return place.run; }
-    __device__ long long at() const { return place.run * image + channel + place.in_run; }
+    __device__ long long at() const { return place.run * image + first + place.in_run; }
     __device__ void next() { place.next(); }
 };
 
 // For each part (C, parts): one of its numbers, their mean - that one, and the sum of squares around their mean.
-// x is read once from memory: a part is so short that it is in the L1 cache when it is gone through again.
+// x is read once: a thread has its numbers in registers, and asks for all of them before it uses one.
 extern "C" __global__ void part_statistics(const REAL* __restrict__ x, REAL* __restrict__ one, REAL* __restrict__ mean,
-                                           REAL* __restrict__ squares, int P, int count, int length)
+                                           REAL* __restrict__ squares, int C, int P, int count, int parts)
 {
-    int begin = blockIdx.y * length, part = blockIdx.x * gridDim.y + blockIdx.y;
-    REAL some = x[((long long)(begin / P) * gridDim.x + blockIdx.x) * P + begin % P];
+    Part i(C, P, count);
+    int numbers = i.end - i.begin, to = i.channel * parts + i.part;
+    REAL some = x[i.begin / P * i.image + i.first + i.begin % P];
+
+    REAL mine[EACH];
+    #pragma unroll
+    for (int j = 0; j < EACH; ++j, i.next()) mine[j] = i.inside() ? x[i.at()] : some;
 
     REAL sum = 0;
-    for (Part i(P, count, length); i.inside(); i.next()) sum += x[i.at()] - some;
-    REAL m = block_sum(sum) / numbers_of(blockIdx.y, count, length);
+    #pragma unroll
+    for (int j = 0; j < EACH; ++j) sum += mine[j] - some;
+    REAL m = block_sum(sum) / numbers;
 
     sum = 0;
-    for (Part i(P, count, length); i.inside(); i.next()) {
-        REAL deviation = x[i.at()] - some - m;
-        sum += deviation * deviation;
+    #pragma unroll
+    for (int j = 0; j < EACH; ++j) {
+        REAL deviation = mine[j] - some - m;
+        if (j * THREADS + (int)threadIdx.x < numbers) sum += deviation * deviation;
     }
     sum = block_sum(sum);
 
     if (threadIdx.x == 0) {
-        one[part] = some;
-        mean[part] = m;
-        squares[part] = sum;
+        one[to] = some;
+        mean[to] = m;
+        squares[to] = sum;
     }
 }
 
@@ -78,22 +84,22 @@ extern "C" __global__ void part_statistics(const REAL* __restrict__ x, REAL* __r
 extern "C" __global__ void merge_statistics(const REAL* __restrict__ one, const REAL* __restrict__ part_mean,
                                             const REAL* __restrict__ part_squares, REAL* __restrict__ mean,
                                             REAL* __restrict__ var, REAL* __restrict__ inv_std,
-                                            int parts, int count, int length, REAL eps)
+                                            int count, int parts, REAL eps)
 {
     int c = blockIdx.x;
 
     double sum = 0;
     for (int i = threadIdx.x; i < parts; i += 32) {
-        int part = c * parts + i;
-        sum += numbers_of(i, count, length) * ((double)one[part] + part_mean[part]);
+        int part = c * parts + i, numbers = min(PART, count - i * PART);
+        sum += numbers * ((double)one[part] + part_mean[part]);
     }
     double m = warp_sum(sum) / max(1, count);
 
     double squares = 0;
     for (int i = threadIdx.x; i < parts; i += 32) {
-        int part = c * parts + i;
+        int part = c * parts + i, numbers = min(PART, count - i * PART);
         double apart = (double)one[part] + part_mean[part] - m;
-        squares += part_squares[part] + numbers_of(i, count, length) * apart * apart;
+        squares += part_squares[part] + numbers * apart * apart;
     }
     REAL v = warp_sum(squares) / max(1, count);
 
@@ -107,11 +113,12 @@ extern "C" __global__ void merge_statistics(const REAL* __restrict__ one, const 
 // y = (x - mean) inv_std w + b, where w and b may be null. x is read, y is written.
 extern "C" __global__ void batch_norm(const REAL* __restrict__ x, const REAL* __restrict__ w, const REAL* __restrict__ b,
                                       const REAL* __restrict__ mean, const REAL* __restrict__ inv_std,
-                                      REAL* __restrict__ y, int P, int count, int length)
+                                      REAL* __restrict__ y, int C, int P, int count)
 {
-    int c = blockIdx.x;
+    Part i(C, P, count);
+    int c = i.channel;
     REAL m = mean[c], scale = w ? inv_std[c] * w[c] : inv_std[c], bias = b ? b[c] : (REAL)0;
-    for (Part i(P, count, length); i.inside(); i.next()) y[i.at()] = (x[i.at()] - m) * scale + bias;
+    for (; i.inside(); i.next()) y[i.at()] = (x[i.at()] - m) * scale + bias;
 }
 
 // For each part (C, parts) the sums of gy x_hat and of gy, where x_hat = (x - mean) inv_std. Each image has `rows`
@@ -119,11 +126,12 @@ extern "C" __global__ void batch_norm(const REAL* __restrict__ x, const REAL* __
 extern "C" __global__ void part_sums(const REAL* __restrict__ gy, const REAL* __restrict__ x,
                                      const REAL* __restrict__ mean, const REAL* __restrict__ inv_std,
                                      REAL* __restrict__ gw, REAL* __restrict__ gb,
-                                     int rows, int channels, int P, int count, int length)
+                                     int rows, int channels, int C, int P, int count, int parts)
 {
+    Part i(C, P, count);
     REAL along_x = 0, along_1 = 0;
-    for (Part i(P, count, length); i.inside(); i.next()) {
-        int row = i.n() * rows + blockIdx.x / channels;
+    for (; i.inside(); i.next()) {
+        int row = i.n() * rows + i.channel / channels;
         along_x += gy[i.at()] * (x[i.at()] - mean[row]) * inv_std[row];
         along_1 += gy[i.at()];
     }
@@ -131,21 +139,21 @@ extern "C" __global__ void part_sums(const REAL* __restrict__ gy, const REAL* __
     along_1 = block_sum(along_1);
 
     if (threadIdx.x == 0) {
-        int part = blockIdx.x * gridDim.y + blockIdx.y;
-        gw[part] = along_x;
-        gb[part] = along_1;
+        gw[i.channel * parts + i.part] = along_x;
+        gb[i.channel * parts + i.part] = along_1;
     }
 }
 
-// The same for x (N, C), where the numbers of a channel do not lie side by side: a block has 32 channels, and 8 rows at
-// a time of a part of `length` rows. Neighbours read neighbours.
+// The same for x (N, C), where the numbers of a channel do not lie side by side: a block has 32 channels and a part of
+// the N rows, 8 of them at a time. Neighbours read neighbours. gy and x are read.
 extern "C" __global__ void part_sums_of_columns(const REAL* __restrict__ gy, const REAL* __restrict__ x,
                                                 const REAL* __restrict__ mean, const REAL* __restrict__ inv_std,
                                                 REAL* __restrict__ gw, REAL* __restrict__ gb,
-                                                int rows, int channels, int C, int count, int length)
+                                                int rows, int channels, int C, int N, int parts)
 {
     __shared__ REAL of_row[2][8][32];
-    int c = blockIdx.x * 32 + threadIdx.x, begin = blockIdx.y * length, end = begin + numbers_of(blockIdx.y, count, length);
+    int part = blockIdx.x % parts, c = blockIdx.x / parts * 32 + threadIdx.x;
+    int begin = part * ROWS, end = min(ROWS, N - begin) + begin;
 
     REAL along_x = 0, along_1 = 0;
     for (int n = begin + threadIdx.y; n < end && c < C; n += 8) {
@@ -163,8 +171,8 @@ extern "C" __global__ void part_sums_of_columns(const REAL* __restrict__ gy, con
             along_x += of_row[0][i][threadIdx.x];
             along_1 += of_row[1][i][threadIdx.x];
         }
-        gw[c * gridDim.y + blockIdx.y] = along_x;
-        gb[c * gridDim.y + blockIdx.y] = along_1;
+        gw[c * parts + part] = along_x;
+        gb[c * parts + part] = along_1;
     }
 }
 
@@ -172,16 +180,17 @@ extern "C" __global__ void part_sums_of_columns(const REAL* __restrict__ gy, con
 extern "C" __global__ void merge_sums(const REAL* __restrict__ part_gw, const REAL* __restrict__ part_gb,
                                       REAL* __restrict__ gw, REAL* __restrict__ gb, int parts)
 {
+    int c = blockIdx.x;
     double along_x = 0, along_1 = 0;
     for (int i = threadIdx.x; i < parts; i += 32) {
-        along_x += part_gw[blockIdx.x * parts + i];
-        along_1 += part_gb[blockIdx.x * parts + i];
+        along_x += part_gw[c * parts + i];
+        along_1 += part_gb[c * parts + i];
     }
     along_x = warp_sum(along_x);
     along_1 = warp_sum(along_1);
     if (threadIdx.x == 0) {
-        gw[blockIdx.x] = along_x;
-        gb[blockIdx.x] = along_1;
+        gw[c] = along_x;
+        gb[c] = along_1;
     }
 }
 
@@ -190,12 +199,12 @@ extern "C" __global__ void batch_norm_gradient(const REAL* __restrict__ gy, cons
                                                const REAL* __restrict__ w, const REAL* __restrict__ mean,
                                                const REAL* __restrict__ inv_std, const REAL* __restrict__ gw,
                                                const REAL* __restrict__ gb, REAL* __restrict__ gx,
-                                               int P, int count, int length)
+                                               int C, int P, int count)
 {
-    int c = blockIdx.x;
+    Part i(C, P, count);
+    int c = i.channel;
     REAL m = mean[c], s = inv_std[c], scale = w ? w[c] * s : s, along_1 = gb[c] / count, along_x = gw[c] / count;
-    for (Part i(P, count, length); i.inside(); i.next())
-        gx[i.at()] = scale * (gy[i.at()] - along_1 - (x[i.at()] - m) * s * along_x);
+    for (; i.inside(); i.next()) gx[i.at()] = scale * (gy[i.at()] - along_1 - (x[i.at()] - m) * s * along_x);
 }
 
 // ---- group norm of x (N, C, P): the numbers of a group, `channels` channels of an image, lie in a row of `length`. A

@@ -12,28 +12,20 @@ from minidl.kernels.gpu.launch import THREADS, Kernels, takes_float16, threads_o
 
 kernels = Kernels("normalization")
 
-PART = 4096                  # numbers of a channel that a block reads: 16 to a thread, few enough to stay in the L1 cache
-ROWS = 256                   # of x (N, C) of which a block reads 32 columns: 32 numbers to a thread
-MOST_PARTS = 1024            # of a channel, each longer than that where it has more numbers: a warp merges them
-
-
-def parts_of(count, length=PART):
-    """Into how many parts a channel of `count` numbers is cut, and how long they are."""
-    length = max(length, -(-count // MOST_PARTS))
-    return -(-count // length), length
+PART = 4096                  # numbers of a channel that a block has
+ROWS = 256                   # rows of x (N, C) that a block has: both as in normalization.cu
 
 
 @takes_float16
 def batch_norm(x, w, b, eps):
     x, w, b = contiguous(x, w, b)
     N, C, P = in_one(x.shape)
-    count = N * P
-    parts, length = parts_of(count)
+    count, parts = N * P, -(-N * P // PART)
     y, statistics, of_parts = cupy.empty(x.shape, x.dtype), cupy.empty((3, C), x.dtype), cupy.empty((3, C, parts), x.dtype)
     mean, var, inv_std = statistics
-    kernels.blocks("part_statistics", (C, parts), THREADS, x, *of_parts, P, count, length)
-    kernels.blocks("merge_statistics", C, 32, *of_parts, mean, var, inv_std, parts, count, length, float(eps))
-    kernels.blocks("batch_norm", (C, parts), THREADS, x, w, b, mean, inv_std, y, P, count, length)
+    kernels.blocks("part_statistics", C * parts, THREADS, x, *of_parts, C, P, count, parts)
+    kernels.blocks("merge_statistics", C, 32, *of_parts, mean, var, inv_std, count, parts, float(eps))
+    kernels.blocks("batch_norm", C * parts, THREADS, x, w, b, mean, inv_std, y, C, P, count)
     return y, mean, var, inv_std
 
 
@@ -41,11 +33,9 @@ def batch_norm(x, w, b, eps):
 def batch_norm_gradient(gy, x, w, mean, inv_std):
     gy, x, w, mean, inv_std = contiguous(gy, x, w, mean, inv_std)
     N, C, P = in_one(x.shape)
-    count = N * P
-    parts, length = parts_of(count)
     gx = cupy.empty(x.shape, x.dtype)
     gw, gb = sums(gy, x, mean, inv_std, 0)
-    kernels.blocks("batch_norm_gradient", (C, parts), THREADS, gy, x, w, mean, inv_std, gw, gb, gx, P, count, length)
+    kernels.blocks("batch_norm_gradient", C * -(-N * P // PART), THREADS, gy, x, w, mean, inv_std, gw, gb, gx, C, P, N * P)
     return gx, gw, gb
 
 
@@ -76,14 +66,14 @@ def sums(gy, x, mean, inv_std, groups):
     """gw and gb (C,): the sums of gy x_hat and gy. An image has `groups` means; 0: all images have the channels' means."""
     N, C, P = in_one(x.shape)
     channels = C // groups if groups else 1
-    parts, length = parts_of(N * P, ROWS if P == 1 else PART)
+    count, parts = N * P, -(-N * P // (ROWS if P == 1 else PART))
     gw, gb = cupy.empty((2, C), x.dtype)
     of_parts = cupy.empty((2, C, parts), x.dtype)
     if P == 1:
-        kernels.blocks("part_sums_of_columns", (-(-C // 32), parts), (32, 8), gy, x, mean, inv_std, *of_parts, groups,
-                       channels, C, N, length)
+        kernels.blocks("part_sums_of_columns", -(-C // 32) * parts, (32, 8), gy, x, mean, inv_std, *of_parts, groups, channels,
+                       C, N, parts)
     else:
-        kernels.blocks("part_sums", (C, parts), THREADS, gy, x, mean, inv_std, *of_parts, groups, channels, P, N * P, length)
+        kernels.blocks("part_sums", C * parts, THREADS, gy, x, mean, inv_std, *of_parts, groups, channels, C, P, count, parts)
     kernels.blocks("merge_sums", C, 32, *of_parts, gw, gb, parts)
     return gw, gb
 

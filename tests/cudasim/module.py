@@ -1,0 +1,147 @@
+"""Modules, kernels and their launches, as CuPy's RawModule and RawKernel have them."""
+import contextlib
+import ctypes
+import math
+
+import numpy as np
+
+from cudasim import build, source
+
+ORDERS = {"forward": 0, "reverse": 1, "shuffle": 2}
+MOST_THREADS = 1024
+MOST_SHARED = 48 * 1024
+LIMITS = [(2 ** 31 - 1, 65535, 65535), (1024, 1024, 64)]      # of a grid and a block, along x, y and z
+
+
+class Launch(ctypes.Structure):
+    """What the C++ side is asked and answers; cudasim.hpp has the same fields."""
+    _fields_ = [("grid", ctypes.c_uint * 3), ("block", ctypes.c_uint * 3), ("shared", ctypes.c_uint),
+                ("order", ctypes.c_int), ("seed", ctypes.c_uint), ("mutant", ctypes.c_int), ("limit", ctypes.c_longlong),
+                ("bytes", ctypes.c_void_p), ("loaded", ctypes.c_longlong), ("stored", ctypes.c_longlong),
+                ("distinct_loaded", ctypes.c_longlong), ("distinct_stored", ctypes.c_longlong),
+                ("places", ctypes.c_longlong)]
+
+
+class Module:
+    """The kernels of one source, compiled when the first of them is launched."""
+
+    def __init__(self, code, options=()):
+        self.code = source.without_comments(code)
+        self.defines = [option for option in options if option.startswith("-D")]
+        self.names = source.kernels(self.code)
+        self.kernels = {}
+        self.built = {}
+
+    def get_function(self, name):
+        if name not in self.names:
+            raise KeyError(f"there is no kernel {name!r}, but {', '.join(self.names)}")
+        if name not in self.kernels:
+            self.kernels[name] = Kernel(self, name)
+        return self.kernels[name]
+
+    def library(self, kind):
+        if kind not in self.built:
+            text = source.for_gxx(self.code, f"{kind}.hpp")
+            library = ctypes.CDLL(str(build.library(text, ["-O2", *self.defines])))
+            library.cudasim_error.restype = ctypes.c_char_p
+            self.built[kind] = library
+        return self.built[kind]
+
+
+class Kernel:
+    """kernel(grid, block, arguments): `order` and `seed`, of the class, are how all kernels' threads take turns."""
+    order, seed = "forward", 0
+
+    def __init__(self, module, name):
+        self.module, self.name = module, name
+        self.entries = {}
+
+    def __call__(self, grid, block, args, *, shared_mem=0):
+        entry = self.entry("fast")
+        launch = entry.launch
+        launch.grid[:], launch.block[:] = self.sizes(grid, block)
+        if shared_mem > MOST_SHARED:
+            raise ValueError(f"{self.name}: {shared_mem} bytes of dynamic shared memory; more than 48 KiB need an opt-in")
+        launch.shared = shared_mem
+        launch.order, launch.seed = ORDERS[Kernel.order], Kernel.seed
+        entry.set_arguments(args)
+        if not entry.function(entry.launch_address, entry.pointers):
+            raise RuntimeError(f"{self.name}: {entry.library.cudasim_error().decode()}")
+
+    def entry(self, kind):
+        if kind not in self.entries:
+            self.entries[kind] = Entry(self.name, self.module.library(kind))
+        return self.entries[kind]
+
+    def sizes(self, grid, block):
+        """grid and block with three sizes each, which CUDA allows."""
+        if not (isinstance(grid, tuple) and isinstance(block, tuple)):
+            raise TypeError(f"{self.name}: grid and block are tuples, not {grid!r} and {block!r}")
+        grid, block = (grid + (1, 1))[:3], (block + (1, 1))[:3]
+        if min(grid + block) < 1:
+            raise ValueError(f"{self.name}: an empty grid {grid} of {block}; CuPy would launch one block")
+        for sizes, limits in zip((grid, block), LIMITS):
+            if sizes[0] > limits[0] or sizes[1] > limits[1] or sizes[2] > limits[2]:
+                raise ValueError(f"{self.name}: {sizes} is beyond CUDA's limit {limits}")
+        if math.prod(block) > MOST_THREADS:
+            raise ValueError(f"{self.name}: a block of {block} threads; CUDA's limit is {MOST_THREADS}")
+        return grid, block
+
+
+class Entry:
+    """A kernel in one of its module's libraries, and room for what it is called with."""
+
+    def __init__(self, name, library):
+        self.name, self.library = name, library
+        self.function = getattr(library, f"cudasim_run_{name}")
+        self.function.restype = ctypes.c_bool
+        describe = getattr(library, f"cudasim_parameters_{name}")
+        describe.restype = ctypes.c_char_p
+        text = describe().decode()
+        self.parameters = [(star == "*", np.dtype(letter)) for star, letter in zip(text[::2], text[1::2])]
+        n = len(self.parameters)
+        self.launch = Launch()
+        self.launch_address = ctypes.byref(self.launch)
+        self.values = np.zeros(n, np.uint64)                  # each as its parameter's type has it, in 8 bytes
+        self.bytes = np.zeros(n, np.int64)
+        self.launch.bytes = self.bytes.ctypes.data
+        self.cells = [self.values[i:i + 1].view(dtype)[:1] if not pointer else self.values[i:i + 1]
+                      for i, (pointer, dtype) in enumerate(self.parameters)]
+        self.pointers = (ctypes.c_void_p * n)(*[self.values.ctypes.data + 8 * i for i in range(n)])
+
+    def set_arguments(self, args):
+        if len(args) != len(self.parameters):
+            raise TypeError(f"{self.name} takes {len(self.parameters)} arguments, not {len(args)}; CuPy does not count them")
+        for i, (x, (pointer, dtype), cell) in enumerate(zip(args, self.parameters, self.cells)):
+            if pointer:
+                cell[0], self.bytes[i] = self.memory(i, getattr(x, "_sim_buffer", x), dtype)
+            elif isinstance(x, np.generic) and x.dtype == dtype:
+                cell[0] = x
+            else:
+                raise TypeError(f"{self.name}: argument {i} is {x!r}, and the kernel takes a np.{dtype}; "
+                                "CuPy passes any number on in the bytes that it has")
+
+    def memory(self, i, x, dtype):
+        """Address and bytes of an array; None and 0 for the null pointer, np.uint64(0)."""
+        if isinstance(x, np.ndarray):
+            if x.dtype != dtype:
+                raise TypeError(f"{self.name}: argument {i} is an array of {x.dtype}; the kernel takes {dtype}")
+            if not x.flags.c_contiguous:
+                raise ValueError(f"{self.name}: argument {i} has strides {x.strides}, which kernels do not see")
+            return x.__array_interface__["data"][0], x.nbytes
+        if isinstance(x, np.uint64) and x == 0:
+            return 0, 0
+        raise TypeError(f"{self.name}: argument {i} is {type(x).__name__}; the kernel takes an array")
+
+
+@contextlib.contextmanager
+def using(**settings):
+    """Settings of all kernels' launches, as `order="reverse"`, within a block."""
+    before = {name: getattr(Kernel, name) for name in settings}
+    for name, value in settings.items():
+        setattr(Kernel, name, value)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(Kernel, name, value)
