@@ -1,77 +1,128 @@
 """What is known of every kernel of the GPU's set, measured and written down: python tests/gpu_table.py
 
-The kernels are compiled by NVRTC and run in the simulator, which takes a minute or two. What comes out is kept in
-tests/gpu/measured.json, and written from there into docs/gpu.md and into a line above each kernel. What is known of mutants
-is read from tests/gpu/mutants.json, which gpu_mutants.py writes.
+NVRTC compiles the kernels, and the simulator runs their calls: a minute or two. What comes out is kept in
+tests/gpu/measured.json, and from there it is written into docs/gpu.md and into a line above each kernel. What is known of
+mutants is read from tests/gpu/mutants.json, which gpu_mutants.py writes.
 """
 import contextlib
 import hashlib
 import json
 import re
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import gpu_cases
+import gpu_typical
 import nvrtc
+
+from minidl.bench import roofline
+from minidl.bench.cases import NETWORKS
 
 ROOT = Path(__file__).parents[1]
 DOCS, MEASURED, MUTANTS = ROOT / "docs/gpu.md", ROOT / "tests/gpu/measured.json", ROOT / "tests/gpu/mutants.json"
-ARCHS, REALS = ("sm_75", "sm_80", "sm_90"), ("float", "double")
-DECLARED = re.compile(r'^extern "C" __global__ void (\w+)\(', re.M)
+ARCHS, REALS, DTYPES = ("sm_75", "sm_80", "sm_90"), ("float", "double"), ("float32", "float64")
+DECLARED = re.compile(r'^extern "C" __global__ void (?:__launch_bounds__\(\w+\) )?(\w+)\(', re.M)
+BESIDE = re.compile(r"^// H100: [^\n]*\n", re.M)
 
 # Why a kernel asks for more bytes than the least.
 WHY = {
-    "im2col": "a pixel is asked for once by every window that it lies in; from memory it comes once",
 }
+MORE = 1.05                  # times the least: what is above that has a reason in WHY
 
 
-# ---- what is measured
-
-
-@dataclass
-class Run:
-    """The launches of a kernel while `recording`."""
-    topic: str
-    threads: int = 0                     # of the largest block
-    shared: int = 0                      # dynamic shared memory of a block
-    calls: set = field(default_factory=set)
+# ---- measuring
 
 
 @contextlib.contextmanager
-def double():
-    """Within the block `import cupy` gives the double; the kernel set on it."""
-    import minidl.kernels
+def on_the_double():
+    """The kernel set; while the block lasts, `import cupy` gives the double."""
     import strictcupy
+
+    import minidl.kernels
     sys.modules.update(strictcupy.modules())
     yield minidl.kernels.gpu_kernels()
 
 
 @contextlib.contextmanager
-def recording(runs, call):
-    """Note in `runs`, kernel -> Run, which kernels are launched, as those of a call."""
+def listening(told):
+    """Within the block, told(topic, kernel, threads of a block, its dynamic shared memory, arguments) after each launch."""
     from minidl.kernels.gpu import launch
     blocks = launch.Kernels.blocks
 
-    def noted(self, name, grid, threads, *args, shared=0):
-        run = runs.setdefault(name, Run(self.topic))
-        count = threads if isinstance(threads, int) else threads[0] * threads[1]
-        run.threads, run.shared = max(run.threads, count), max(run.shared, shared)
-        run.calls.add(call)
+    def launched(self, name, grid, threads, *args, shared=0):
         blocks(self, name, grid, threads, *args, shared=shared)
+        told(self.topic, name, threads if isinstance(threads, int) else threads[0] * threads[1], shared, args)
 
-    launch.Kernels.blocks = noted
+    launch.Kernels.blocks = launched
     try:
         yield
     finally:
         launch.Kernels.blocks = blocks
 
 
+def measure():
+    """A dict for MEASURED."""
+    kernels = {}
+    for topic in nvrtc.topics():
+        used = {(arch, real): nvrtc.report(topic, arch, real) for arch in ARCHS for real in REALS}
+        for name in declared(topic):
+            on_h100 = [used["sm_90", real][name] for real in REALS]
+            kernels[name] = {"topic": topic, "compiled": sum([name in one for one in used.values()]),
+                             "registers": [one.registers for one in on_h100], "shared": [one.shared for one in on_h100]}
+    with on_the_double() as gpu:
+        calls = counted_calls(gpu)
+        for name, found in typical(gpu).items():
+            kernels[name] |= {"calls": calls[name], **found}
+    return {"NVRTC": ".".join(map(str, nvrtc.version())), "fingerprints": {topic: fingerprint(topic) for topic in nvrtc.topics()},
+            "kernels": kernels}
+
+
+def counted_calls(gpu):
+    """kernel -> how many of the calls in gpu_cases launch it"""
+    counts = {}
+    for calls in gpu_cases.topics().values():
+        for call in calls:
+            names = set()
+            with listening(lambda topic, name, *_, names=names: names.add(name)):
+                run(gpu, call)
+            for name in names:
+                counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+def typical(gpu):
+    """kernel -> threads of a block, dynamic shared memory, and bytes: asked for, and the least, by each number.
+
+    That is each number of the largest array of the call; by a kernel in several calls, of all of them.
+    """
+    import cudasim
+    found = {}
+    for call in gpu_typical.CALLS:
+        sizes = []
+        with (cudasim.recording() as launches,
+              listening(lambda topic, name, threads, shared, args, sizes=sizes: sizes.append((threads, shared, args)))):
+            run(gpu, call)
+        for launch, (threads, shared, args) in zip(launches, sizes, strict=True):
+            one = found.setdefault(launch.kernel, {"threads": 0, "dynamic": 0, "numbers": 0, "asked": 0, "least": 0})
+            one["threads"], one["dynamic"] = max(one["threads"], threads), max(one["dynamic"], shared)
+            one["numbers"] += max([x.size for x in args if hasattr(x, "dtype") and x.ndim])
+            one["asked"] += launch.loaded + launch.stored
+            one["least"] += launch.distinct_loaded + launch.distinct_stored
+    for one in found.values():
+        numbers = one.pop("numbers")
+        one["asked"], one["least"] = round(one["asked"] / numbers, 2), round(one["least"] / numbers, 2)
+    return found
+
+
+def run(gpu, call, dtype="float32"):
+    getattr(gpu, call.kernel)(*[gpu_cases.on_gpu(x) for x in call.drawn(dtype)])
+
+
 def occupancy(threads, registers, shared):
     """The share of the 64 warps for which a multiprocessor of an H100 has room, that it can have of such blocks.
 
     From CUDA's cuda_occupancy.h for compute capability 9.0: a multiprocessor has room for 32 blocks and 228 KiB of shared
-    memory, of which a block takes multiples of 128 bytes and 1 KiB for the system; each of its four parts has 16384
+    memory, of which a block takes multiples of 128 bytes, and 1 KiB for the system; each of its four parts has 16384
     registers, of which a warp takes multiples of 256.
     """
     warps = -(-threads // 32)
@@ -90,6 +141,99 @@ def declared(topic):
 
 
 def fingerprint(topic):
-    """Of what is compiled of a topic; comments, which hold numbers that are measured, have no part in it."""
-    code = re.sub(r"\s*//[^\n]*", "", nvrtc.source(topic))
-    return hashlib.sha256(re.sub(r"\s+", " ", code).encode()).hexdigest()[:16]
+    """Of what is compiled of a topic; its comments, which hold numbers that are measured, have no part in it."""
+    code = re.sub(r"//[^\n]*", "", nvrtc.source(topic))
+    return hashlib.sha256(" ".join(code.split()).encode()).hexdigest()[:16]
+
+
+# ---- writing
+
+
+def occupancies(one):
+    """Of a kernel in MEASURED, for float and double."""
+    return [occupancy(one["threads"], registers, shared + one["dynamic"])
+            for registers, shared in zip(one["registers"], one["shared"])]
+
+
+def table(measured, mutants):
+    """The lines of the table of kernels."""
+    lines = ["| kernel | compiled | simulated | mutants | registers | shared | threads | occupancy | bytes | least |",
+             "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"]
+    topic = None
+    for name, one in measured["kernels"].items():
+        if one["topic"] != topic:
+            topic = one["topic"]
+            lines.append(f"| **{topic}.cu** | | | | | | | | | |")
+        killed = mutants["kernels"].get(name)
+        lines.append(" ".join([
+            f"| `{name}` | {one['compiled']} of {len(ARCHS) * len(REALS)} | {one['calls']} x 3 x {len(DTYPES)} |",
+            f"{killed['killed']} of {killed['made']} |" if killed else "|", f"{both(one['registers'])} |",
+            f"{both([n + one['dynamic'] for n in one['shared']])} |", f"{one['threads']} |",
+            f"{both([f'{share:.0%}' for share in occupancies(one)])} | {one['asked']:.1f} | {one['least']:.1f} |"]))
+    return lines
+
+
+def both(pair):
+    """For float and double, or once where that is the same."""
+    return f"{pair[0]}, {pair[1]}" if pair[0] != pair[1] else str(pair[0])
+
+
+def beside(one):
+    """The line that stands above a kernel."""
+    share = occupancies(one)[0]
+    return (f"// H100: {one['registers'][0]} registers, {share:.0%} occupancy; {one['asked']:.1f} bytes per number moved, "
+            f"{one['least']:.1f} the least.\n")
+
+
+def with_lines_beside(topic, measured):
+    """A topic's file, with what was measured above each kernel."""
+    text = BESIDE.sub("", (nvrtc.FOLDER / f"{topic}.cu").read_text())
+    return DECLARED.sub(lambda match: beside(measured["kernels"][match[1]]) + match[0], text)
+
+
+def reasons(measured):
+    """Lines: why a kernel moves more than the least."""
+    return [f"- `{name}` {one['asked'] / one['least']:.1f} times the least: {WHY[name]}."
+            for name, one in measured["kernels"].items() if moves_more(one)]
+
+
+def moves_more(one):
+    return one["asked"] > MORE * one["least"]
+
+
+def rooflines():
+    """The lines of the table of predictions."""
+    headings, rows = roofline.table([roofline.predict(case) for case in NETWORKS])
+    right = [heading not in ("network", "waits for") for heading in headings]
+    lines = [headings, ["---:" if side else "---" for side in right], *rows]
+    return [f"| {' | '.join(cells)} |" for cells in lines]
+
+
+def page(measured, mutants):
+    """docs/gpu.md with what was measured between its marks."""
+    text = DOCS.read_text()
+    parts = {"kernels": [*table(measured, mutants), "", *reasons(measured)], "roofline": rooflines()}
+    for name, lines in parts.items():
+        text = re.sub(rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda match, lines=lines: "\n".join(
+            [match[1] + "", *lines, "", match[2]]), text, flags=re.S)
+    return text
+
+
+def load(path, otherwise):
+    return json.loads(path.read_text()) if path.exists() else otherwise
+
+
+def save(path, content):
+    path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def main():
+    measured, mutants = measure(), load(MUTANTS, {"kernels": {}})
+    save(MEASURED, measured)
+    for topic in nvrtc.topics():
+        (nvrtc.FOLDER / f"{topic}.cu").write_text(with_lines_beside(topic, measured))
+    DOCS.write_text(page(measured, mutants))
+
+
+if __name__ == "__main__":
+    main()

@@ -14,7 +14,7 @@ from minidl.kernels.meta import MetaArray
 
 PRODUCTS, COLUMNS, NORMS, POOLING, OTHERS, UPDATE = KINDS = (
     "products", "columns", "norms", "pooling", "number by number", "update")
-CHUNK_BYTES, TILE, FILTERS, PIXELS = 2 ** 26, 64, 32, 64     # of kernels/gpu/convolution.py, which imports CuPy
+CHUNK_BYTES, TILE, FILTERS = 2 ** 26, 64, 32              # of kernels/gpu/convolution.py, which needs CuPy to be imported
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,9 @@ class Convolution:
         return ((*self.w[2:], *self.stride, *self.padding, self.groups) == (1, 1, 1, 1, 0, 0, 1)
                 and math.prod(self.y[2:]) >= TILE)
 
-    def are_few(self, filters, pixels):
-        """Are these so few filters, and so many pixels, that no columns are made?"""
-        return filters <= FILTERS and pixels >= 128 * PIXELS
+    def is_direct(self, filters, pixels):
+        """Are a group's filters, to be applied at so many pixels, too few to be worth columns?"""
+        return filters <= FILTERS and self.x[0] * math.prod(pixels) >= 2 ** 13
 
     def chunks(self):
         """How many images are computed at a time, again and again."""
@@ -143,7 +143,7 @@ def conv2d(args, y):
         return [how.product(len(x), x.size, filters, y.size, bias // x.itemsize)]
     if how.is_pointwise:
         return [how.product(len(x), x.size, filters, y.size), *([] if b is None else written((y, b), y))]
-    if how.are_few(w.shape[0] // groups, y.size // w.shape[0]):
+    if how.is_direct(len(w) // groups, y.shape[2:]):
         return [how.product(len(x), x.size, filters, y.size, bias // x.itemsize)]
     found = []
     for n in how.chunks():
@@ -157,8 +157,8 @@ def conv2d_gradient_x(args, gx):
     how, filters = Convolution(shape, w.shape, gy.shape, stride, padding, groups, gy.itemsize), w.size
     if how.is_depthwise or (how.is_pointwise and gy.shape[2:] == tuple(shape[2:])):
         return [how.product(len(gy), gy.size, filters, gx.size)]
-    if how.stride == (1, 1) and how.are_few(w.shape[1], gx.size // gx.shape[1]):
-        return [how.moved(2 * filters), how.product(len(gy), gy.size, filters, gx.size)]        # with the filters turned
+    if tuple(stride) == (1, 1) and how.is_direct(w.shape[1], shape[2:]):
+        return [how.moved(2 * filters), how.product(len(gy), gy.size, filters, gx.size)]
     found = []
     for n in how.chunks():
         image, columns, result = how.image(n), how.columns(n), how.result(n)
@@ -169,7 +169,7 @@ def conv2d_gradient_x(args, gx):
 def conv2d_gradient_w(args, gw):
     gy, x, _, stride, padding, _, groups = args
     how, filters = Convolution(x.shape, gw.shape, gy.shape, stride, padding, groups, x.itemsize), gw.size
-    if how.is_depthwise or how.are_few(gw.shape[0] // groups, gy.size // gw.shape[0]):
+    if how.is_depthwise or how.is_direct(gy.shape[1] // groups, gy.shape[2:]):
         return [how.product(len(x), x.size, gy.size, filters), how.moved(2 * filters)]
     found = [how.moved(filters)]                         # zeros, to which each product is added
     for n in how.chunks():

@@ -66,7 +66,7 @@ def gpu_kernels():
     except ImportError as error:
         raise RuntimeError(f"device 'cuda' needs CuPy ({error}): pip install 'minidl[gpu13]', or 'minidl[gpu12]' where the "
                            "driver is one for CUDA 12") from error
-    _set_of[gpu.ndarray] = gpu
+    _set_of.update({gpu.ndarray: gpu, gpu.formula.Formula: gpu.formula})
     return gpu
 
 

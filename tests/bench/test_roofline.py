@@ -57,6 +57,14 @@ def test_a_depthwise_convolution_is_one_kernel():
     assert forward == [product] and backward[:2] == [product, product] and len(backward) == 3
 
 
+def test_few_filters_on_many_pixels_are_one_kernel_each_way():
+    forward, backward = launched(lambda x, w: F.conv2d(x, w, padding=1), (2, 3, 64, 64), (16, 3, 3, 3))
+    x, w, y = 2 * 3 * 64 * 64, 16 * 27, 2 * 16 * 64 * 64
+    product = Launch(PRODUCTS, 2 * y * 27, 4 * (x + w + y))
+    moved = Launch(COLUMNS, 0, 4 * 2 * w)                # filters turned around, parts of gw added up
+    assert forward == [product] and backward == [moved, product, product, moved]
+
+
 def test_a_linear_layer_is_a_product_and_an_addition():
     forward, _ = launched(F.linear, (64, 100), (10, 100), (10,))
     assert forward == [Launch(PRODUCTS, 2 * 64 * 100 * 10, 4 * (6400 + 1000 + 640)), Launch(OTHERS, 0, 4 * (640 + 10 + 640))]

@@ -2,11 +2,11 @@
 import inspect
 import sys
 
+import cudasim
 import numpy as np
 import pytest
-
-import cudasim
 from gpu_cases import topics
+
 from minidl.kernels import reference
 
 CALLS = [(topic, i, call) for topic, calls in topics().items() for i, call in enumerate(calls)]
@@ -24,7 +24,8 @@ def test_it_computes_what_the_reference_computes_and_the_same_bits_each_time(gpu
             np.testing.assert_array_equal(a, b, err_msg=f"{call.kernel}: other bits in the order {order!r}")
 
 
-@pytest.mark.parametrize("call", [pytest.param(call, id=f"{topic}-{call.kernel}-{i}") for topic, i, call in CALLS])
+@pytest.mark.parametrize("call", [pytest.param(call, id=f"{topic}-{call.kernel}-{i}") for topic, i, call in CALLS
+                                  if call.kernel != "erf"])          # SciPy's has no float16
 def test_it_takes_float16_and_answers_in_it(gpu, call):
     call.agrees(gpu, reference, "float16")
 

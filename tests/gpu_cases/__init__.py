@@ -46,7 +46,7 @@ class Call:
         expected, got = self.drawn(dtype), [on_gpu(x) for x in self.drawn(dtype)]
         with np.errstate(all="ignore"):
             wanted = getattr(reference, self.kernel)(*expected)
-        answer = getattr(kernels, self.kernel)(*got)
+            answer = getattr(kernels, self.kernel)(*got)
         found = []
         for a, b in zip(flat((answer, got)), flat((wanted, expected)), strict=True):
             if not isinstance(b, np.ndarray):

@@ -24,6 +24,16 @@ CONVOLUTIONS = {
     "depthwise edge":    ((1, 2, 3, 2), (6, 1, 3, 3), (2, 1), (4, 5), (1, 3), 2),
     "depthwise on none": ((0, 3, 5, 4), (3, 1, 2, 3), (1, 1), (0, 0), (1, 1), 3),
 }
+# More than 32 filters go through columns, and others where there are less than 8192 pixels.
+CONVOLUTIONS |= {
+    "many filters":      ((2, 3, 5, 6), (34, 3, 2, 3), (1, 1), (0, 1), (1, 1), 1),
+}
+FEW_FILTERS = {
+    "plain":             ((3, 2, 53, 54), (3, 2, 3, 2), (1, 1), (1, 0), (1, 1), 1),
+    "all of a tile":     ((1, 3, 92, 93), (32, 3, 1, 5), (1, 1), (0, 3), (1, 2), 1),
+    "groups":            ((1, 8, 95, 182), (10, 4, 3, 3), (1, 2), (1, 2), (2, 1), 2),
+    "two tiles of taps": ((2, 9, 130, 35), (2, 9, 4, 2), (2, 1), (2, 1), (1, 3), 1),
+}
 
 
 def out(x, w, stride, padding, dilation, groups):
@@ -38,7 +48,7 @@ def passes(case):
         Call("conv2d", lambda d: (d.x(*x), d.x(*w), d.x(w[0]), *where)),
         Call("conv2d", lambda d: (d.x(*x), d.x(*w), None, *where)),
         Call("conv2d_gradient_x", lambda d: (d.x(*y), d.x(*w), x, *where)),
-        Call("conv2d_gradient_w", lambda d: (d.x(*y), d.x(*x), w[2:], *where)),
+        Call("conv2d_gradient_w", lambda d: (d.x(*y), d.x(*x), w[2:], *where), 20 * max(1, x[0] * y[2] * y[3]) ** 0.5),
     ]
 
 
@@ -59,6 +69,7 @@ X, W, Y, WHERE = (2, 4, 8, 5), (6, 2, 3, 3), (2, 6, 4, 5), ((2, 1), (1, 2), (1, 
 DW = (4, 1, 3, 3)
 
 CALLS = [call for case in CONVOLUTIONS.values() for call in passes(case)]
+CALLS += [call for case in FEW_FILTERS.values() for call in passes(case)]
 CALLS += [call for name in ("plain", "groups", "mostly edge", "rows apart", "left over", "no images")
           for call in moves(CONVOLUTIONS[name], -np.inf if name == "groups" else 0.5)]
 CALLS += [

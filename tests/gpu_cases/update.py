@@ -18,8 +18,8 @@ CALLS = [
         1e-3, 0.05, decoupled))
       for largest in (False, True) for decoupled in (False, True) for t in (1, 5)],
     *[Call("rmsprop_step", lambda d, m=m, b=b: (
-        d.x(*FLAT), d.x(*FLAT), 1 + square(d, *FLAT), d.x(*FLAT) / 8 if m else None, d.x(*FLAT) if b else None, 0.1, 0.9, 1e-3,
-        0.05, 0.8)) for m in (False, True) for b in (False, True)],
+        d.x(*FLAT), d.x(*FLAT), 1 + square(d, *FLAT), d.x(*FLAT) / 8 if m else None, d.x(*FLAT) if b else None, 0.1, 0.9,
+        1e-3, 0.05, 0.8)) for m in (False, True) for b in (False, True)],
     Call("rmsprop_step", lambda d: (d.x(*FLAT), d.x(*FLAT), 0 * d.x(*FLAT), 3 + d.x(*FLAT), None, 0.1, 0.9, 0.1, 0.0, 0.8)),
     Call("rmsprop_tf_step", lambda d: (d.x(*MANY), d.x(*MANY), square(d, *MANY), d.x(*MANY), 0.1, 0.9, 1e-3, 0.05, 0.8)),
     Call("adagrad_step", lambda d: (d.x(*MANY), d.x(*MANY), square(d, *MANY), 0.1, 1e-3, 0.05)),

@@ -4,6 +4,7 @@ Nothing here waits for the GPU: a call returns when its work is queued.
 """
 from cupy import ndarray
 
+from minidl.kernels.gpu import formula
 from minidl.kernels.gpu.elementwise import *            # CuPy's own functions; then those with kernels of ours:
 from minidl.kernels.gpu.activation import (
     log_softmax, log_softmax_gradient, relu, relu_gradient, softmax, softmax_gradient)

@@ -140,3 +140,125 @@ extern "C" __global__ void depthwise_gradient_w(const REAL* __restrict__ gy, con
         gw[(((long long)part * C * M + f) * KH + i) * KW + j] = total;
     }
 }
+
+// Products of few filters, without columns. A block has a tile of FILTERS x OTHERS numbers, and a thread of it 8 x 4. What a
+// step multiplies is fetched into registers, many numbers at a time, and put into shared memory, where all threads read it.
+// A thread's sums are in REAL, one product after the other.
+#define FILTERS 32
+#define OTHERS 64
+#define TILE_THREADS (FILTERS / 8 * OTHERS / 4)
+#define DEPTH 8
+
+// sum += the products of 8 numbers beside each other and 4 that are `step` apart.
+__device__ inline void multiply(REAL (&sum)[8][4], const REAL* a, const REAL* b, int step)
+{
+    #pragma unroll
+    for (int i = 0; i < 8; ++i)
+        #pragma unroll
+        for (int j = 0; j < 4; ++j) sum[i][j] += a[i] * b[j * step];
+}
+
+// A window of an image, and its next tap (c, i, j).
+struct Window {
+    const REAL* image;
+    int C, H, W, KH, KW, DH, DW, top, left, c, i, j;
+
+    // What is under the tap, 0 outside of the image and after its last channel; then on to the next one.
+    __device__ inline REAL next()
+    {
+        int iy = top + i * DH, ix = left + j * DW;
+        REAL v = c < C && iy >= 0 && iy < H && ix >= 0 && ix < W ? image[((long long)c * H + iy) * W + ix] : 0;
+        if (++j == KW) { j = 0; ++i; }
+        if (i == KH) { i = 0; ++c; }
+        return v;
+    }
+};
+
+// direct: y (N, G F, OH, OW) from x (N, G C, H, W), w (G F, C, KH, KW), b (G F,) or null, for F of up to FILTERS. A tile is
+// of filters and pixels, DEPTH taps are a step. Each thread fetches what one pixel's window sees of x, neighbours side by
+// side: a number comes once from memory, and KH KW times from a cache. w is fetched once for every 64 pixels, runs of
+// DEPTH numbers, and y is written once, 16 neighbours together.
+extern "C" __global__ void direct(const REAL* __restrict__ x, const REAL* __restrict__ w, const REAL* __restrict__ b,
+                                  REAL* __restrict__ y, int N, int C, int F, int G, int H, int W, int KH, int KW,
+                                  int OH, int OW, int SH, int SW, int PH, int PW, int DH, int DW)
+{
+    alignas(16) __shared__ REAL taps[DEPTH][FILTERS + 4];                       // 4 more: rows begin in other banks
+    __shared__ REAL pixels[DEPTH][OTHERS];
+    int g = blockIdx.y, K = C * KH * KW, P = OH * OW;
+    int mine = threadIdx.x / (OTHERS / 4) * 8, other = threadIdx.x % (OTHERS / 4);
+    long long count = (long long)N * P, q0 = (long long)blockIdx.x * OTHERS, q = q0 + threadIdx.x;
+
+    int p = q % P, first = q < count ? 0 : C;                                   // past the last pixel a window sees only 0
+    Window window = {x + (q / P * G + g) * C * H * W, C, H, W, KH, KW, DH, DW, p / OW * SH - PH, p % OW * SW - PW, first};
+    int d0 = threadIdx.x % DEPTH, filter0 = threadIdx.x / DEPTH;                // the first number of w to be fetched
+    REAL sum[8][4] = {}, pixel[DEPTH], tap[DEPTH * FILTERS / TILE_THREADS];
+    for (int k = 0; k < K; k += DEPTH) {
+        #pragma unroll
+        for (int d = 0; d < DEPTH; ++d) pixel[d] = window.next();
+        #pragma unroll
+        for (int i = 0; i < DEPTH * FILTERS / TILE_THREADS; ++i) {
+            int f = filter0 + TILE_THREADS / DEPTH * i;
+            tap[i] = f < F && k + d0 < K ? w[((long long)g * F + f) * K + k + d0] : 0;
+        }
+        __syncthreads();                                                        // all have multiplied the last step's
+        #pragma unroll
+        for (int d = 0; d < DEPTH; ++d) pixels[d][threadIdx.x] = pixel[d];
+        #pragma unroll
+        for (int i = 0; i < DEPTH * FILTERS / TILE_THREADS; ++i) taps[d0][filter0 + TILE_THREADS / DEPTH * i] = tap[i];
+        __syncthreads();
+        #pragma unroll
+        for (int d = 0; d < DEPTH; ++d) multiply(sum, &taps[d][mine], &pixels[d][other], OTHERS / 4);
+    }
+
+    for (int j = 0; j < 4; ++j) {
+        long long q = q0 + other + j * (OTHERS / 4);
+        REAL* to = y + (q / P * G + g) * F * P + q % P;
+        for (int i = 0; i < 8; ++i) {
+            int f = mine + i;
+            if (q < count && f < F) to[(long long)f * P] = sum[i][j] + (b ? b[g * F + f] : 0);
+        }
+    }
+}
+
+// direct_gradient_w: gw (parts, G F, C KH KW), to be added up over the parts, for F of up to FILTERS. A tile is of filters
+// and taps; 32 pixels are a step, and every parts-th step is a block's. A lane fetches one pixel of gy and what its window
+// sees of x, neighbours side by side. gy is fetched once for every 64 taps, and so is x from memory, KH KW times from a cache.
+extern "C" __global__ void direct_gradient_w(const REAL* __restrict__ gy, const REAL* __restrict__ x,
+                                             REAL* __restrict__ gw, int N, int C, int F, int G, int H, int W, int KH, int KW,
+                                             int OH, int OW, int SH, int SW, int PH, int PW, int DH, int DW, int parts)
+{
+    alignas(16) __shared__ REAL gys[32][FILTERS + 4];
+    __shared__ REAL cols[OTHERS][32 + 1];
+    int g = blockIdx.y, k0 = blockIdx.x * OTHERS, K = C * KH * KW, P = OH * OW;
+    int mine = threadIdx.x / (OTHERS / 4) * 8, other = threadIdx.x % (OTHERS / 4);
+    int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = TILE_THREADS / 32;
+    int t0 = warp * (OTHERS / warps), t1 = t0 + OTHERS / warps;                 // the taps of the tile that a warp fetches
+    int c0 = (k0 + t0) / (KH * KW), i0 = (k0 + t0) / KW % KH, j0 = (k0 + t0) % KW;
+
+    REAL sum[8][4] = {}, some[DEPTH];
+    for (long long step = blockIdx.z; step * 32 < (long long)N * P; step += parts) {
+        long long q = step * 32 + lane, n = q / P;
+        int p = q % P, channels = q < (long long)N * P ? C : 0;                 // past the last pixel a window sees only 0
+        Window window = {x + (n * G + g) * C * H * W, channels, H, W, KH, KW, DH, DW, p / OW * SH - PH, p % OW * SW - PW,
+                         c0, i0, j0};
+        __syncthreads();                                                        // all have multiplied the last step's
+        #pragma unroll 4
+        for (int f = warp; f < FILTERS; f += warps)
+            gys[lane][f] = channels > 0 && f < F ? gy[((n * G + g) * F + f) * P + p] : 0;
+        for (int t = t0; t < t1; t += DEPTH) {
+            #pragma unroll
+            for (int d = 0; d < DEPTH; ++d) some[d] = window.next();
+            #pragma unroll
+            for (int d = 0; d < DEPTH; ++d) cols[t + d][lane] = some[d];
+        }
+        __syncthreads();
+        #pragma unroll 8
+        for (int d = 0; d < 32; ++d) multiply(sum, &gys[d][mine], &cols[other][d], OTHERS / 4 * (32 + 1));
+    }
+
+    for (int i = 0; i < 8; ++i)
+        for (int j = 0; j < 4; ++j) {
+            int f = mine + i, k = k0 + other + j * (OTHERS / 4);
+            if (f < F && k < K) gw[(((long long)blockIdx.z * G + g) * F + f) * K + k] = sum[i][j];
+        }
+}

@@ -4,8 +4,8 @@ The columns of some images lie as (C KH KW, n OH OW), so that a pass is one larg
 product for gw adds up over images by itself. A filter is applied to many columns, so it is y and gy, the smaller of the
 two by KH KW, that are turned from (n, F, OH OW) to (F, n OH OW) or back.
 
-A filter that reads one channel only has too little to multiply, and kernels of its own. Sums are of float32 where x is:
-in cuBLAS, which is not allowed to round to TF32, and in the kernels.
+Few filters have kernels without columns, and so do filters that read one channel only. Sums are of float32 where x is: in
+cuBLAS, which rounds to TF32 only where CUPY_TF32 is set, and in the kernels.
 """
 import cupy
 import numpy as np
@@ -18,6 +18,7 @@ from minidl.kernels.reference.convolution import out_size
 # Python, and with more it would only need more memory.
 CHUNK_BYTES = 2 ** 26
 TILE = 64                    # pixels that an image must have to fill one of the tiles which cuBLAS makes a product of
+FILTERS, OTHERS, TILE_THREADS = 32, 64, 64               # of convolution.cu
 
 kernels = Kernels("convolution")
 
@@ -68,6 +69,9 @@ def conv2d(x, w, b, stride, padding, dilation, groups):
         if b is not None:
             y += b.reshape(F, 1, 1)                                                # one more pass
         return y
+    if are_few(F // G, N * OH * OW):
+        direct(x, w, b, y, stride, padding, dilation, G)
+        return y
     rows = w.reshape(G, F // G, channels * size[0] * size[1])
     for some in chunks(N, rows.shape[2] * G * OH * OW * x.itemsize):
         cols = columns(x[some], size, stride, padding, dilation, out, G)
@@ -88,6 +92,11 @@ def conv2d_gradient_x(gy, w, shape, stride, padding, dilation, groups):
     if is_pointwise(size, stride, padding, G, OH * OW) and out == (H, W):
         cupy.matmul(w.reshape(F, C).T, gy.reshape(N, F, OH * OW), out=gx.reshape(N, C, OH * OW))
         return gx
+    if stride == (1, 1) and are_few(channels, N * H * W):                          # gy convolved with the filters turned
+        w = w.reshape(G, F // G, channels, *size)[..., ::-1, ::-1].swapaxes(1, 2).reshape(C, F // G, *size)
+        padding = [d * (n - 1) - p for n, p, d in zip(size, padding, dilation, strict=True)]
+        direct(gy, w, None, gx, stride, padding, dilation, G)
+        return gx
     rows = w.reshape(G, F // G, channels * size[0] * size[1])
     for some in chunks(N, rows.shape[2] * G * OH * OW * gy.itemsize):
         gcols = product(rows.swapaxes(1, 2), turned(gy[some], G))
@@ -101,6 +110,8 @@ def conv2d_gradient_w(gy, x, size, stride, padding, dilation, groups):
     channels, (KH, KW) = C // G, size
     if is_depthwise(channels, G):
         return depthwise_gradient_w(gy, x, size, stride, padding, dilation)
+    if are_few(F // G, N * OH * OW):
+        return direct_gradient_w(gy, x, size, stride, padding, dilation, G)
     gw = cupy.zeros((G, channels * KH * KW, F // G), x.dtype)
     for some in chunks(N, C * KH * KW * OH * OW * x.itemsize):
         cols = columns(x[some], size, stride, padding, dilation, (OH, OW), G)
@@ -139,6 +150,36 @@ def product(a, b):
 def is_pointwise(size, stride, padding, G, pixels):
     """Are the images their own columns? Then each is multiplied as it lies, unless it is small."""
     return (*size, *stride, *padding, G) == (1, 1, 1, 1, 0, 0, 1) and pixels >= TILE
+
+
+# ---- few filters
+
+
+def are_few(filters, pixels):
+    """Do columns cost more than they save? They are written and read, 8 bytes for every 2 `filters` operations.
+
+    An H100 moves 8 bytes while it does 160 operations. So with up to a tile of filters, 64 operations, the columns alone
+    take longer than `direct`, if that is half as fast as cuBLAS, which is an estimate; and it needs no memory. But there
+    must be pixels enough for a block on each of the GPU's processors.
+    """
+    return filters <= FILTERS and pixels >= 128 * OTHERS
+
+
+def direct(x, w, b, y, stride, padding, dilation, G):
+    """y (N, F, OH, OW) from x (N, C, H, W), w (F, C/G, KH, KW), b (F,) or None, read as they lie."""
+    (N, C, H, W), (_, F, OH, OW), size = x.shape, y.shape, w.shape[2:]
+    kernels.blocks("direct", (-(-N * OH * OW // OTHERS), G), TILE_THREADS, *map(contiguous, (x, w, b)), y, N, C // G, F // G,
+                   G, H, W, *size, OH, OW, *stride, *padding, *dilation)
+
+
+def direct_gradient_w(gy, x, size, stride, padding, dilation, G):
+    (N, F, OH, OW), (_, C, H, W) = gy.shape, x.shape
+    tiles = -(-C // G * size[0] * size[1] // OTHERS)
+    parts = max(1, min(N * OH * OW // 512, 1024 // (tiles * G)))      # blocks for all of a GPU, with 16 steps of 32 pixels
+    gw = cupy.empty((parts, F, C // G, *size), x.dtype)
+    kernels.blocks("direct_gradient_w", (tiles, G, parts), TILE_THREADS, *map(contiguous, (gy, x)), gw, N, C // G, F // G, G,
+                   H, W, *size, OH, OW, *stride, *padding, *dilation, parts)
+    return gw.sum(0)
 
 
 # ---- filters that read one channel

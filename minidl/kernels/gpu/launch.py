@@ -49,7 +49,7 @@ class Kernels:
         """x as a kernel takes it: CuPy passes on whatever it is given, and looks at no type and no strides."""
         if isinstance(x, cupy.ndarray):
             if not x.flags.c_contiguous:
-                raise ValueError(f"{name}: an array of shape {x.shape} with strides {x.strides}; kernels read contiguous ones")
+                raise ValueError(f"{name}: an array {x.shape} with strides {x.strides}; kernels take contiguous ones")
             if x.dtype.kind == "f" and x.dtype != real:
                 raise TypeError(f"{name}: an array of {x.dtype} among arrays of {real}")
             return x
