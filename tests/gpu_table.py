@@ -24,10 +24,18 @@ ARCHS, REALS, DTYPES = ("sm_75", "sm_80", "sm_90"), ("float", "double"), ("float
 DECLARED = re.compile(r'^extern "C" __global__ void (?:__launch_bounds__\(\w+\) )?(\w+)\(', re.M)
 BESIDE = re.compile(r"^// H100: [^\n]*\n", re.M)
 
-# Why a kernel asks for more bytes than the least.
-WHY = {
+MORE = 1.05                  # times the least that a kernel may move without a reason
+WHY = {                      # a mark in the table: the reason
+    "a": "A thread asks for a number twice or three times within a few lines; the compiler keeps it in a register.",
+    "b": "A row, or a block's part of it, is gone through again once its largest number or its sum is known. The first time "
+         "it comes from memory, then from the L1 cache, unless it is longer than that.",
+    "c": "Windows overlap: a number is asked for by each that it lies in, and comes from memory once.",
+    "d": "Neighbours read every second number, and the sectors between them twice; from memory these come once.",
+    "e": "Few numbers, each in a sector of its own, of which the rest is moved for nothing.",
+    "f": "Some numbers are not needed, but lie in the same sectors as others.",
 }
-MORE = 1.05                  # times the least: what is above that has a reason in WHY
+BECAUSE = {                  # a kernel: marks
+}
 
 
 # ---- measuring
@@ -73,8 +81,8 @@ def measure():
         calls = counted_calls(gpu)
         for name, found in typical(gpu).items():
             kernels[name] |= {"calls": calls[name], **found}
-    return {"NVRTC": ".".join(map(str, nvrtc.version())), "fingerprints": {topic: fingerprint(topic) for topic in nvrtc.topics()},
-            "kernels": kernels}
+    return {"NVRTC": ".".join(map(str, nvrtc.version())),
+            "fingerprints": {topic: fingerprint(topic) for topic in nvrtc.topics()}, "kernels": kernels}
 
 
 def counted_calls(gpu):
@@ -156,21 +164,21 @@ def occupancies(one):
 
 
 def table(measured, mutants):
-    """The lines of the table of kernels."""
-    lines = ["| kernel | compiled | simulated | mutants | registers | shared | threads | occupancy | bytes | least |",
-             "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"]
+    """The lines of the table of kernels, and the reasons that it refers to."""
+    lines = ["| kernel | compiled | simulated | mutants | registers | shared | threads | occupancy | bytes | least | |",
+             "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |"]
     topic = None
     for name, one in measured["kernels"].items():
         if one["topic"] != topic:
             topic = one["topic"]
-            lines.append(f"| **{topic}.cu** | | | | | | | | | |")
+            lines.append(f"| **{topic}.cu** | | | | | | | | | | |")
         killed = mutants["kernels"].get(name)
         lines.append(" ".join([
             f"| `{name}` | {one['compiled']} of {len(ARCHS) * len(REALS)} | {one['calls']} x 3 x {len(DTYPES)} |",
             f"{killed['killed']} of {killed['made']} |" if killed else "|", f"{both(one['registers'])} |",
             f"{both([n + one['dynamic'] for n in one['shared']])} |", f"{one['threads']} |",
-            f"{both([f'{share:.0%}' for share in occupancies(one)])} | {one['asked']:.1f} | {one['least']:.1f} |"]))
-    return lines
+            f"{both([f'{share:.0%}' for share in occupancies(one)])} | {one['asked']:.1f} | {one['least']:.1f} | {BECAUSE.get(name, '')} |"]))
+    return [*lines, "", *[f"- {mark}: {reason}" for mark, reason in WHY.items()]]
 
 
 def both(pair):
@@ -191,12 +199,6 @@ def with_lines_beside(topic, measured):
     return DECLARED.sub(lambda match: beside(measured["kernels"][match[1]]) + match[0], text)
 
 
-def reasons(measured):
-    """Lines: why a kernel moves more than the least."""
-    return [f"- `{name}` {one['asked'] / one['least']:.1f} times the least: {WHY[name]}."
-            for name, one in measured["kernels"].items() if moves_more(one)]
-
-
 def moves_more(one):
     return one["asked"] > MORE * one["least"]
 
@@ -212,7 +214,7 @@ def rooflines():
 def page(measured, mutants):
     """docs/gpu.md with what was measured between its marks."""
     text = DOCS.read_text()
-    parts = {"kernels": [*table(measured, mutants), "", *reasons(measured)], "roofline": rooflines()}
+    parts = {"kernels": table(measured, mutants), "roofline": rooflines()}
     for name, lines in parts.items():
         text = re.sub(rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda match, lines=lines: "\n".join(
             [match[1] + "", *lines, "", match[2]]), text, flags=re.S)

@@ -2,10 +2,11 @@
 
 Images have whole rows of 32 pixels and channels enough, so that what is moved beyond the least is the kernel's doing.
 """
+import numpy as np
+
 from gpu_cases import Call
 
-STRIDE, PADDING, DILATION = (1, 1), (1, 1), (1, 1)
-HOW = STRIDE, PADDING, DILATION
+HOW = (1, 1), (1, 1), (1, 1)                             # stride, padding, dilation
 IMAGES = (4, 16, 32, 32)
 ROWS, COLUMNS = (64, 1000), (4, 21, 32, 32)              # scores of classes: of images, and of pixels
 WEIGHTS = (256, 64)
@@ -33,6 +34,8 @@ CALLS = [
     Call("conv2d", lambda d: (d.x(*IMAGES), d.x(16, 1, 3, 3), None, *HOW, 16)),
     Call("conv2d_gradient_x", lambda d: (d.x(*IMAGES), d.x(16, 1, 3, 3), IMAGES, *HOW, 16)),
     Call("conv2d_gradient_w", lambda d: (d.x(*IMAGES), d.x(*IMAGES), (3, 3), *HOW, 16)),
+    Call("conv2d", lambda d: (d.x(8, 16, 32, 32), d.x(16, 16, 3, 3), None, *HOW, 1)),            # few filters, many pixels
+    Call("conv2d_gradient_w", lambda d: (d.x(8, 16, 32, 32), d.x(8, 16, 32, 32), (3, 3), *HOW, 1)),
 
     *[Call("cross_entropy", lambda d, N=N, C=C, D=D: (d.x(N, C, D), d.ints(C, N, D), None, -100, 0.0))
       for N, C, D in ((64, 1000, 1), (4, 21, 1024))],
@@ -72,7 +75,6 @@ CALLS = [
 
 def winners(d):
     """Which pixel of IMAGES won each 2x2 window: one of its four."""
-    import numpy as np
     y, x = np.divmod(np.arange(16 * 16), 16)
     corner = d.ints(4, *POOLED).reshape(4, 16, -1)
     return ((2 * y + corner // 2) * 32 + 2 * x + corner % 2).reshape(POOLED).astype(np.int32)
