@@ -20,7 +20,7 @@ from minidl.bench.cases import NETWORKS
 
 ROOT = Path(__file__).parents[1]
 DOCS, MEASURED, MUTANTS = ROOT / "docs/gpu.md", ROOT / "tests/gpu/measured.json", ROOT / "tests/gpu/mutants.json"
-ARCHS, REALS, DTYPES = ("sm_75", "sm_80", "sm_90"), ("float", "double"), ("float32", "float64")
+ARCHS, REALS, ORDERS = ("sm_75", "sm_80", "sm_90"), ("float", "double"), 3
 DECLARED = re.compile(r'^extern "C" __global__ void (?:__launch_bounds__\(\w+\) )?(\w+)\(', re.M)
 BESIDE = re.compile(r"^// H100: [^\n]*\n", re.M)
 
@@ -172,12 +172,13 @@ def table(measured, mutants):
         if one["topic"] != topic:
             topic = one["topic"]
             lines.append(f"| **{topic}.cu** | | | | | | | | | | |")
-        killed = mutants["kernels"].get(name)
-        lines.append(" ".join([
-            f"| `{name}` | {one['compiled']} of {len(ARCHS) * len(REALS)} | {one['calls']} x 3 x {len(DTYPES)} |",
-            f"{killed['killed']} of {killed['made']} |" if killed else "|", f"{both(one['registers'])} |",
-            f"{both([n + one['dynamic'] for n in one['shared']])} |", f"{one['threads']} |",
-            f"{both([f'{share:.0%}' for share in occupancies(one)])} | {one['asked']:.1f} | {one['least']:.1f} | {BECAUSE.get(name, '')} |"]))
+        found = mutants["kernels"].get(name)
+        cells = [f"`{name}`", f"{one['compiled']} of {len(ARCHS) * len(REALS)}", f"{one['calls']} x {ORDERS} x {len(REALS)}",
+                 f"{found['killed']} of {found['made']}" if found else "", both(one["registers"]),
+                 both([n + one["dynamic"] for n in one["shared"]]), str(one["threads"]),
+                 both([f"{share:.0%}" for share in occupancies(one)]), f"{one['asked']:.1f}", f"{one['least']:.1f}",
+                 BECAUSE.get(name, "")]
+        lines.append(f"| {' | '.join(cells)} |")
     return [*lines, "", *[f"- {mark}: {reason}" for mark, reason in WHY.items()]]
 
 

@@ -3,7 +3,6 @@
 Images have whole rows of 32 pixels and channels enough, so that what is moved beyond the least is the kernel's doing.
 """
 import numpy as np
-
 from gpu_cases import Call
 
 HOW = (1, 1), (1, 1), (1, 1)                             # stride, padding, dilation
