@@ -215,7 +215,8 @@ LAUNCHES_OF = {
     "local_response_norm": of_kind(NORMS), "local_response_norm_gradient": local_response_norm_gradient,
     **dict.fromkeys(["max_pool", "max_pool_gradient", "avg_pool", "avg_pool_gradient", "adaptive_avg_pool",
                      "adaptive_avg_pool_gradient", "adaptive_max_pool"], of_kind(POOLING)),
-    "sgd_step": in_place(0, 2), "setitem": written,
+    "sgd_step": in_place(0, 2), "adam_step": in_place(0, 2, 3, 4), "rmsprop_step": in_place(0, 2, 3, 4),
+    "rmsprop_tf_step": in_place(0, 2, 3), "adagrad_step": in_place(0, 2), "setitem": written,
     **dict.fromkeys(["zeros", "ones", "full", "zeros_like", "ones_like", "full_like"], filled),
     **dict.fromkeys(["empty", "empty_like"], nothing),
 }
