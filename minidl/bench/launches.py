@@ -155,10 +155,13 @@ def conv2d(args, y):
 def conv2d_gradient_x(args, gx):
     gy, w, shape, stride, padding, _, groups = args
     how, filters = Convolution(shape, w.shape, gy.shape, stride, padding, groups, gy.itemsize), w.size
-    if how.is_depthwise or (how.is_pointwise and gy.shape[2:] == tuple(shape[2:])):
-        return [how.product(len(gy), gy.size, filters, gx.size)]
-    if tuple(stride) == (1, 1) and how.is_direct(w.shape[1], shape[2:]):
-        return [how.moved(2 * filters), how.product(len(gy), gy.size, filters, gx.size)]
+    one = how.product(len(gy), gy.size, filters, gx.size)
+    if how.is_pointwise and gy.shape[2:] == tuple(shape[2:]):
+        return [one]
+    if tuple(stride) == (1, 1) and (len(w) == shape[1] if how.is_depthwise else how.is_direct(w.shape[1], shape[2:])):
+        return [how.moved(2 * filters), one]             # a convolution of gy, with the filters turned around
+    if how.is_depthwise:
+        return [one]
     found = []
     for n in how.chunks():
         image, columns, result = how.image(n), how.columns(n), how.result(n)

@@ -54,7 +54,8 @@ def test_a_pointwise_convolution_has_no_columns():
 def test_a_depthwise_convolution_is_one_kernel():
     forward, backward = launched(lambda x, w: F.conv2d(x, w, groups=3), (2, 3, 10, 8), (3, 1, 3, 3))
     product = Launch(PRODUCTS, 2 * 288 * 9, 4 * (480 + 27 + 288))
-    assert forward == [product] and backward[:2] == [product, product] and len(backward) == 3
+    turned = Launch(COLUMNS, 0, 4 * 2 * 27)              # the filters, for the gradient in x
+    assert forward == [product] and backward[:3] == [turned, product, product] and len(backward) == 4
 
 
 def test_few_filters_on_many_pixels_are_one_kernel_each_way():

@@ -123,7 +123,7 @@ def left_to_cupy(expression, arrays):
 
 def test_all_kernels_are_valid_cuda_and_keep_their_numbers_in_registers(dtype, together):
     arch = {"f": "sm_75", "d": "sm_90"}[dtype.char]      # each takes seconds
-    _, log = nvrtc.compile(together, arch, [f"-DREAL={C_NAME[dtype.char]}", "--ptxas-options=-v"])
+    _, log = nvrtc.compile(together, arch, (f"-DREAL={C_NAME[dtype.char]}", "--ptxas-options=-v"))
     assert "warning" not in log
     assert set(re.findall(r"(\d+) bytes spill", log)) == {"0"}
 
@@ -133,7 +133,7 @@ def test_kernels_of_float32_compute_nothing_in_double(dtype, together):
     kernels = re.split(r'(?=extern "C")', together)
     plain = [code for code in kernels if not re.search(r"\b(sin|cos|pow)\(", code)]
     assert len(plain) > len(kernels) - 20
-    ptx, _ = nvrtc.compile("".join(plain), "compute_80", ["-DREAL=float"])
+    ptx, _ = nvrtc.compile("".join(plain), "compute_80", ("-DREAL=float",))
     assert b".f32" in ptx and (dtype == np.float64 or b".f64" not in ptx)
 
 

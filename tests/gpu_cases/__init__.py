@@ -6,7 +6,7 @@ strides, groups and dilation are such that an index that is swapped or one off i
 import importlib
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -31,11 +31,17 @@ class Call:
     """kernel(*args(draw)), args being drawn as often as they are needed.
 
     Results, and what becomes of the arguments, agree with the reference's to `digits` times the dtype's precision, of each
-    number and of the largest one in its array; bit for bit, if `digits` is 0. Those of float16 agree to as much.
+    number and of the largest one in its array; bit for bit, if `digits` is 0. In float16 the reference rounds sums, which
+    are computed in float32 on the GPU, so there `digits` is no less than its default.
+
+    settings : arguments by their names
+    waits    : may the host wait for the GPU?
     """
     kernel: str
     args: Callable
     digits: float = 50
+    settings: dict = field(default_factory=dict)
+    waits: bool = False
 
     def drawn(self, dtype):
         return list(self.args(Draw(np.random.default_rng(len(self.kernel)), np.dtype(dtype))))
@@ -43,10 +49,12 @@ class Call:
     def agrees(self, kernels, reference, dtype):
         """The results and the arguments after the call, in NumPy's arrays; an AssertionError where they are wrong."""
         import cupy
+        import cupyx
         expected, got = self.drawn(dtype), [on_gpu(x) for x in self.drawn(dtype)]
         with np.errstate(all="ignore"):
-            wanted = getattr(reference, self.kernel)(*expected)
-            answer = getattr(kernels, self.kernel)(*got)
+            wanted = getattr(reference, self.kernel)(*expected, **self.settings)
+        with cupyx.allow_synchronize(self.waits):
+            answer = getattr(kernels, self.kernel)(*got, **self.settings)
         found = []
         for a, b in zip(flat((answer, got)), flat((wanted, expected)), strict=True):
             if not isinstance(b, np.ndarray):
@@ -54,7 +62,8 @@ class Call:
                 continue
             assert isinstance(a, cupy.ndarray), f"{self.kernel}: {type(a)} instead of an array on the GPU"
             assert (a.dtype, a.shape) == (b.dtype, b.shape), f"{self.kernel}: {a.dtype} {a.shape}, not {b.dtype} {b.shape}"
-            precision = self.digits * np.finfo(b.dtype).eps if b.dtype.kind == "f" else 0
+            digits = max(self.digits, Call.digits) if b.dtype == np.float16 else self.digits
+            precision = digits * np.finfo(b.dtype).eps if b.dtype.kind == "f" else 0
             scale = max(1, np.abs(b[np.isfinite(b)]).max(initial=0)) if precision else 0
             a = cupy.asnumpy(a)
             np.testing.assert_allclose(a, b, rtol=precision, atol=precision * scale, err_msg=self.kernel)

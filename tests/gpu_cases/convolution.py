@@ -21,6 +21,7 @@ CONVOLUTIONS = {
     "depthwise":         ((2, 3, 5, 9), (3, 1, 2, 3), (1, 2), (1, 0), (2, 1), 3),
     "multiplied":        ((3, 2, 6, 5), (4, 1, 3, 3), (1, 1), (1, 1), (1, 1), 2),
     "large depthwise":   ((1, 2, 7, 9), (2, 1, 4, 7), (2, 1), (1, 4), (1, 2), 2),
+    "depthwise, turned": ((2, 3, 7, 5), (3, 1, 2, 4), (1, 1), (0, 3), (2, 1), 3),
     "depthwise edge":    ((1, 2, 3, 2), (6, 1, 3, 3), (2, 1), (4, 5), (1, 3), 2),
     "depthwise on none": ((0, 3, 5, 4), (3, 1, 2, 3), (1, 1), (0, 0), (1, 1), 3),
 }
@@ -32,7 +33,7 @@ FEW_FILTERS = {
     "plain":             ((3, 2, 53, 54), (3, 2, 3, 2), (1, 1), (1, 0), (1, 1), 1),
     "all of a tile":     ((1, 3, 92, 93), (32, 3, 1, 5), (1, 1), (0, 3), (1, 2), 1),
     "groups":            ((1, 8, 95, 182), (10, 4, 3, 3), (1, 2), (1, 2), (2, 1), 2),
-    "two tiles of taps": ((2, 9, 130, 35), (2, 9, 4, 2), (2, 1), (2, 1), (1, 3), 1),
+    "two tiles of taps": ((2, 6, 130, 72), (2, 6, 3, 4), (2, 1), (2, 1), (1, 3), 1),
 }
 
 
@@ -83,7 +84,7 @@ CALLS += [
     Call("conv2d_gradient_w", lambda d: (turn(X)(d), turn(X)(d), (3, 3), (1, 1), (1, 1), (1, 1), 4)),
     Call("conv2d", lambda d: (d.x(2, 0, 5, 4), d.x(3, 0, 2, 3), d.x(3), (1, 1), (0, 0), (1, 1), 1)),
     # more pixels than one block has threads, in several parts
-    Call("conv2d_gradient_w", lambda d: (d.x(3, 2, 61, 47), d.x(3, 2, 61, 47), (1, 1), (1, 1), (0, 0), (1, 1), 2), 1000),
+    Call("conv2d_gradient_w", lambda d: (d.x(3, 4, 61, 47), d.x(3, 2, 61, 47), (1, 1), (1, 1), (0, 0), (1, 1), 2), 1000),
     # a transposed convolution whose image has room for more windows (output_padding)
     Call("conv2d_gradient_x", lambda d: (d.x(2, 3, 3, 4), d.x(3, 2, 3, 2), (2, 2, 8, 11), (2, 3), (0, 0), (1, 1), 1)),
     Call("conv2d_gradient_x", lambda d: (d.x(2, 2, 3, 4), d.x(2, 1, 3, 2), (2, 2, 8, 11), (2, 3), (0, 0), (1, 1), 2)),

@@ -48,6 +48,22 @@ extern "C" __global__ void col2im(const REAL* __restrict__ cols, REAL* __restric
     }
 }
 
+// Where filters read one channel, a window is gone through by parts of SIDE x SIDE taps, for 3 x 3 all at once, so that a
+// thread waits for many numbers together and not for one after the other. v = what is under a part whose first tap is at
+// (top, left), and of which `rows` and `columns` are left; 0 outside of the image.
+#define SIDE 3
+__device__ inline void fetch(REAL (&v)[SIDE][SIDE], const REAL* image, int H, int W, int top, int left, int rows, int columns,
+                             int DH, int DW)
+{
+    #pragma unroll
+    for (int i = 0; i < SIDE; ++i)
+        #pragma unroll
+        for (int j = 0; j < SIDE; ++j) {
+            int iy = top + i * DH, ix = left + j * DW;
+            v[i][j] = i < rows && j < columns && iy >= 0 && iy < H && ix >= 0 && ix < W ? image[iy * W + ix] : 0;
+        }
+}
+
 // depthwise: y (N, C M, OH, OW) from x (N, C, H, W), w (C M, 1, KH, KW), b (C M,) or null: filter f reads channel f / M.
 // A thread has one number of y. A pixel is read once for every window and filter it lies under; the threads of a warp
 // have one filter, or a few.
@@ -55,21 +71,27 @@ extern "C" __global__ void depthwise(const REAL* __restrict__ x, const REAL* __r
                                      REAL* __restrict__ y, int N, int C, int M, int H, int W, int KH, int KW,
                                      int OH, int OW, int SH, int SW, int PH, int PW, int DH, int DW)
 {
-    FOR_EACH(i, (long long)N * C * M * OH * OW) {
-        int p = i % (OH * OW), top = p / OW * SH - PH, left = p % OW * SW - PW;
-        long long plane = i / (OH * OW);                                        // n C M + f
+    FOR_EACH(o, (long long)N * C * M * OH * OW) {
+        int p = o % (OH * OW), top = p / OW * SH - PH, left = p % OW * SW - PW;
+        long long plane = o / (OH * OW);                                        // n C M + f
         int f = plane % (C * M);
-        const REAL *image = x + plane / M * H * W, *tap = w + (long long)f * KH * KW;
-        REAL sum = b ? b[f] : 0;
-        for (int iy = top; iy < top + KH * DH; iy += DH)
-            for (int ix = left; ix < left + KW * DW; ix += DW, ++tap)
-                if (iy >= 0 && iy < H && ix >= 0 && ix < W) sum += *tap * image[iy * W + ix];
-        y[i] = sum;
+        const REAL *image = x + plane / M * H * W, *filter = w + (long long)f * KH * KW;
+        REAL sum = b ? b[f] : 0, v[SIDE][SIDE];
+        for (int i0 = 0; i0 < KH; i0 += SIDE)
+            for (int j0 = 0; j0 < KW; j0 += SIDE) {
+                fetch(v, image, H, W, top + i0 * DH, left + j0 * DW, KH - i0, KW - j0, DH, DW);
+                #pragma unroll
+                for (int i = 0; i < SIDE; ++i)
+                    #pragma unroll
+                    for (int j = 0; j < SIDE; ++j)
+                        if (i0 + i < KH && j0 + j < KW) sum += filter[(i0 + i) * KW + j0 + j] * v[i][j];
+            }
+        y[o] = sum;
     }
 }
 
-// depthwise_gradient_x: gx (N, C, H, W) from gy (N, C M, OH, OW). A thread has one pixel, and looks where its windows are.
-// A number of gy is read once for every tap.
+// depthwise_gradient_x: gx (N, C, H, W) from gy (N, C M, OH, OW), with any stride. A thread has one pixel, and looks where
+// its windows are. A number of gy is read once for every tap.
 extern "C" __global__ void depthwise_gradient_x(const REAL* __restrict__ gy, const REAL* __restrict__ w,
                                                 REAL* __restrict__ gx, int N, int C, int M, int H, int W, int KH, int KW,
                                                 int OH, int OW, int SH, int SW, int PH, int PW, int DH, int DW)
@@ -98,7 +120,6 @@ extern "C" __global__ void depthwise_gradient_x(const REAL* __restrict__ gy, con
 // depthwise_gradient_w: gw (parts, C M, KH, KW), to be added up over the parts, each from every parts-th of the blocks
 // that the N OH OW pixels of gy make. A block has up to SIDE x SIDE taps of one filter: for 3 x 3, gy is read once, and
 // x 9 times. A thread sums in REAL over its pixels, then the warp's threads as a tree, then the warps.
-#define SIDE 3
 #define MOST_WARPS 8
 extern "C" __global__ void depthwise_gradient_w(const REAL* __restrict__ gy, const REAL* __restrict__ x,
                                                 REAL* __restrict__ gw, int N, int C, int M, int H, int W, int KH, int KW,
@@ -109,20 +130,17 @@ extern "C" __global__ void depthwise_gradient_w(const REAL* __restrict__ gy, con
     int j0 = blockIdx.x % across * SIDE, i0 = blockIdx.x / across % down * SIDE;
     int f = blockIdx.x / (across * down) % (C * M), part = blockIdx.x / (across * down) / (C * M);
 
-    REAL sum[SIDE][SIDE] = {};
+    REAL sum[SIDE][SIDE] = {}, v[SIDE][SIDE];
     long long step = (long long)parts * blockDim.x;
     for (long long pixel = part * (long long)blockDim.x + threadIdx.x; pixel < (long long)N * OH * OW; pixel += step) {
         int n = pixel / (OH * OW), p = pixel % (OH * OW);
         int top = p / OW * SH - PH + i0 * DH, left = p % OW * SW - PW + j0 * DW;
-        const REAL* image = x + ((long long)n * C + f / M) * H * W;
         REAL g = gy[((long long)n * C * M + f) * OH * OW + p];
+        fetch(v, x + ((long long)n * C + f / M) * H * W, H, W, top, left, KH - i0, KW - j0, DH, DW);
         #pragma unroll
         for (int i = 0; i < SIDE; ++i)
             #pragma unroll
-            for (int j = 0; j < SIDE; ++j) {
-                int iy = top + i * DH, ix = left + j * DW;
-                if (iy >= 0 && iy < H && ix >= 0 && ix < W) sum[i][j] += g * image[iy * W + ix];
-            }
+            for (int j = 0; j < SIDE; ++j) sum[i][j] += g * v[i][j];
     }
 
     int lane = threadIdx.x % 32, warp = threadIdx.x / 32;

@@ -57,12 +57,11 @@ def add_columns(cols, x, size, stride, padding, dilation, out, image_step, row_s
 
 @takes_float16
 def conv2d(x, w, b, stride, padding, dilation, groups):
-    (N, C, H, W), (F, channels, *size), G = x.shape, w.shape, groups
+    (N, C), (F, channels, *size), G = x.shape[:2], w.shape, groups
     OH, OW = out = out_sizes(x.shape, size, stride, padding, dilation)
     y = cupy.empty((N, F, OH, OW), x.dtype)
     if is_depthwise(channels, G):
-        kernels.each("depthwise", y.size, *map(contiguous, (x, w, b)), y, N, C, F // C, H, W, *size, OH, OW, *stride,
-                     *padding, *dilation)
+        depthwise(x, w, b, y, stride, padding, dilation)
         return y
     if is_pointwise(size, stride, padding, G, OH * OW):
         cupy.matmul(w.reshape(F, C), x.reshape(N, C, OH * OW), out=y.reshape(N, F, OH * OW))
@@ -85,16 +84,14 @@ def conv2d_gradient_x(gy, w, shape, stride, padding, dilation, groups):
     (N, C, H, W), (F, channels, *size), G = shape, w.shape, groups
     OH, OW = out = gy.shape[2:]
     gx = cupy.empty(shape, gy.dtype)
-    if is_depthwise(channels, G):
-        kernels.each("depthwise_gradient_x", gx.size, *map(contiguous, (gy, w)), gx, N, C, F // C, H, W, *size, OH, OW,
-                     *stride, *padding, *dilation)
-        return gx
     if is_pointwise(size, stride, padding, G, OH * OW) and out == (H, W):
         cupy.matmul(w.reshape(F, C).T, gy.reshape(N, F, OH * OW), out=gx.reshape(N, C, OH * OW))
         return gx
-    if stride == (1, 1) and are_few(channels, N * H * W):                          # gy convolved with the filters turned
-        w = w.reshape(G, F // G, channels, *size)[..., ::-1, ::-1].swapaxes(1, 2).reshape(C, F // G, *size)
-        padding = [d * (n - 1) - p for n, p, d in zip(size, padding, dilation, strict=True)]
+    if is_depthwise(channels, G):
+        depthwise_gradient_x(gy, w, gx, stride, padding, dilation)
+        return gx
+    if stride == (1, 1) and are_few(channels, N * H * W):
+        w, padding = turned_around(w, padding, dilation, G)
         direct(gy, w, None, gx, stride, padding, dilation, G)
         return gx
     rows = w.reshape(G, F // G, channels * size[0] * size[1])
@@ -152,6 +149,13 @@ def is_pointwise(size, stride, padding, G, pixels):
     return (*size, *stride, *padding, G) == (1, 1, 1, 1, 0, 0, 1) and pixels >= TILE
 
 
+def turned_around(w, padding, dilation, G):
+    """The filters (C, F/G, KH, KW), and the padding, with which a convolution of gy is gx, where the stride is 1."""
+    F, channels, *size = w.shape
+    w = w[..., ::-1, ::-1].reshape(G, F // G, channels, *size).swapaxes(1, 2).reshape(G * channels, F // G, *size)
+    return w, [d * (n - 1) - p for n, p, d in zip(size, padding, dilation, strict=True)]
+
+
 # ---- few filters
 
 
@@ -187,6 +191,23 @@ def direct_gradient_w(gy, x, size, stride, padding, dilation, G):
 
 def is_depthwise(channels, G):
     return channels == 1 < G
+
+
+def depthwise(x, w, b, y, stride, padding, dilation):
+    """y (N, C M, OH, OW) from x (N, C, H, W), w (C M, 1, KH, KW), b (C M,) or None."""
+    (N, C, H, W), (_, F, OH, OW), size = x.shape, y.shape, w.shape[2:]
+    kernels.each("depthwise", y.size, *map(contiguous, (x, w, b)), y, N, C, F // C, H, W, *size, OH, OW, *stride, *padding,
+                 *dilation)
+
+
+def depthwise_gradient_x(gy, w, gx, stride, padding, dilation):
+    (N, F, OH, OW), (_, C, H, W), size = gy.shape, gx.shape, w.shape[2:]
+    if stride == (1, 1) and F == C:
+        w, padding = turned_around(w, padding, dilation, C)
+        depthwise(gy, w, None, gx, stride, padding, dilation)
+    else:
+        kernels.each("depthwise_gradient_x", gx.size, *map(contiguous, (gy, w)), gx, N, C, F // C, H, W, *size, OH, OW,
+                     *stride, *padding, *dilation)
 
 
 def depthwise_gradient_w(gy, x, size, stride, padding, dilation):
