@@ -123,7 +123,7 @@ def typical(gpu):
 
 
 def run(gpu, call, dtype="float32"):
-    getattr(gpu, call.kernel)(*[gpu_cases.on_gpu(x) for x in call.drawn(dtype)])
+    getattr(gpu, call.kernel)(*[gpu_cases.on_gpu(x) for x in call.drawn(dtype)], **call.settings)
 
 
 def occupancy(threads, registers, shared):

@@ -31,10 +31,14 @@ CALLS = [
     Call("im2col", lambda d: (d.x(*IMAGES), (3, 3), *HOW)),
     Call("col2im", lambda d: (d.x(4, 16, 3, 3, 32, 32), IMAGES, *HOW)),
     Call("conv2d", lambda d: (d.x(*IMAGES), d.x(16, 1, 3, 3), None, *HOW, 16)),
-    Call("conv2d_gradient_x", lambda d: (d.x(*IMAGES), d.x(16, 1, 3, 3), IMAGES, *HOW, 16)),
+    Call("conv2d_gradient_x", lambda d: (d.x(*POOLED), d.x(16, 1, 3, 3), IMAGES, (2, 2), (1, 1), (1, 1), 16)),
     Call("conv2d_gradient_w", lambda d: (d.x(*IMAGES), d.x(*IMAGES), (3, 3), *HOW, 16)),
     Call("conv2d", lambda d: (d.x(8, 16, 32, 32), d.x(16, 16, 3, 3), None, *HOW, 1)),            # few filters, many pixels
     Call("conv2d_gradient_w", lambda d: (d.x(8, 16, 32, 32), d.x(8, 16, 32, 32), (3, 3), *HOW, 1)),
+
+    Call("getitem_gradient", lambda d: (d.x(256, 64), (1000, 64), d.ints(1000, 256))),
+    Call("getitem_gradient", lambda d: (d.x(128, 64), (256, 64), np.arange(256) % 2 == 0)),
+    Call("scatter_add", lambda d: (d.x(64, 1), d.ints(1000, 64, 1), (64, 1000), 1)),
 
     *[Call("cross_entropy", lambda d, N=N, C=C, D=D: (d.x(N, C, D), d.ints(C, N, D), None, -100, 0.0))
       for N, C, D in ((64, 1000, 1), (4, 21, 1024))],
@@ -60,6 +64,10 @@ CALLS = [
     Call("philox", lambda d: (7, 2 ** 16)),
     Call("uniform", lambda d: (7, (2 ** 16,), d.dtype)),
     Call("dropout_mask", lambda d: (7, (2 ** 16,), 0.5, d.dtype)),
+
+    Call("sum", lambda d: (d.x(*IMAGES), (0, 2, 3))),
+    Call("sum", lambda d: (d.x(*ROWS), 0)),
+    Call("cumprod_gradient", lambda d: (d.x(16, 1024), d.x(16, 1024), 0)),
 
     Call("sgd_step", lambda d: (d.x(*WEIGHTS), d.x(*WEIGHTS), d.x(*WEIGHTS), 0.1, 0.9, 0.0, 1e-4, False)),
     Call("adam_step", lambda d: (d.x(*WEIGHTS), d.x(*WEIGHTS), d.x(*WEIGHTS), square(d, *WEIGHTS), None, 2, 0.1, 0.9, 0.99,
