@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 import sys
+import textwrap
 from pathlib import Path
 
 import gpu_cases
@@ -26,15 +27,32 @@ BESIDE = re.compile(r"^// H100: [^\n]*\n", re.M)
 
 MORE = 1.05                  # times the least that a kernel may move without a reason
 WHY = {                      # a mark in the table: the reason
-    "a": "A thread asks for a number twice or three times within a few lines; the compiler keeps it in a register.",
-    "b": "A row, or a block's part of it, is gone through again once its largest number or its sum is known. The first time "
-         "it comes from memory, then from the L1 cache, unless it is longer than that.",
-    "c": "Windows overlap: a number is asked for by each that it lies in, and comes from memory once.",
-    "d": "Neighbours read every second number, and the sectors between them twice; from memory these come once.",
-    "e": "Few numbers, each in a sector of its own, of which the rest is moved for nothing.",
-    "f": "Some numbers are not needed, but lie in the same sectors as others.",
+    "a": "A thread asks for a number two or three times within a few lines; the compiler keeps it in a register.",
+    "b": "A row, or a block's part of it, is gone through again once its largest number or its sum is known. It comes "
+         "from memory the first time and from the caches then, unless it is longer than they are.",
+    "c": "Windows overlap: a number is asked for by each window that it lies in. It comes from memory once.",
+    "d": "Neighbours read every second number, and the sectors between them twice. These come from memory once.",
+    "e": "Few numbers, each in a sector of its own, the rest of which is moved for nothing.",
+    "f": "Half of the numbers are not needed, but lie in the same sectors as the others.",
+    "g": "Where a warp's numbers do not begin with a sector, it touches one more.",
+    "h": "A block fetches for its tile what other blocks do for theirs; it comes from the L2 cache.",
+    "i": "Each thread goes through the whole index, a warp's threads at one number: K^2 comparisons, of cached numbers.",
+    "j": "A number that is the same for a whole warp, such as an index or a channel's mean, is moved once for every warp.",
+    "k": "The result is 0 first, and where it is not, read and written again, from the L2 cache.",
 }
-BECAUSE = {                  # a kernel: marks
+BECAUSE = {                  # a kernel: its marks
+    "relu_gradient": "f", "im2col": "c", "col2im": "g", "sort_index": "i", "add_rows": "j", "put_rows": "j",
+    "scatter_add": "j", "max_pool": "a, d", "max_pool_gradient": "k", "avg_pool": "d", "adaptive_max_pool": "a",
+    "adaptive_avg_pool_gradient": "j", "local_response_norm_gradient": "b, c",
+    **dict.fromkeys(["softmax_rows", "log_softmax_rows", "softmax_gradient_rows", "log_softmax_gradient_rows",
+                     "softmax_columns", "log_softmax_columns", "softmax_gradient_columns", "log_softmax_gradient_columns",
+                     "cross_entropy_rows", "cross_entropy_columns", "group_norm", "group_norm_gradient",
+                     "cumprod_gradient"], "b"),
+    **dict.fromkeys(["depthwise", "depthwise_gradient_x", "depthwise_gradient_w", "local_response_norm",
+                     "avg_pool_gradient"], "c"),
+    **dict.fromkeys(["direct", "direct_gradient_w"], "c, h"),
+    **dict.fromkeys(["merge_statistics", "merge_sums"], "e"), **dict.fromkeys(["part_sums", "part_sums_of_columns"], "a, j"),
+    **dict.fromkeys(["sgd_step", "adam_step", "rmsprop_step", "rmsprop_tf_step", "adagrad_step"], "a"),
 }
 
 
@@ -179,7 +197,8 @@ def table(measured, mutants):
                  both([f"{share:.0%}" for share in occupancies(one)]), f"{one['asked']:.1f}", f"{one['least']:.1f}",
                  BECAUSE.get(name, "")]
         lines.append(f"| {' | '.join(cells)} |")
-    return [*lines, "", *[f"- {mark}: {reason}" for mark, reason in WHY.items()]]
+    reasons = [f"- **{mark}** {reason}" for mark, reason in WHY.items()]
+    return [*lines, "", *[part for reason in reasons for part in textwrap.wrap(reason, 120, subsequent_indent="  ")]]
 
 
 def both(pair):
