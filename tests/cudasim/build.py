@@ -8,7 +8,8 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
-FLAGS = ["-std=gnu++17", "-fPIC", "-shared", "-w", "-ffp-contract=off", "-fno-exceptions", "-fno-rtti", f"-I{HERE}"]
+FLAGS = ["-std=gnu++17", "-fPIC", "-shared", "-w", "-ffp-contract=off", "-fno-exceptions", "-fno-rtti",
+         "-fno-threadsafe-statics", f"-I{HERE}"]
 
 
 def library(text, flags):

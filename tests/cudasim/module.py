@@ -2,12 +2,14 @@
 import contextlib
 import ctypes
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
 from cudasim import build, source
 
 ORDERS = {"forward": 0, "reverse": 1, "shuffle": 2}
+OPTIMISATION = {"fast": ["-O2"], "checked": ["-O1"]}
 MOST_THREADS = 1024
 MOST_SHARED = 48 * 1024
 LIMITS = [(2 ** 31 - 1, 65535, 65535), (1024, 1024, 64)]      # of a grid and a block, along x, y and z
@@ -17,9 +19,9 @@ class Launch(ctypes.Structure):
     """What the C++ side is asked and answers; cudasim.hpp has the same fields."""
     _fields_ = [("grid", ctypes.c_uint * 3), ("block", ctypes.c_uint * 3), ("shared", ctypes.c_uint),
                 ("order", ctypes.c_int), ("seed", ctypes.c_uint), ("mutant", ctypes.c_int), ("limit", ctypes.c_longlong),
-                ("bytes", ctypes.c_void_p), ("loaded", ctypes.c_longlong), ("stored", ctypes.c_longlong),
-                ("distinct_loaded", ctypes.c_longlong), ("distinct_stored", ctypes.c_longlong),
-                ("places", ctypes.c_longlong)]
+                ("arguments", ctypes.c_int), ("bytes", ctypes.c_void_p), ("item", ctypes.c_void_p),
+                ("loaded", ctypes.c_longlong), ("stored", ctypes.c_longlong), ("distinct_loaded", ctypes.c_longlong),
+                ("distinct_stored", ctypes.c_longlong), ("places", ctypes.c_longlong)]
 
 
 class Module:
@@ -41,23 +43,59 @@ class Module:
 
     def library(self, kind):
         if kind not in self.built:
-            text = source.for_gxx(self.code, f"{kind}.hpp")
-            library = ctypes.CDLL(str(build.library(text, ["-O2", *self.defines])))
+            code = source.dynamic_shared(self.code)
+            text = source.for_gxx(source.checked(code) if kind == "checked" else code, f"{kind}.hpp")
+            library = ctypes.CDLL(str(build.library(text, [*OPTIMISATION[kind], *self.defines])))
             library.cudasim_error.restype = ctypes.c_char_p
             self.built[kind] = library
         return self.built[kind]
 
 
+@dataclass
+class Launched:
+    """A launch in the checked build, and the bytes of global memory that it moved.
+
+    loaded, stored                   : as a GPU without a cache moves them, in sectors of 32 bytes for each access of a warp
+    distinct_loaded, distinct_stored : of the numbers that were touched, which is the least there could be
+    """
+    kernel: str
+    grid: tuple
+    block: tuple
+    loaded: int
+    stored: int
+    distinct_loaded: int
+    distinct_stored: int
+
+
+records = []                                  # lists that launches are written down in
+
+
+@contextlib.contextmanager
+def recording():
+    """with recording() as launches: what is launched in a block, in the checked build, as a list of Launched."""
+    launches = []
+    records.append(launches)
+    with using(checked=True):
+        try:
+            yield launches
+        finally:
+            records.remove(launches)
+
+
 class Kernel:
-    """kernel(grid, block, arguments): `order` and `seed`, of the class, are how all kernels' threads take turns."""
-    order, seed = "forward", 0
+    """kernel(grid, block, arguments).
+
+    The class has settings for all kernels: `order` and `seed` say how threads take turns; `checked`, whether accesses are
+    looked at.
+    """
+    order, seed, checked = "forward", 0, False
 
     def __init__(self, module, name):
         self.module, self.name = module, name
         self.entries = {}
 
     def __call__(self, grid, block, args, *, shared_mem=0):
-        entry = self.entry("fast")
+        entry = self.entry("checked" if Kernel.checked else "fast")
         launch = entry.launch
         launch.grid[:], launch.block[:] = self.sizes(grid, block)
         if shared_mem > MOST_SHARED:
@@ -67,6 +105,9 @@ class Kernel:
         entry.set_arguments(args)
         if not entry.function(entry.launch_address, entry.pointers):
             raise RuntimeError(f"{self.name}: {entry.library.cudasim_error().decode()}")
+        for launches in records:
+            launches.append(Launched(self.name, tuple(launch.grid), tuple(launch.block), launch.loaded, launch.stored,
+                                     launch.distinct_loaded, launch.distinct_stored))
 
     def entry(self, kind):
         if kind not in self.entries:
@@ -104,7 +145,8 @@ class Entry:
         self.launch_address = ctypes.byref(self.launch)
         self.values = np.zeros(n, np.uint64)                  # each as its parameter's type has it, in 8 bytes
         self.bytes = np.zeros(n, np.int64)
-        self.launch.bytes = self.bytes.ctypes.data
+        self.item = np.array([dtype.itemsize if pointer else 1 for pointer, dtype in self.parameters], np.int64)
+        self.launch.arguments, self.launch.bytes, self.launch.item = n, self.bytes.ctypes.data, self.item.ctypes.data
         self.cells = [self.values[i:i + 1].view(dtype)[:1] if not pointer else self.values[i:i + 1]
                       for i, (pointer, dtype) in enumerate(self.parameters)]
         self.pointers = (ctypes.c_void_p * n)(*[self.values.ctypes.data + 8 * i for i in range(n)])

@@ -25,6 +25,14 @@ def gpu(request):
         sys.modules.update(before)
 
 
+@pytest.fixture
+def checked(gpu):
+    """Kernels that are simulated run in the build that finds races, and accesses outside of an array."""
+    import cudasim
+    with cudasim.using(checked=True):
+        yield
+
+
 def forget_gpu():
     """CuPy and the kernels that use it are imported no more; returns their modules."""
     names = [name for name in sys.modules

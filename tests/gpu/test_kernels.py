@@ -12,6 +12,7 @@ from minidl.kernels import reference
 CALLS = [(topic, i, call) for topic, calls in topics().items() for i, call in enumerate(calls)]
 
 
+@pytest.mark.usefixtures("checked")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("call", [pytest.param(call, id=f"{topic}-{call.kernel}-{i}") for topic, i, call in CALLS])
 def test_it_computes_what_the_reference_computes_and_the_same_bits_each_time(gpu, call, dtype, monkeypatch):

@@ -131,7 +131,7 @@ extern "C" __global__ void adaptive_avg_pool(const REAL* __restrict__ x, REAL* _
     REAL sum = 0;
     for (int i = lane; i < rows * columns; i += lanes) sum += window[i / columns * W + i % columns];
     for (int other = lanes / 2; other > 0; other /= 2) sum += __shfl_xor_sync(ALL_LANES, sum, other);
-    if (lane == 0) y[o] = sum / (REAL)(rows * columns);
+    if (lane == 0 && thread / lanes < count) y[o] = sum / (REAL)(rows * columns);
 }
 
 // adaptive_max_pool: y and index (planes, OH, OW) from x (planes, H, W).
@@ -159,7 +159,7 @@ extern "C" __global__ void adaptive_max_pool(const REAL* __restrict__ x, REAL* _
             winner = place;
         }
     }
-    if (lane == 0) {
+    if (lane == 0 && thread / lanes < count) {
         y[o] = best;
         index[o] = winner;
     }
