@@ -11,7 +11,7 @@ from minidl.graph import Step, backprop, topological_order
 from minidl.fused import Fused
 from minidl.random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, set_rng_state
 from minidl.creation import *
-from minidl import anomaly, autograd, creation, expression, ops
+from minidl import anomaly, autograd, creation, cuda, expression, ops
 from minidl.ops import *
 from minidl import nn, optim
 from minidl.interop import load, save

@@ -121,7 +121,7 @@ def the_gpu():
 
 
 def maker(device):
-    """The module that makes arrays of constants on a device, by zeros, full and empty: a kernel set."""
+    """The module that makes arrays on a device, by full and empty."""
     device = Device(device or Mode.device or "cpu")
     return {"cpu": np, "meta": meta}.get(device) or the_gpu()
 

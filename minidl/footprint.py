@@ -48,6 +48,18 @@ def footprint(model, input_shape, batch_size=1):
         return Footprint(batch_size, parameters, sum(x.nbytes for x in momentum), MetaArray.most - elsewhere)
 
 
+def batch_that_fits(model, input_shape, room, batch_size):
+    """The largest of batch_size / 2, batch_size / 4, ... 1 whose training takes at most `room` bytes; None if none does.
+
+    A tenth of the footprint is added, for what it does not foresee.
+    """
+    while batch_size > 1:
+        batch_size //= 2
+        if 1.1 * footprint(model, input_shape, batch_size).peak <= room:
+            return batch_size
+    return None
+
+
 class without_numbers:
     """For the length of a with-block a model's numbers are only shapes, and it is in training or in eval mode."""
 

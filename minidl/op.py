@@ -6,7 +6,7 @@ import numpy as np
 
 import minidl
 from minidl.dtypes import category, get_default_dtype, result_type
-from minidl.kernels import MixedDevices, is_array, kernels_for
+from minidl.kernels import MixedDevices, is_array, kernels_for, out_of_memory
 from minidl.mode import Mode
 from minidl.tensor import Tensor, of
 
@@ -77,6 +77,8 @@ class Op:
             result = forward(k, *arrays)
         except ValueError as error:                      # such as shapes that do not broadcast
             raise ValueError(f"{self}: {error}") from error
+        except MemoryError as error:
+            raise out_of_memory(self, error) from error
         result = result if is_array(result) else k.asarray(result)     # NumPy's reductions answer with scalars
         if not tensors:
             return result
@@ -158,7 +160,10 @@ class Op:
             rule = self.backward_in_one_pass
         if Mode.observer is not None:
             rule = Mode.observer.backward(self, rule)
-        gxs = rule(gy, y, *xs)
+        try:
+            gxs = rule(gy, y, *xs)
+        except MemoryError as error:
+            raise out_of_memory(f"{self}, on the way back", error) from error
         gxs = gxs if isinstance(gxs, (tuple, list)) else [gxs]
         if len(gxs) != len(xs):
             raise ValueError(f"{self}.backward gave {len(gxs)} gradients for {len(xs)} inputs")

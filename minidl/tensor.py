@@ -428,6 +428,14 @@ class Tensor:
         x = self if device is None else minidl.ops.to_device(self, device, non_blocking)
         return x if dtype is None else minidl.ops.cast(x, dtype)
 
+    def pin_memory(self):
+        """A copy in page-locked memory, from which x.to("cuda", non_blocking=True) copies while all else goes on."""
+        return of(minidl.creation.the_gpu().pinned(self.array))
+
+    def is_pinned(self):
+        """Is it in page-locked memory, put there by `pin_memory`?"""
+        return self.device == "cpu" and minidl.cuda.is_available() and minidl.creation.the_gpu().is_pinned(self.array)
+
     def cpu(self): return self.to("cpu")
     def cuda(self, device="cuda", non_blocking=False): return self.to(device, non_blocking=non_blocking)
     def type_as(self, other): return self.to(other.dtype)

@@ -11,7 +11,7 @@ import minidl
 from minidl import Elementwise, Fused, Op
 
 ROOT = Path(__file__).parents[1]
-FLOORS = ["kernels", "dtypes mode", "random", "tensor", "op creation", "graph", "expression fused anomaly", "ops", "nn",
+FLOORS = ["kernels", "dtypes mode", "random", "tensor", "op creation", "graph cuda", "expression fused anomaly", "ops", "nn",
           "optim utils footprint", "gradcheck autograd profiler summary", "interop drawing", "trace train", "lab",
           "architectures", "bench", "cli", "__main__"]
 HEIGHT = {name: i for i, names in enumerate(FLOORS) for name in names.split()}

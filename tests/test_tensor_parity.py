@@ -140,8 +140,8 @@ CALLS += [("x.detach() // y.detach()", P, P[1]), ("x.detach() // 0.7", P), ("3 /
 CALLS += [("-x", A), ("-x", INTS), ("abs(x)", A), ("~x", BOOLS), ("~x", INTS), ("x @ y", A, B)]
 CALLS += [(call, a, b) for call in ("x & y", "x | y", "x ^ y")
           for a, b in [(BOOLS, BOOLS[::-1].copy()), (INTS, INTS[::-1].copy()), (INTS, BOOLS)]]
-# These are tested in test_graph.py and test_tensor.py.
-HERE_ONLY = set("""alias cuda cpu array op node version view_at hooks retains_grad name
+# These are tested in test_graph.py, test_tensor.py and tests/gpu.
+HERE_ONLY = set("""alias cuda cpu pin_memory is_pinned array op node version view_at hooks retains_grad name
     backward retain_grad register_hook zero_grad requires_grad_ numpy grad data
     shape ndim dtype is_leaf device itemsize nbytes requires_grad""".split())
 

@@ -7,6 +7,7 @@ import typer
 
 def demo(
     out: Annotated[Path, typer.Option(help="Where the page and the trained network are put.")] = Path("demo"),
+    device: Annotated[str, typer.Option(help="Where it is trained: cpu, or cuda, an NVIDIA GPU. [default: cpu]")] = None,
 ):
     """Train LeNet-5 on handwritten digits, check its gradient, and draw what it learned."""
     from minidl.cli.page import write_page
@@ -14,13 +15,14 @@ def demo(
     from minidl.cli.train import follow, show
     from minidl.cli.training import run_of, settings_for
     from minidl.train import checkpoint_in
-    settings = settings_for("lenet5", "digits")
+    settings = settings_for("lenet5", "digits", device=device)
     run = run_of(settings, out)
     checkpoint_in(out).unlink(missing_ok=True)             # of the demo before
     run.start()
     show(settings, run)
     if status := follow(run, settings, f"minidl train --resume --out {out}"):
         return status
+    run.model.cpu()
     report = checked(run)
     print_table(*table_of(report))
     print(f"the gradient of the trained network, {len(report.checks)} parts of it along random directions: "

@@ -10,6 +10,7 @@ def evaluate(
     data: Annotated[str, typer.Option(help="Another data set than the one that was trained on.")] = None,
     crops: Annotated[int, typer.Option(help="The mean over 5 crops of every image, at its corners and in the middle, or "
                                        "over 10, with their mirror images.")] = 1,
+    device: Annotated[str, typer.Option(help="Where it is computed: cpu, or cuda, an NVIDIA GPU.")] = "cpu",
 ):
     """Loss and accuracy of a trained network on the test images; of several, their errors and that of their mean.
 
@@ -22,7 +23,7 @@ def evaluate(
         raise ValueError(f"evaluate --crops: there can be 5 or 10, not {crops}")
     checkpoints = [checkpoint_in(path) if path.is_dir() else path for path in paths]
     trainings = [read_checkpoint(path)["settings"] for path in checkpoints]
-    images = images_of(trainings[0]) | ({"data": data, "hold_out": 0} if data else {})
+    images = images_of(trainings[0]) | {"device": device} | ({"data": data, "hold_out": 0} if data else {})
     if not data:
         check_images(paths, trainings)
     found = [predicted(path, settings, images, crops) for path, settings in zip(checkpoints, trainings)]
@@ -50,10 +51,13 @@ def check_images(paths, trainings):
 
 
 def predicted(path, settings, images, crops):
-    """Pairs (scores, labels) for all the batches of `images`, as images_of names them, by the network in a checkpoint."""
-    from minidl.cli.training import data_of, loader_of, model_of
+    """Pairs (scores, labels) for all the batches of `images`, as images_of names them, by the network in a checkpoint.
+
+    `images` also says on which device.
+    """
+    from minidl.cli.training import data_of, device_of, loader_of, model_of
     from minidl.train import load_weights, predictions
-    model = model_of(settings, data_of(settings)[0])
+    model = model_of(settings, data_of(settings)[0]).to(device_of(images))
     load_weights(path, model)
     model, transform = over_crops(model, settings, crops)
     _, test = data_of(settings | images, transform)

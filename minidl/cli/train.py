@@ -31,6 +31,8 @@ def train(
                                               "head. Can be given several times.")] = None,
     lr_decay: Annotated[float, typer.Option(min=0, max=1, help="The learning rate of every layer is that of the one "
                                             "after it, times this.")] = None,
+    device: Annotated[str, typer.Option(help="Where it is computed: cpu, or cuda, an NVIDIA GPU. A resumed training goes on "
+                                        "where it was, unless told otherwise. [default: cpu]")] = None,
     out: Annotated[Path, typer.Option(help="The folder of this training. [default: runs/MODEL-DATA]")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the training in --out.")] = False,
     detect_anomaly: Annotated[bool, typer.Option("--detect-anomaly", help="Stop at the op that first makes a NaN "
@@ -43,7 +45,7 @@ def train(
     flags = {"data": data, "recipe": recipe, "epochs": epochs, "batch_size": batch_size, "optimizer": optimizer,
              "lr": lr, "momentum": momentum, "weight_decay": weight_decay, "accumulate": accumulate,
              "hold_out": hold_out, "seed": seed, "pretrained": pretrained, "new_head": new_head or None,
-             "freeze": freeze or None, "lr_decay": lr_decay}
+             "freeze": freeze or None, "lr_decay": lr_decay, "device": device}
     flags = {name: value for name, value in flags.items() if value is not None}
     if resume:
         settings, out = resumed_settings(model, flags, out)
@@ -59,7 +61,7 @@ def train(
 
 
 def resumed_settings(model, flags, out):
-    """The settings of the training in `out`, which may be told to last longer; and `out`."""
+    """The settings of the training in `out`, which may be told to last longer, or to go on elsewhere; and `out`."""
     from minidl.cli.training import folder_for, settings_for
     from minidl.train import check_settings, checkpoint_in, read_checkpoint
     if out is None:
@@ -106,10 +108,27 @@ def follow(run, settings, go_on):
                     return 130
     except NonFiniteLoss as error:
         raise NonFiniteLoss(f"{error}. A smaller --lr may help; {go_on} --detect-anomaly names the op") from None
+    except MemoryError as error:
+        raise MemoryError(f"{error}{what_fits(run, settings)}") from None
     run.finish()
     print(f"done in {clock(time.monotonic() - start)}; in {run.folder} are the learning curve (history.png and .csv) "
           "and the weights (model.safetensors)")
     return 0
+
+
+def what_fits(run, settings):
+    """What to type when the memory of a GPU has run out; nothing to add elsewhere."""
+    from minidl.cli.training import device_of
+    from minidl.creation import the_gpu
+    from minidl.footprint import batch_that_fits
+    if device_of(settings) == "cpu":
+        return ""
+    image, _ = run.loader.dataset[0]
+    n = batch_that_fits(run.model, image.shape, the_gpu().room(), settings["batch_size"])
+    if n is None:
+        return f"; no smaller batch of images {' x '.join(map(str, image.shape))} would fit"
+    parts = -(-settings["batch_size"] // n) * settings["accumulate"]
+    return f"; --batch-size {n} would fit, and with --accumulate {parts} an update is of as many images"
 
 
 def show(settings, run):
@@ -129,6 +148,8 @@ def show(settings, run):
     rows["epochs"] = f"{recipe.epochs} of {len(run.loader):,} batches of {recipe.batch_size}" \
         + (f", {settings['accumulate']} of them an update" if settings["accumulate"] > 1 else "")
     rows["seed"] = str(settings["seed"])
+    if "device" in settings:
+        rows["device"] = settings["device"]
     rows["folder"] = str(run.folder) \
         + (f", resumed after {run.history.updates:,} updates" if run.history.updates else "")
     if "pretrained" in settings:

@@ -7,6 +7,7 @@ import numpy as np
 import architectures
 import minidl
 from architectures import recipes
+from minidl.creation import the_gpu
 from minidl.interop import torch
 from minidl.optim.swa_utils import AveragedModel
 from minidl.train import Run, checkpoint_in, freeze, heads, load_pretrained, read_checkpoint, weights_in
@@ -15,7 +16,7 @@ from minidl.utils.data.digits import stratified_split
 
 OPTIMIZERS = ("SGD", "RMSprop", "RMSpropTF", "Adagrad", "Adam", "AdamW")
 OF_THE_RECIPE = ("epochs", "batch_size", "optimizer", "optimizer_options", "lr", "weight_decay")
-OF_TRANSFER = ("pretrained", "new_head", "freeze", "lr_decay")      # settings that are only there where they are used
+WHERE_USED = ("pretrained", "new_head", "freeze", "lr_decay", "device")      # settings that are only there where they are
 
 
 def settings_for(model, data=None, recipe=None, *, momentum=None, seed=0, accumulate=1, hold_out=0, **flags):
@@ -36,7 +37,7 @@ def settings_for(model, data=None, recipe=None, *, momentum=None, seed=0, accumu
     settings = {"model": model, "data": data or recipe.data, "recipe": recipe.name,
                 **{name: given.get(name, getattr(recipe, name)) for name in OF_THE_RECIPE},
                 "seed": seed, "accumulate": accumulate, "hold_out": hold_out,
-                **{name: given[name] for name in OF_TRANSFER if name in given}}
+                **{name: given[name] for name in WHERE_USED if name in given}}
     if momentum is not None:
         if settings["optimizer"] not in ("SGD", "RMSprop", "RMSpropTF"):
             raise ValueError(f"{settings['optimizer']} has no momentum to set; SGD, RMSprop and RMSpropTF have")
@@ -122,16 +123,27 @@ def freeze_as(settings, model):
                          f"{settings['model']}")
 
 
+def device_of(settings):
+    """Where it is computed, "cpu" or "cuda"; an error where there is none to use."""
+    device = settings.get("device", "cpu")
+    if device not in ("cpu", "cuda"):
+        raise ValueError(f"--device {device}: there are cpu and cuda")
+    if device == "cuda":
+        the_gpu()
+    return device
+
+
 def loader_of(settings, dataset, **how):
-    return DataLoader(dataset, settings["batch_size"], num_workers=1, **how)
+    """Batches, prepared by a thread; for a GPU in memory from which it copies while it computes."""
+    return DataLoader(dataset, settings["batch_size"], num_workers=1, pin_memory=device_of(settings) == "cuda", **how)
 
 
 def run_of(settings, folder):
     """Everything that the settings say, made from their seed, as a Run in `folder`."""
-    recipe = recipe_of(settings)
+    recipe, device = recipe_of(settings), device_of(settings)
     train, test = data_of(settings)
     minidl.manual_seed(settings["seed"])
-    model = model_of(settings, train)
+    model = model_of(settings, train).to(device)
     freeze_as(settings, model)
     optimizer = recipe.optimizer_for(model, settings.get("lr_decay"))
     loader = loader_of(settings, train, shuffle=True)

@@ -1,5 +1,6 @@
 """Which kernels an array uses: `kernels_for(array)` is a module of functions over arrays."""
 import importlib
+import sys
 
 import numpy as np
 
@@ -78,6 +79,19 @@ def is_array(x):
 def device_of(array):
     """Where an array lives, in PyTorch's words: "cpu" for NumPy's."""
     return "cpu" if isinstance(array, np.ndarray) else kernels_for(array).device
+
+
+class OutOfMemory(MemoryError):
+    """There is no room for an array; the message says whose, how much was wanted, and of a GPU how much there is."""
+
+
+def out_of_memory(who, error):
+    """NumPy's or CuPy's MemoryError as an OutOfMemory of `who`."""
+    if isinstance(error, OutOfMemory):
+        return error                                     # it is that of an op inside this one
+    gpu = sys.modules.get("minidl.kernels.gpu")
+    on_gpu = gpu is not None and isinstance(error, gpu.OutOfMemoryError)
+    return OutOfMemory(f"{who}: {gpu.shortage(error) if on_gpu else error}")
 
 
 def is_writeable(array):

@@ -54,7 +54,7 @@ class _BatchNorm(_ChannelNorm):
             return F.batch_norm(input, None, None, self.weight, self.bias, True, 0.0, self.eps)
         momentum = self.momentum
         if momentum is None:                     # each batch counts the same
-            momentum = 1 / (self.num_batches_tracked.item() + 1)
+            momentum = (1 / (self.num_batches_tracked.to(self.running_mean.dtype) + 1)).array
         y = F.batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias, self.training,
                          momentum, self.eps)
         if self.training:

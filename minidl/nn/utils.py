@@ -12,22 +12,19 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
 
     Pascanu, Mikolov & Bengio 2013, "On the difficulty of training recurrent neural networks",
     arXiv 1211.5063, section 3.2. Returns the norm before clipping, a tensor. A norm that is NaN or
-    infinite makes every gradient so; error_if_nonfinite raises instead.
+    infinite makes every gradient so; error_if_nonfinite raises instead, for which a GPU has to be waited for.
     """
     grads = gradients(parameters)
-    norms = [g.norm(norm_type).item() for g in grads]
-    if norm_type == math.inf:
-        total = max(norms, default=0.0)
-        total = math.nan if any(map(math.isnan, norms)) else total
-    else:
-        total = sum([n ** norm_type for n in norms]) ** (1 / norm_type)
-    if error_if_nonfinite and not math.isfinite(total):
-        raise RuntimeError(f"clip_grad_norm_: the norm of the gradients is {total}; they cannot be clipped")
-    scale = max_norm / (total + 1e-6)                    # as in PyTorch, with its guard against 0
-    if not scale >= 1:                                   # also where it is NaN
+    if not grads:
+        return minidl.tensor(0.0)
+    total = minidl.ops.stack([g.norm(norm_type) for g in grads]).norm(norm_type)
+    if error_if_nonfinite and not math.isfinite(total.item()):
+        raise RuntimeError(f"clip_grad_norm_: the norm of the gradients is {total.item()}; they cannot be clipped")
+    scale = (max_norm / (total + 1e-6)).clamp(max=1.0)   # as in PyTorch, with its guard against 0
+    if total.device == "cuda" or not scale.item() == 1:  # a GPU would have to be waited for; and NaN is not 1
         for g in grads:
             g.mul_(scale)
-    return minidl.tensor(total)
+    return total
 
 
 @no_grad()

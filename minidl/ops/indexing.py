@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from minidl.kernels import is_array, kernels_for
 from minidl.op import Op
 from minidl.ops.arithmetic import cast, where
-from minidl.ops.shape import dimension, reshape, sum_to
+from minidl.ops.shape import dimension, reshape, sum_to, to_device
 from minidl.tensor import Tensor
 
 __all__ = ["embedding", "gather", "getitem", "index_select", "masked_fill", "one_hot", "scatter_add", "setitem"]
@@ -138,7 +138,10 @@ def masked_fill(input, mask, value):
 
 
 def embedding(input, weight, padding_idx=None):
-    """Rows of weight (rows, width) by integers `input` (...): (..., width). Row padding_idx gets no gradient."""
+    """Rows of weight (rows, width) by integers `input` (...): (..., width). Row padding_idx gets no gradient.
+
+    Integers on the host go to the device of `weight`, after they were checked. On a GPU they are not.
+    """
     rows = weight.shape[0]
     if input.dtype.kind not in "iu":
         raise TypeError(f"embedding: indices are integers, not {input.dtype}")
@@ -147,6 +150,7 @@ def embedding(input, weight, padding_idx=None):
         if lowest < 0 or highest >= rows:
             raise IndexError(f"embedding: indices from {lowest} to {highest} do not all name one of the {rows} rows of "
                              "weight")
+    input = to_device(input, weight.device, non_blocking=True)
     y = getitem(weight, input)
     if padding_idx is None:
         return y
@@ -158,8 +162,9 @@ def one_hot(tensor, num_classes=-1):
     """Integers (...) -> (..., num_classes): 1 at the number, 0 elsewhere. -1: as many classes as needed."""
     if tensor.dtype.kind not in "iu":
         raise TypeError(f"one_hot: class numbers are integers, not {tensor.dtype}")
-    largest = int(tensor.max()) if tensor.numel() else -1
-    num_classes = largest + 1 if num_classes == -1 else num_classes
-    if largest >= num_classes or (tensor.numel() and int(tensor.min()) < 0):
-        raise ValueError(f"one_hot: {num_classes} classes, but the numbers run from {int(tensor.min())} to {largest}")
+    if tensor.device == "cpu" or num_classes == -1:      # to look at a GPU's would be to wait for it
+        largest = int(tensor.max()) if tensor.numel() else -1
+        num_classes = largest + 1 if num_classes == -1 else num_classes
+        if largest >= num_classes or (tensor.numel() and int(tensor.min()) < 0):
+            raise ValueError(f"one_hot: {num_classes} classes, but the numbers run from {int(tensor.min())} to {largest}")
     return Tensor(kernels_for(tensor.array).one_hot(tensor.array, num_classes))

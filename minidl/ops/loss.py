@@ -10,7 +10,7 @@ from minidl.ops.arithmetic import abs, cast, clamp, exp, log, log1p, sigmoid, sq
 from minidl.ops.comparison import eq, sign
 from minidl.ops.indexing import gather
 from minidl.ops.reduction import mean, sum
-from minidl.ops.shape import reshape, squeeze, unsqueeze
+from minidl.ops.shape import reshape, squeeze, to_device, unsqueeze
 
 __all__ = [
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "kl_div", "l1_loss", "mse_loss",
@@ -109,6 +109,9 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
               of input's shape
     weight  : (C,), how much each class counts; the mean is the weighted one
     reduction: mean, sum or none
+
+    A target on the host goes to the scores' device, after it was checked. On a GPU it is not checked, for that would be
+    to wait: a number that names no class, nor is ignore_index, counts as a label and adds nothing to the loss.
     """
     reduced("cross_entropy", None, reduction)
     if input.ndim == 0 or not 0 <= label_smoothing <= 1:
@@ -119,7 +122,7 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
                          f"(scores {tuple(input.shape)})")
     if target.dtype.kind == "f":
         return cross_entropy_of_probabilities(input, target, weight, reduction, label_smoothing)
-    check_labels("cross_entropy", input, target, C, ignore_index)
+    target = checked("cross_entropy", input, target, C, ignore_index)
     op = CrossEntropy(reduction, count_of(target, weight, ignore_index, input.dtype), ignore_index, label_smoothing)
     if input.ndim > 1:
         return op(input, target, weight)
@@ -139,30 +142,31 @@ def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
 
 def by_class(who, input, target, C, ignore_index):
     """Scores as (N, C, D) and labels as (N, D), checked."""
-    check_labels(who, input, target, C, ignore_index)
+    target = checked(who, input, target, C, ignore_index)
     N = input.shape[0] if input.ndim > 1 else 1
     D = target.numel() // max(1, N)
     return reshape(input, (N, C, D)), reshape(target, (N, D))
 
 
-def check_labels(who, input, target, C, ignore_index):
-    """One of C classes for every place of the scores, or the number to be ignored; an error that says what else came.
+def checked(who, input, target, C, ignore_index):
+    """The labels, one of C classes for every place of the scores or the number to be ignored, on the scores' device.
 
-    On a GPU the labels are not looked at, which would mean to wait for it.
+    An error says what else came. Labels on a GPU are not looked at, which would mean to wait for it.
     """
     wanted = input.shape[:1] + input.shape[2:] if input.ndim > 1 else ()
     if target.dtype.kind not in "iu" or target.shape != wanted:
         raise ValueError(f"{who}: for scores of shape {tuple(input.shape)} the target holds class numbers in shape "
                          f"{tuple(wanted)}, but {target.dtype} came in {tuple(target.shape)}")
     if target.device != "cpu":
-        return
+        return target
     labels = target.array
     known = (labels >= 0) & (labels < C)
-    if kernels_for(known).count_nonzero(known) == labels.size:
-        return
-    wrong = labels[~known & (labels != ignore_index)]
-    if wrong.size:
-        raise IndexError(f"{who}: class number {wrong.reshape(-1)[0]} is out of range; there are {C} classes, 0 to {C - 1}")
+    if kernels_for(known).count_nonzero(known) != labels.size:
+        wrong = labels[~known & (labels != ignore_index)]
+        if wrong.size:
+            raise IndexError(f"{who}: class number {wrong.reshape(-1)[0]} is out of range; there are {C} classes, 0 to "
+                             f"{C - 1}")
+    return to_device(target, input.device, non_blocking=True)
 
 
 def weighted(loss, target, labels, weight, ignore_index, reduction):
@@ -192,6 +196,7 @@ def cross_entropy_of_probabilities(input, target, weight, reduction, label_smoot
     if target.shape != input.shape:
         raise ValueError(f"cross_entropy: target probabilities of shape {tuple(target.shape)} for scores of shape "
                          f"{tuple(input.shape)}; they are the same, or the target holds integer class numbers")
+    target = to_device(target, input.device, non_blocking=True)
     if label_smoothing:
         target = target * (1 - label_smoothing) + label_smoothing / input.shape[dim]
     log_p = log_softmax(input, dim)
@@ -222,7 +227,7 @@ def smooth_l1_loss(input, target, reduction="mean", beta=1.0):
 
 def binary_cross_entropy(input, target, weight=None, reduction="mean"):
     """-(t log x + (1 - t) log(1 - x)) for probabilities x and targets t from 0 to 1."""
-    alike("binary_cross_entropy", input, target)
+    target = alike("binary_cross_entropy", input, target)
     if input.device == "cpu" and not bool(((input >= 0) & (input <= 1)).all()):
         raise ValueError("binary_cross_entropy: input holds numbers that are no probabilities (below 0, above 1, or NaN); "
                          "for scores there is binary_cross_entropy_with_logits")
@@ -240,7 +245,7 @@ def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean
 
 def kl_div(input, target, reduction="mean", log_target=False):
     """t (log t - input), input being log-probabilities; reduction "batchmean" divides by the batch, as mathematics does."""
-    alike("kl_div", input, target)
+    target = alike("kl_div", input, target)
     if log_target:
         loss = exp(target) * (target - input)
     else:
@@ -261,8 +266,8 @@ def reduced(who, loss, reduction):
 
 
 def alike(who, input, target):
-    """The target, which must have input's shape: broadcasting here is nearly always a mistake."""
+    """The target on input's device and in its dtype. It must have input's shape: to broadcast is nearly always a mistake."""
     if target.shape != input.shape:
         raise ValueError(f"{who}: input has shape {tuple(input.shape)} and the target {tuple(target.shape)}; "
                          "they should be the same")
-    return cast(target, input.dtype)
+    return cast(to_device(target, input.device, non_blocking=True), input.dtype)

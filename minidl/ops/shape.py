@@ -360,8 +360,10 @@ def alias(input): return Alias()(input)
 
 def to_device(input, device, non_blocking=False):
     """`input` on a device, as in input.to(device); itself where it is there."""
-    device = Device(device)
-    return input if device_of(getattr(input, "array", input)) == device else ToDevice(str(device), non_blocking)(input)
+    here = device_of(getattr(input, "array", input))
+    if device == here or (device := Device(device)) == here:
+        return input
+    return ToDevice(str(device), non_blocking)(input)
 
 
 def contiguous(input):

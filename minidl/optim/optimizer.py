@@ -3,7 +3,8 @@ import math
 import numbers
 
 import minidl
-from minidl.kernels import kernels_for
+from minidl.creation import on_device
+from minidl.kernels import device_of, kernels_for, out_of_memory
 from minidl.mode import enable_grad
 from minidl.tensor import Tensor
 
@@ -79,7 +80,10 @@ class Optimizer:
             for p in group["params"]:
                 if p.grad is not None:
                     g = -p.grad.array if group["maximize"] else p.grad.array
-                    self.update(p.array, g, self.state.setdefault(p, {}), **settings)
+                    try:
+                        self.update(p.array, g, self.state.setdefault(p, {}), **settings)
+                    except MemoryError as error:
+                        raise out_of_memory(f"{self}.step", error) from error
                     p.version.bump(f"{self}.step")
         return loss
 
@@ -133,9 +137,11 @@ AT_LEAST_0 = {"lr", "momentum", "weight_decay", "eps", "alpha", "lr_decay", "ini
 
 
 def buffer(state, name, w, value=0.0):
-    """The array of this name in `state`; at first, of w's shape and full of `value`."""
+    """The array of this name in `state`, on w's device; at first, of w's shape and full of `value`."""
     if name not in state:
         state[name] = kernels_for(w).full_like(w, value)
+    elif type(state[name]) is not type(w):               # w was moved
+        state[name] = on_device(state[name], device_of(w))
     return state[name]
 
 

@@ -23,7 +23,8 @@ class AveragedModel(Module):
         if not 0 <= decay <= 1:
             raise ValueError(f"AveragedModel: decay is a number from 0 to 1, not {decay}")
         self.module, self.decay = copy.deepcopy(model), decay
-        self.register_buffer("n_averaged", minidl.tensor(0))
+        device = next((x.device for x in model.parameters()), None)
+        self.register_buffer("n_averaged", minidl.tensor(0, device=device))
 
     def forward(self, *args, **kwargs):
         return self.module(*args, **kwargs)
@@ -31,14 +32,16 @@ class AveragedModel(Module):
     @no_grad()
     def update_parameters(self, model):
         """Take the model's present parameters into the average; after each step of the optimizer."""
-        decay = self.decay if self.n_averaged.item() else 0.0
+        old = (self.n_averaged > 0).to(minidl.float64) * self.decay          # a tensor: to read it is to wait for a GPU
         mine, new = list(self.module.parameters()), list(model.parameters())
         if [p.shape for p in mine] != [p.shape for p in new]:
             raise ValueError(f"AveragedModel: this {type(model).__name__} has other parameters than the model that "
                              "was copied")
+        weights = {dtype: (old.to(dtype).array, (1 - old).to(dtype).array) for dtype in {x.dtype for x in mine}}
         for average, x in zip(mine, new):
-            average.array *= decay
-            average.array += (1 - decay) * x.array
+            weight, weight_of_new = weights[x.dtype]
+            average.array *= weight
+            average.array += weight_of_new * x.array
             average.version.bump("update_parameters")
         for average, x in zip(self.module.buffers(), model.buffers()):
             average.copy_(x)

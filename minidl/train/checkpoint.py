@@ -16,7 +16,7 @@ def save_checkpoint(path, settings, **parts):
     """
     states = {name: part.state_dict() for name, part in parts.items() if part is not None}
     for name, x in states.get("model", {}).items():
-        if not np.isfinite(x.numpy()).all():
+        if not np.isfinite(x.cpu().numpy()).all():
             raise ArithmeticError(f"{name} is no longer finite, so it is not saved")
     save({"format": FORMAT, "settings": settings, "random": get_rng_state(), **states}, path)
 
@@ -33,8 +33,8 @@ def read_checkpoint(path):
 def load_checkpoint(path, settings, **parts):
     """Put every part, and the default random generator, back where `save_checkpoint` found it.
 
-    A checkpoint made with other settings is a CheckpointError that names those that differ; only `epochs` may,
-    for a training can be made longer.
+    A checkpoint made with other settings is a CheckpointError that names those that differ; only `epochs` may, for a
+    training can be made longer, and `device`, for it can go on elsewhere, where sums are rounded otherwise.
     """
     content = read_checkpoint(path)
     check_settings(path, content["settings"], settings)
@@ -68,7 +68,8 @@ def put_back(path, name, part, state):
 
 
 def check_settings(path, saved, wanted):
-    differing = [key for key in {**saved, **wanted} if saved.get(key) != wanted.get(key) and key != "epochs"]
+    differing = [key for key in {**saved, **wanted}
+                 if saved.get(key) != wanted.get(key) and key not in ("epochs", "device")]
     if differing:
         of = lambda settings: ", ".join(f"{key} {settings.get(key)}" for key in differing)
         raise CheckpointError(f"{path}: is of a training with {of(saved)}; this one has {of(wanted)}")

@@ -13,10 +13,12 @@ class History:
 
         history.add(step)            after every TrainStep
         history.end_epoch(result)    after the last of an epoch, with an Evaluation
+
+    The steps are read when the figures are wanted: on a GPU, their numbers may still be on the way.
     """
 
     def __init__(self):
-        self.rows, self.updates = [], 0
+        self.rows, self.updates, self._unread = [], 0, []
         self._start_epoch()
 
     def _start_epoch(self):
@@ -24,12 +26,18 @@ class History:
 
     def add(self, step):
         self.updates += 1
-        self.loss += step.loss * step.images
-        self.images += step.images
-        self.correct += step.correct
         self.lr = step.lr
+        self._unread.append(step)
+
+    def _read(self):
+        for step in self._unread:
+            self.loss += step.loss * step.images
+            self.images += step.images
+            self.correct += step.correct
+        self._unread = []
 
     def end_epoch(self, evaluation):
+        self._read()
         row = (len(self.rows) + 1, self.updates, self.lr, self.loss / self.images, self.correct / self.images,
                evaluation.loss, evaluation.top1, evaluation.top5)
         self.rows.append(dict(zip(COLUMNS, row)))
@@ -40,7 +48,9 @@ class History:
         return [row[name] for row in self.rows]
 
     def state_dict(self):
-        return vars(self).copy() | {"rows": [dict(row) for row in self.rows]}
+        self._read()
+        numbers = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        return numbers | {"rows": [dict(row) for row in self.rows]}
 
     def load_state_dict(self, state):
         vars(self).update(state)

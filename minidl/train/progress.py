@@ -4,6 +4,8 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+EYE = 0.1                    # seconds; a bar that changes more often than that is not seen to
+
 
 def watched(steps, loader, epochs, *, accumulate=1, console=None, every=10.0):
     """The same TrainSteps, shown as they pass: loss, images per second, time left.
@@ -14,13 +16,12 @@ def watched(steps, loader, epochs, *, accumulate=1, console=None, every=10.0):
     say with `console.print`.
     """
     console = console or Console()
-    speed = Speed(epochs * -(-len(loader) // accumulate))
+    speed, shown = Speed(epochs * -(-len(loader) // accumulate)), time.monotonic()
     if not console.is_terminal:
-        said = time.monotonic()
         for step in steps:
             speed.add(step, accumulate, len(loader))
-            if time.monotonic() - said > every:
-                said = time.monotonic()
+            if time.monotonic() - shown > every:
+                shown = time.monotonic()
                 console.print(f"epoch {step.epoch + 1}/{epochs}  batch {step.batch + 1}/{len(loader)}  {speed}",
                               highlight=False, soft_wrap=True)
             yield step
@@ -30,27 +31,39 @@ def watched(steps, loader, epochs, *, accumulate=1, console=None, every=10.0):
         task = bar.add_task("the first step compiles the kernels", total=speed.total, speed="")
         for step in steps:
             speed.add(step, accumulate, len(loader))
-            bar.update(task, description=f"epoch {step.epoch + 1}/{epochs}", completed=speed.done, speed=str(speed))
+            if time.monotonic() - shown > EYE:
+                shown = time.monotonic()
+                bar.update(task, description=f"epoch {step.epoch + 1}/{epochs}", completed=speed.done, speed=str(speed))
             yield step
 
 
 class Speed:
-    """Images per second and time left, from the steps since the first one (which compiled the kernels)."""
+    """Images per second and time left, from the steps since the first one (which compiled the kernels).
+
+    Losses are read when they are shown: until then a GPU need not be waited for.
+    """
 
     def __init__(self, total):
-        self.total, self.done, self.images, self.loss = total, 0, 0, None
-        self.start = self.first = None
+        self.total, self.done, self.images, self.unread = total, 0, 0, []
+        self.start = self.first = self.loss = None
 
     def add(self, step, accumulate, batches):
         self.done = step.epoch * -(-batches // accumulate) + step.batch // accumulate + 1
-        self.loss = step.loss if self.loss is None else 0.95 * self.loss + 0.05 * step.loss
+        self.unread.append(step)
         if self.start is None:
             self.start, self.first = time.monotonic(), self.done
         else:
             self.images += step.images
 
     def __str__(self):
-        return f"loss {short(self.loss)}  {self.rate():,.0f} images/s  {clock(self.left())} left"
+        return f"loss {short(self.mean_loss())}  {self.rate():,.0f} images/s  {clock(self.left())} left"
+
+    def mean_loss(self):
+        """Of the latest steps: one that is n steps old weighs 0.95^n."""
+        for step in self.unread:
+            self.loss = step.loss if self.loss is None else 0.95 * self.loss + 0.05 * step.loss
+        self.unread = []
+        return self.loss
 
     def rate(self):
         return self.images / max(time.monotonic() - self.start, 1e-9)

@@ -89,6 +89,7 @@ runtime.getDeviceProperties = lambda device: {"name": b"a double of a GPU", "tot
 module = types.ModuleType("cupy.cuda")
 module.memory = types.ModuleType("cupy.cuda.memory")
 module.memory.OutOfMemoryError = memory.OutOfMemoryError
+module.PinnedMemoryPointer = memory.Pinned
 module.runtime = runtime
 for name in ("Device", "Stream", "Event", "get_elapsed_time", "get_current_stream", "is_available", "alloc_pinned_memory"):
     setattr(module, name, globals()[name])

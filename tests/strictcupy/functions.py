@@ -93,12 +93,16 @@ def from_host(a):
 def array(obj, dtype=None, copy=True, order="K", subok=False, ndmin=0, *, blocking=False):
     if isinstance(obj, ndarray) and not copy and (dtype is None or obj.dtype == np.dtype(dtype)) and obj.ndim >= ndmin:
         return obj
+    if blocking:
+        watch.synchronised()
     return wrapped(np.array(from_host(obj), dtype, order=order, ndmin=ndmin))
 
 
 def asarray(a, dtype=None, order=None, *, copy=None, blocking=False):
     if isinstance(a, ndarray) and (dtype is None or a.dtype == np.dtype(dtype)) and not copy and order in (None, "K", "A"):
         return a
+    if blocking:
+        watch.synchronised()
     return wrapped(np.array(from_host(a), dtype, order=order or "K"))
 
 

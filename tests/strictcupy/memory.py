@@ -98,5 +98,4 @@ def empty_pinned(shape, dtype=float, order="C"):
     like = np.empty(shape, dtype, order)
     if like.size == 0:
         return like
-    flat = np.frombuffer(Pinned(like.nbytes), dtype, like.size)
-    return flat.reshape(like.shape, order=order)
+    return np.ndarray(like.shape, dtype, Pinned(like.nbytes), order=order)

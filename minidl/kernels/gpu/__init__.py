@@ -3,6 +3,7 @@
 Nothing here waits for the GPU: a call returns when its work is queued.
 """
 from cupy import ndarray
+from cupy.cuda.memory import OutOfMemoryError
 
 from minidl.kernels.gpu import formula
 from minidl.kernels.gpu.elementwise import *            # CuPy's own functions; then those with kernels of ours:
@@ -11,7 +12,8 @@ from minidl.kernels.gpu.activation import (
 from minidl.kernels.gpu.convolution import col2im, conv2d, conv2d_gradient_w, conv2d_gradient_x, im2col
 from minidl.kernels.gpu.indexing import getitem_gradient, one_hot, scatter_add
 from minidl.kernels.gpu.loss import cross_entropy, cross_entropy_gradient
-from minidl.kernels.gpu.memory import check_there_is_one, from_host, is_pinned, pinned, to_host
+from minidl.kernels.gpu.memory import (
+    check_there_is_one, from_host, is_pinned, pinned, room, shortage, synchronize, to_host)
 from minidl.kernels.gpu.normalization import (
     batch_norm, batch_norm_gradient, group_norm, group_norm_gradient, local_response_norm, local_response_norm_gradient)
 from minidl.kernels.gpu.pooling import (

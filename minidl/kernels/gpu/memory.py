@@ -1,4 +1,6 @@
 """Between the memory of the GPU and that of the host: copies, and how much there is."""
+import re
+
 import cupy
 
 
@@ -41,4 +43,28 @@ def is_pinned(array):
     """Was the memory of a NumPy array made by `pinned`?"""
     while hasattr(array, "base"):
         array = array.base
-    return type(array).__name__ == "PinnedMemoryPointer"
+    return isinstance(array, cupy.cuda.PinnedMemoryPointer)
+
+
+def synchronize():
+    """Wait until all that was asked of the GPU is done."""
+    cupy.cuda.get_current_stream().synchronize()
+
+
+def room():
+    """Bytes that this process has, or can get: what is free on the GPU, and what CuPy's pool holds; or the pool's limit."""
+    pool = cupy.get_default_memory_pool()
+    free, _ = cupy.cuda.runtime.memGetInfo()
+    return min(free + pool.total_bytes(), pool.get_limit() or free + pool.total_bytes())
+
+
+def shortage(error):
+    """What an OutOfMemoryError says, and what there is: how much was wanted, how much is free."""
+    wanted = int(re.search(r"allocating ([\d,]+) bytes", str(error))[1].replace(",", ""))
+    free = room() - cupy.get_default_memory_pool().used_bytes()
+    return (f"the GPU's memory is full: {mebibytes(wanted)} more were wanted, and of {mebibytes(room())} {mebibytes(free)} "
+            "are free")
+
+
+def mebibytes(n):
+    return f"{n / 2 ** 20:,.0f} MiB" if n >= 2 ** 20 else f"{n:,} bytes"

@@ -1,6 +1,9 @@
 // Statistics are taken in two passes: the mean, then the squares around it; E x^2 - (E x)^2 would lose all digits where
 // the mean is large. Both sum up x - (one of the numbers), which is exact for numbers close to each other: so the sums
 // are of numbers as small as the deviations are, a thread's in REAL, then a block's in pairs, and blocks' in double.
+//
+// All of it is bound by memory; bytes are given for a number of x in float. There, kernels that go through x take at most
+// 32 registers, so that an SM is full (2048 threads); of one-warp blocks it has room for half of that.
 
 // Number i of a row of runs of `size` numbers, as a thread goes through it, a block's width at a time: the i % size-th of
 // run i / size. By additions: to divide for each number would take longer than to read it.
@@ -47,7 +50,7 @@ struct Part                                          // which part a block has, 
 };
 
 // For each part (C, parts): one of its numbers, their mean - that one, and the sum of squares around their mean.
-// x is read once: a thread has its numbers in registers, and asks for all of them before it uses one.
+// x is read, 4 bytes: a thread has its numbers in registers, and asks for all of them before it uses one.
 extern "C" __global__ void part_statistics(const REAL* __restrict__ x, REAL* __restrict__ one, REAL* __restrict__ mean,
                                            REAL* __restrict__ squares, int C, int P, int count, int parts)
 {
@@ -110,7 +113,8 @@ extern "C" __global__ void merge_statistics(const REAL* __restrict__ one, const 
     }
 }
 
-// y = (x - mean) inv_std w + b, where w and b may be null. x is read, y is written.
+// y = (x - mean) inv_std w + b, where w and b may be null. x is read, y is written: 8 bytes, with the statistics 12, which
+// is the least where x does not fit into the caches.
 extern "C" __global__ void batch_norm(const REAL* __restrict__ x, const REAL* __restrict__ w, const REAL* __restrict__ b,
                                       const REAL* __restrict__ mean, const REAL* __restrict__ inv_std,
                                       REAL* __restrict__ y, int C, int P, int count)
@@ -122,7 +126,7 @@ extern "C" __global__ void batch_norm(const REAL* __restrict__ x, const REAL* __
 }
 
 // For each part (C, parts) the sums of gy x_hat and of gy, where x_hat = (x - mean) inv_std. Each image has `rows`
-// statistics (batch norm: 0, for all images have the same), one for each `channels` channels. gy and x are read.
+// statistics (batch norm: 0, for all images have the same), one for each `channels` channels. gy and x are read: 8 bytes.
 extern "C" __global__ void part_sums(const REAL* __restrict__ gy, const REAL* __restrict__ x,
                                      const REAL* __restrict__ mean, const REAL* __restrict__ inv_std,
                                      REAL* __restrict__ gw, REAL* __restrict__ gb,
@@ -145,7 +149,7 @@ extern "C" __global__ void part_sums(const REAL* __restrict__ gy, const REAL* __
 }
 
 // The same for x (N, C), where the numbers of a channel do not lie side by side: a block has 32 channels and a part of
-// the N rows, 8 of them at a time. Neighbours read neighbours. gy and x are read.
+// the N rows, 8 of them at a time. Neighbours read neighbours. gy and x are read: 8 bytes.
 extern "C" __global__ void part_sums_of_columns(const REAL* __restrict__ gy, const REAL* __restrict__ x,
                                                 const REAL* __restrict__ mean, const REAL* __restrict__ inv_std,
                                                 REAL* __restrict__ gw, REAL* __restrict__ gb,
@@ -194,7 +198,8 @@ extern "C" __global__ void merge_sums(const REAL* __restrict__ part_gw, const RE
     }
 }
 
-// gx = w inv_std (gy - gb / count - x_hat gw / count). gy and x are read, gx is written.
+// gx = w inv_std (gy - gb / count - x_hat gw / count). gy and x are read, gx is written: 12 bytes, with the sums 20, which
+// is the least where gy and x do not fit into the caches.
 extern "C" __global__ void batch_norm_gradient(const REAL* __restrict__ gy, const REAL* __restrict__ x,
                                                const REAL* __restrict__ w, const REAL* __restrict__ mean,
                                                const REAL* __restrict__ inv_std, const REAL* __restrict__ gw,
@@ -211,7 +216,7 @@ extern "C" __global__ void batch_norm_gradient(const REAL* __restrict__ gy, cons
 // block to a row, of one warp if it is short; neighbours read neighbours. A row comes from memory once, and from the
 // caches when it is gone through again, unless it is longer than they are.
 
-// x is read, y is written; w and b may be null.
+// x is read, y is written, 8 bytes, the least; w and b may be null.
 extern "C" __global__ void group_norm(const REAL* __restrict__ x, const REAL* __restrict__ w, const REAL* __restrict__ b,
                                       REAL* __restrict__ y, REAL* __restrict__ mean, REAL* __restrict__ inv_std,
                                       int groups, int channels, int P, int length, REAL eps)
@@ -242,7 +247,8 @@ extern "C" __global__ void group_norm(const REAL* __restrict__ x, const REAL* __
     }
 }
 
-// gx = inv_std (g - (mean of g) - x_hat (mean of g x_hat)) for g = w gy. gy and x are read, gx is written.
+// gx = inv_std (g - (mean of g) - x_hat (mean of g x_hat)) for g = w gy. gy and x are read, gx is written: 12 bytes; with
+// gw and gb, for which part_sums reads both again, 20.
 extern "C" __global__ void group_norm_gradient(const REAL* __restrict__ gy, const REAL* __restrict__ x,
                                                const REAL* __restrict__ w, const REAL* __restrict__ mean,
                                                const REAL* __restrict__ inv_std, REAL* __restrict__ gx,
@@ -273,7 +279,7 @@ extern "C" __global__ void group_norm_gradient(const REAL* __restrict__ gy, cons
 // ---- local response normalization of x (N, C, P): a thread to each of the N P = `count` pixels goes through its
 // channels; neighbours read neighbours. What a window shares with the one before is in the L1 cache.
 
-// x is read; y and scale are written.
+// x is read; y and scale are written: 12 bytes, the least.
 extern "C" __global__ void local_response_norm(const REAL* __restrict__ x, REAL* __restrict__ y, REAL* __restrict__ scale,
                                                int C, int P, long long count, int before, int after, REAL alpha,
                                                REAL beta, REAL k)
@@ -293,8 +299,9 @@ extern "C" __global__ void local_response_norm(const REAL* __restrict__ x, REAL*
     }
 }
 
-// gx = gy scale^-beta - factor x (sum over the window of share), share being gy x scale^-beta / scale, which the first
-// loop leaves for the second. gy, x, scale are read; share and gx are written, and read again from the L2 cache or memory.
+// gx = gy scale^-beta - factor x (sum over the window of share), share being gy x scale^-beta / scale. A thread has the
+// shares of a window ahead, and finishes a channel when its window is complete: so it finds them, and gx, in the caches.
+// gy, x, scale are read; share and gx are written: 20 bytes a number, the least 16, without share.
 extern "C" __global__ void local_response_norm_gradient(const REAL* __restrict__ gy, const REAL* __restrict__ x,
                                                         const REAL* __restrict__ scale, REAL* share, REAL* gx,
                                                         int C, int P, long long count, int before, int after,
@@ -302,16 +309,19 @@ extern "C" __global__ void local_response_norm_gradient(const REAL* __restrict__
 {
     FOR_EACH(i, count) {
         long long pixel = i / P * C * P + i % P;
-        for (int c = 0; c < C; ++c) {
-            long long at = pixel + (long long)c * P;
-            gx[at] = gy[at] * pow(scale[at], -beta);
-            share[at] = gx[at] * x[at] / scale[at];
-        }
-        for (int c = 0; c < C; ++c) {
-            long long at = pixel + (long long)c * P;
-            REAL sum = 0;
-            for (int j = max(0, c - before); j <= min(C - 1, c + after); ++j) sum += share[pixel + (long long)j * P];
-            gx[at] -= factor * x[at] * sum;
+        for (int c = 0; c < C + after; ++c) {
+            if (c < C) {
+                long long at = pixel + (long long)c * P;
+                gx[at] = gy[at] * pow(scale[at], -beta);
+                share[at] = gx[at] * x[at] / scale[at];
+            }
+            int ready = c - after;
+            if (ready >= 0) {
+                REAL sum = 0;
+                for (int j = max(0, ready - before); j <= min(C - 1, c); ++j) sum += share[pixel + (long long)j * P];
+                long long at = pixel + (long long)ready * P;
+                gx[at] -= factor * x[at] * sum;
+            }
         }
     }
 }

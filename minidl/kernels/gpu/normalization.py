@@ -66,14 +66,13 @@ def sums(gy, x, mean, inv_std, groups):
     """gw and gb (C,): the sums of gy x_hat and gy. An image has `groups` means; 0: all images have the channels' means."""
     N, C, P = in_one(x.shape)
     channels = C // groups if groups else 1
-    count, parts = N * P, -(-N * P // (ROWS if P == 1 else PART))
-    gw, gb = cupy.empty((2, C), x.dtype)
-    of_parts = cupy.empty((2, C, parts), x.dtype)
+    parts = -(-N * P // (ROWS if P == 1 else PART))
+    gw, gb, of_parts = cupy.empty(C, x.dtype), cupy.empty(C, x.dtype), cupy.empty((2, C, parts), x.dtype)
+    arrays = gy, x, mean, inv_std, *of_parts
     if P == 1:
-        kernels.blocks("part_sums_of_columns", -(-C // 32) * parts, (32, 8), gy, x, mean, inv_std, *of_parts, groups, channels,
-                       C, N, parts)
+        kernels.blocks("part_sums_of_columns", -(-C // 32) * parts, (32, 8), *arrays, groups, channels, C, N, parts)
     else:
-        kernels.blocks("part_sums", C * parts, THREADS, gy, x, mean, inv_std, *of_parts, groups, channels, C, P, count, parts)
+        kernels.blocks("part_sums", C * parts, THREADS, *arrays, groups, channels, C, P, N * P, parts)
     kernels.blocks("merge_sums", C, 32, *of_parts, gw, gb, parts)
     return gw, gb
 
