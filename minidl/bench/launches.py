@@ -103,6 +103,13 @@ class Convolution:
         """Are a group's filters, to be applied at so many pixels of an image, too few or too small to be worth columns?"""
         return (filters <= 32 or taps <= 64) and self.x[0] * math.prod(pixels) >= 2 ** 13
 
+    def parts(self):
+        """Into how many parts the pixels are cut, each with a sum of its own for gw, to have blocks for all of a GPU."""
+        (F, channels, KH, KW), pixels = self.w, self.y[0] * math.prod(self.y[2:])
+        if self.is_depthwise:
+            return max(1, min(pixels // 4096, 1024 // (F * -(-KH // 3) * -(-KW // 3))))
+        return max(1, min(pixels // 512, 1024 // (-(-channels * KH * KW // 64) * -(-F // self.groups // 32) * self.groups)))
+
     def chunks(self):
         """How many images are computed at a time, again and again."""
         N, image = self.x[0], self.columns(1) * self.itemsize
@@ -174,7 +181,8 @@ def conv2d_gradient_w(args, gw):
     gy, x, _, stride, padding, _, groups = args
     how, filters = Convolution(x.shape, gw.shape, gy.shape, stride, padding, groups, x.itemsize), gw.size
     if how.is_depthwise or how.is_direct(gy.shape[1] // groups, filters // gy.shape[1], gy.shape[2:]):
-        return [how.product(len(x), x.size, gy.size, filters), how.moved(2 * filters)]
+        parts = how.parts()
+        return [how.product(len(x), x.size, gy.size, parts * filters), how.moved((parts + 1) * filters)]
     found = [how.moved(filters)]                         # zeros, to which each product is added
     for n in how.chunks():
         image, columns, result = how.image(n), how.columns(n), how.result(n)
@@ -219,7 +227,8 @@ LAUNCHES_OF = {
     "local_response_norm": of_kind(NORMS), "local_response_norm_gradient": local_response_norm_gradient,
     **dict.fromkeys(["max_pool", "max_pool_gradient", "avg_pool", "avg_pool_gradient", "adaptive_avg_pool",
                      "adaptive_avg_pool_gradient", "adaptive_max_pool"], of_kind(POOLING)),
-    "sgd_step": in_place(0, 2), "setitem": written,
+    "sgd_step": in_place(0, 2), "adam_step": in_place(0, 2, 3, 4), "rmsprop_step": in_place(0, 2, 3, 4),
+    "rmsprop_tf_step": in_place(0, 2, 3), "adagrad_step": in_place(0, 2), "setitem": written,
     **dict.fromkeys(["zeros", "ones", "full", "zeros_like", "ones_like", "full_like"], filled),
     **dict.fromkeys(["empty", "empty_like"], nothing),
 }

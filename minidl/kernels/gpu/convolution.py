@@ -183,10 +183,10 @@ def direct(x, w, b, y, stride, padding, dilation, G):
 def direct_gradient_w(gy, x, size, stride, padding, dilation, G):
     (N, F, OH, OW), (_, C, H, W) = gy.shape, x.shape
     grid = -(-C // G * size[0] * size[1] // OTHERS), -(-F // G // FILTERS) * G
-    parts = max(1, min(N * OH * OW // 512, 1024 // (grid[0] * grid[1])))     # blocks for all of a GPU, with 16 steps at least
+    parts = max(1, min(N * OH * OW // 512, 1024 // (grid[0] * grid[1])))     # blocks for all of a GPU, of 16 steps at least
     gw = cupy.empty((parts, F, C // G, *size), x.dtype)
-    kernels.blocks("direct_gradient_w", (*grid, parts), TILE_THREADS, *map(contiguous, (gy, x)), gw, N, C // G, F // G, G, H, W,
-                   *size, OH, OW, *stride, *padding, *dilation, parts)
+    kernels.blocks("direct_gradient_w", (*grid, parts), TILE_THREADS, *map(contiguous, (gy, x)), gw, N, C // G, F // G, G,
+                   H, W, *size, OH, OW, *stride, *padding, *dilation, parts)
     return gw.sum(0)
 
 
