@@ -1,7 +1,7 @@
 """Reading by index, and the gradients that are added back where they were read."""
 from dataclasses import dataclass, field
 
-from minidl.kernels import is_array, kernels_for
+from minidl.kernels import device_of, is_array, kernels_for
 from minidl.op import Op
 from minidl.ops.arithmetic import cast, where
 from minidl.ops.shape import dimension, reshape, sum_to, to_device
@@ -84,7 +84,7 @@ class ScatterAdd(Op):
 
 def getitem(input, index):
     """input[index]: numbers, slices (negative steps too), None, ..., lists, masks and integer tensors."""
-    return GetItem(plain(index))(input)
+    return GetItem(plain(index, input))(input)
 
 
 def setitem(input, index, value):
@@ -92,17 +92,19 @@ def setitem(input, index, value):
     if hasattr(value, "dtype"):
         ones = next((i for i, n in enumerate(value.shape) if n != 1), value.ndim)
         value = reshape(cast(value, input.dtype), value.shape[ones:])          # x[1, 2] = y of shape (1,)
-    return SetItem(plain(index))(input, value)
+    return SetItem(plain(index, input))(input, value)
 
 
-def plain(index):
-    """An index for arrays: tensors in it become their arrays."""
+def plain(index, x):
+    """An index for x's array: tensors in it become their arrays, and those on the host go to where x is."""
     if isinstance(index, tuple):
-        return tuple([plain(part) for part in index])
+        return tuple([plain(part, x) for part in index])
     if isinstance(index, Tensor):
         if index.dtype.kind == "f":
             raise TypeError(f"an index must be of integers or bools, not {index.dtype} (shape {index.shape})")
-        return index.array
+        index = index.array
+    if hasattr(index, "dtype") and is_array(index) and device_of(index) == "cpu":
+        return kernels_for(getattr(x, "array", x)).asarray(index)
     return index
 
 
