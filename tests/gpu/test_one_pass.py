@@ -265,6 +265,19 @@ def plus(k, a, b):
     return a + b
 
 
+def test_each_number_is_read_once_and_written_once(gpu, monkeypatch):
+    """Of 32 bytes, which memory gives at a time; a warp whose threads read the same number has it once."""
+    import cudasim
+    import cupy
+    if not hasattr(cupy, "watching"):
+        pytest.skip("a GPU does not tell what it reads")
+    with cudasim.recording() as launches:
+        gpu.in_one_pass(lambda k, a, b: a * b + a / b, [cupy.ones(1024, "f"), cupy.ones(1024, "f")])
+        gpu.in_one_pass(plus, [cupy.ones((4, 8, 64), "f"), cupy.ones((8, 1), "f")])
+    assert [launch.loaded for launch in launches] == [2 * 4096, 4 * 2048 + 64 * 32]      # by 64 warps
+    assert [launch.stored for launch in launches] == [4096, 4 * 2048]
+
+
 def test_one_kernel_serves_arrays_of_all_sizes(gpu):
     import cupy
 
