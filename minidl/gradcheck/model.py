@@ -5,8 +5,8 @@ import numpy as np
 
 import minidl
 from minidl import ops
-from minidl.kernels import is_array
 from minidl.gradcheck.check import Point, Report, probes, prove
+from minidl.kernels import is_array
 from minidl.tensor import Tensor
 
 

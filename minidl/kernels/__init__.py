@@ -100,7 +100,7 @@ def is_writeable(array):
     NumPy makes those read-only; CuPy does not, and they are known by a stride of 0.
     """
     expanded = any([step == 0 and n > 1 for n, step in zip(array.shape, getattr(array, "strides", ()))])
-    return getattr(array.flags, "writeable", True) and not expanded
+    return getattr(array.flags, "writeable", True) and not (expanded and array.size)
 
 
 class use_kernels:

@@ -187,7 +187,7 @@ def count_of(labels, weight, ignore_index, dtype):
     if weight is None:
         count = kernels_for(met).count_nonzero(met)
     else:
-        count = (weight.array[labels.array * met] * met).sum()
+        count = (to_device(weight, labels.device).array[labels.array * met] * met).sum()
     return (float(count) or float("nan")) if labels.device == "cpu" else count.astype(dtype)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 import minidl
 from minidl.graph import backprop, topological_order
-from minidl.kernels import is_array
+from minidl.kernels import device_of, is_array
 from minidl.mode import Mode, mode
 from minidl.nn import Module
 from minidl.nn.functional import cross_entropy
@@ -117,6 +117,9 @@ class Recorder:
         self.alive.append(array)
 
     def snapshot(self, array):
+        if (device := device_of(array)) != "cpu":
+            raise TypeError(f"a recording holds numbers of the CPU, and an array of shape {array.shape} is on {device}; "
+                            "record the model and its inputs there: model.cpu(), x.cpu()")
         return Snapshot.of(array, self.cap)
 
     # ---- the two passes

@@ -62,8 +62,9 @@ def test_few_filters_on_many_pixels_are_one_kernel_each_way():
     forward, backward = launched(lambda x, w: F.conv2d(x, w, padding=1), (2, 3, 64, 64), (16, 3, 3, 3))
     x, w, y = 2 * 3 * 64 * 64, 16 * 27, 2 * 16 * 64 * 64
     product = Launch(PRODUCTS, 2 * y * 27, 4 * (x + w + y))
-    moved = Launch(COLUMNS, 0, 4 * 2 * w)                # filters turned around, parts of gw added up
-    assert forward == [product] and backward == [moved, product, product, moved]
+    turned = Launch(COLUMNS, 0, 4 * 2 * w)               # the filters, for the gradient in x
+    in_parts = Launch(PRODUCTS, 2 * y * 27, 4 * (x + 16 * w + y))                   # 16 of 512 pixels, to be added up
+    assert forward == [product] and backward == [turned, product, in_parts, Launch(COLUMNS, 0, 4 * 17 * w)]
 
 
 def test_a_linear_layer_is_a_product_and_an_addition():

@@ -37,6 +37,6 @@ def forget_gpu():
     """CuPy and the kernels that use it are imported no more; returns their modules."""
     names = [name for name in sys.modules
              if name.split(".")[0] in ("cupy", "cupyx") or name.startswith("minidl.kernels.gpu")]
-    for cls in [cls for cls in minidl.kernels._set_of if cls.__module__ == "cupy"]:
+    for cls in [cls for cls in minidl.kernels._set_of if cls.__module__ in ("cupy", "minidl.kernels.gpu.formula")]:
         del minidl.kernels._set_of[cls]
     return {name: sys.modules.pop(name) for name in names}

@@ -60,13 +60,7 @@ def compile_together(asked, dtype, monkeypatch):
     source = launch.source("one_pass") + "".join([code.replace("in_one_pass", name) for code, name in names.items()])
     module = launch.cupy.RawModule(code=source, options=(f"-DREAL={C_NAME[dtype.char]}", "--std=c++17"))
 
-    class Part:
-        def __init__(self, topic, code, char):
-            self.code = code
-
-        def get_function(self, name):
-            return module.get_function(names[self.code])
-    monkeypatch.setattr(launch, "module", Part)
+    monkeypatch.setattr(launch, "function", lambda topic, code, name, char: module.get_function(names[code]))
     return source
 
 
@@ -269,6 +263,19 @@ def test_arrays_that_no_kernel_takes_are_left_to_cupy(gpu):
 
 def plus(k, a, b):
     return a + b
+
+
+def test_each_number_is_read_once_and_written_once(gpu, monkeypatch):
+    """Of 32 bytes, which memory gives at a time; a warp whose threads read the same number has it once."""
+    import cudasim
+    import cupy
+    if not hasattr(cupy, "watching"):
+        pytest.skip("a GPU does not tell what it reads")
+    with cudasim.recording() as launches:
+        gpu.in_one_pass(lambda k, a, b: a * b + a / b, [cupy.ones(1024, "f"), cupy.ones(1024, "f")])
+        gpu.in_one_pass(plus, [cupy.ones((4, 8, 64), "f"), cupy.ones((8, 1), "f")])
+    assert [launch.loaded for launch in launches] == [2 * 4096, 4 * 2048 + 64 * 32]      # by 64 warps
+    assert [launch.stored for launch in launches] == [4096, 4 * 2048]
 
 
 def test_one_kernel_serves_arrays_of_all_sizes(gpu):

@@ -41,6 +41,7 @@ CALLS = [
     Call("getitem_gradient", read((9, 2), lambda d: d.ints(9, 300)), 0),
     Call("getitem_gradient", read((2, 5, 3), lambda d: (every, from_end(d, 5, 8))), 0),
     Call("getitem_gradient", read((2, 3, 5), lambda d: (every, every, from_end(d, 5, 2, 4))), 0),
+    Call("getitem_gradient", read((7, 5), lambda d: np.zeros(4, int)), 0),
     Call("getitem_gradient", read((7, 5), lambda d: [0, 2, 2]), 0),
     Call("getitem_gradient", read((7, 5), lambda d: ([0, 2, 2],)), 0),
     Call("getitem_gradient", read((7, 5), lambda d: np.array(3)), 0),

@@ -43,7 +43,7 @@ class Kernels:
             return                                       # CuPy would launch one block
         real = next((x.dtype for x in args if isinstance(x, cupy.ndarray) and x.dtype.char in REAL), np.dtype("f"))
         arguments = tuple([self.argument(name, x, real) for x in args])
-        module(self.topic, self.code, real.char).get_function(name)(grid, threads, arguments, shared_mem=shared)
+        function(self.topic, self.code, name, real.char)(grid, threads, arguments, shared_mem=shared)
 
     def argument(self, name, x, real):
         """x as a kernel takes it: CuPy passes on whatever it is given, and looks at no type and no strides."""
@@ -62,6 +62,12 @@ class Kernels:
                 raise OverflowError(f"{name}: {x} is too large for a kernel's 32 bits")
             return np.int32(x)
         return x
+
+
+@functools.cache
+def function(topic, code, name, char):
+    """A kernel, compiled: looking it up in its module would take as long as launching it."""
+    return module(topic, code, char).get_function(name)
 
 
 @functools.cache

@@ -21,10 +21,10 @@ def sum(x, axis=None, *, keepdims=False, **options):
     axes = tuple(range(x.ndim)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
     axes = sorted([d % x.ndim for d in axes]) if x.ndim else []
     kept = [d for d in range(x.ndim) if d not in axes]
-    ours = 0 in axes and kept and kept[-1] - kept[0] < len(kept) and not options and x.dtype.char in "fd"
-    if not ours or x.size == 0 or x.size >= MANY:
+    outside = 0 in axes and kept and kept[-1] - kept[0] < len(kept)
+    if not outside or options or x.dtype.char not in "fd" or not x.flags.c_contiguous or not 0 < x.size < MANY:
         return cupy.sum(x, axis, keepdims=keepdims, **options)
-    y = sum_outside(cupy.ascontiguousarray(x), kept[0], kept[-1] + 1)
+    y = sum_outside(x, kept[0], kept[-1] + 1)
     return y.reshape([1 if d in axes else n for d, n in enumerate(x.shape)] if keepdims else [x.shape[d] for d in kept])
 
 
@@ -46,8 +46,9 @@ def sum_outside(x, start, end):
 @takes_float16
 def prod_gradient(gy, x):
     before, after = cupy.ones_like(x), cupy.ones_like(x)
-    before[:, 1:] = cupy.cumprod(x[:, :-1], 1)
-    after[:, :-1] = cupy.cumprod(x[:, :0:-1], 1)[:, ::-1]
+    if x.size > len(x):                                  # there are other factors
+        before[:, 1:] = cupy.cumprod(x[:, :-1], 1)
+        after[:, :-1] = cupy.cumprod(x[:, :0:-1], 1)[:, ::-1]
     return gy[:, None] * before * after
 
 
