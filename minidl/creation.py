@@ -122,8 +122,8 @@ def the_gpu():
 
 def maker(device):
     """The module that makes arrays on a device, by full and empty."""
-    device = Device(device or Mode.device or "cpu")
-    return {"cpu": np, "meta": meta}.get(device) or the_gpu()
+    device = device or Mode.device or "cpu"
+    return np if device == "cpu" else meta if Device(device) == "meta" else the_gpu()
 
 
 def is_meta(device):

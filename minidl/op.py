@@ -6,7 +6,7 @@ import numpy as np
 
 import minidl
 from minidl.dtypes import category, get_default_dtype, result_type
-from minidl.kernels import MixedDevices, is_array, kernels_for, out_of_memory
+from minidl.kernels import MixedDevices, device_of, is_array, kernels_for, out_of_memory
 from minidl.mode import Mode
 from minidl.tensor import Tensor, of
 
@@ -64,7 +64,7 @@ class Op:
         try:
             k = kernels_for(*arrays)
         except MixedDevices as error:
-            raise MixedDevices(f"{self}: {error}") from None
+            return self.on_one_device(inputs, error)
         anomaly, observer = Mode.anomaly, Mode.observer
         if anomaly or observer is not None:
             self.origin = minidl.anomaly.origin()
@@ -102,6 +102,10 @@ class Op:
     def prepare(self, inputs):
         """What becomes of the inputs before forward sees them; Elementwise promotes their dtypes."""
         return inputs
+
+    def on_one_device(self, inputs, error):
+        """The result of inputs that are on several devices; an error, but for Elementwise beside single numbers."""
+        raise MixedDevices(f"{self}: {error}") from None
 
     def forward(self, k, *arrays):
         raise NotImplementedError(f"{type(self).__name__} has no forward")
@@ -236,6 +240,14 @@ class Elementwise(Op):
         if self.to_float and category(dtype) < 2:
             dtype = get_default_dtype()
         return [minidl.ops.cast(x, dtype) if hasattr(x, "dtype") and x.dtype != dtype else x for x in inputs]
+
+    def on_one_device(self, inputs, error):
+        """A tensor of no dimension on the host counts as a number, which goes to where the others are; as in PyTorch."""
+        arrays = [getattr(x, "array", x) for x in inputs]
+        on_host = [is_array(x) and not x.ndim and device_of(x) == "cpu" for x in arrays]
+        if not any(on_host):
+            return super().on_one_device(inputs, error)
+        return self(*[minidl.ops.to_device(x, "cuda") if moves else x for x, moves in zip(inputs, on_host)])
 
     def fitted(self, gx, shape):
         lead = len(gx.shape) - len(shape)

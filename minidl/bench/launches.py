@@ -14,7 +14,7 @@ from minidl.kernels.meta import MetaArray
 
 PRODUCTS, COLUMNS, NORMS, POOLING, OTHERS, UPDATE = KINDS = (
     "products", "columns", "norms", "pooling", "number by number", "update")
-CHUNK_BYTES, TILE, FILTERS = 2 ** 26, 64, 32              # of kernels/gpu/convolution.py, which needs CuPy to be imported
+CHUNK_BYTES, TILE = 2 ** 26, 64          # of kernels/gpu/convolution.py, which needs CuPy to be imported
 
 
 @dataclass(frozen=True)
@@ -99,16 +99,16 @@ class Convolution:
         return ((*self.w[2:], *self.stride, *self.padding, self.groups) == (1, 1, 1, 1, 0, 0, 1)
                 and math.prod(self.y[2:]) >= TILE)
 
-    def is_direct(self, filters, pixels):
-        """Are a group's filters, to be applied at so many pixels, too few to be worth columns?"""
-        return filters <= FILTERS and self.x[0] * math.prod(pixels) >= 2 ** 13
+    def is_direct(self, filters, taps, pixels):
+        """Are a group's filters, to be applied at so many pixels of an image, too few or too small to be worth columns?"""
+        return (filters <= 32 or taps <= 64) and self.x[0] * math.prod(pixels) >= 2 ** 13
 
     def parts(self):
         """Into how many parts the pixels are cut, each with a sum of its own for gw, to have blocks for all of a GPU."""
         (F, channels, KH, KW), pixels = self.w, self.y[0] * math.prod(self.y[2:])
         if self.is_depthwise:
             return max(1, min(pixels // 4096, 1024 // (F * -(-KH // 3) * -(-KW // 3))))
-        return max(1, min(pixels // 512, 1024 // (-(-channels * KH * KW // 64) * self.groups)))
+        return max(1, min(pixels // 512, 1024 // (-(-channels * KH * KW // 64) * -(-F // self.groups // 32) * self.groups)))
 
     def chunks(self):
         """How many images are computed at a time, again and again."""
@@ -150,7 +150,7 @@ def conv2d(args, y):
         return [how.product(len(x), x.size, filters, y.size, bias // x.itemsize)]
     if how.is_pointwise:
         return [how.product(len(x), x.size, filters, y.size), *([] if b is None else written((y, b), y))]
-    if how.is_direct(len(w) // groups, y.shape[2:]):
+    if how.is_direct(len(w) // groups, w[0].size, y.shape[2:]):
         return [how.product(len(x), x.size, filters, y.size, bias // x.itemsize)]
     found = []
     for n in how.chunks():
@@ -165,7 +165,8 @@ def conv2d_gradient_x(args, gx):
     one = how.product(len(gy), gy.size, filters, gx.size)
     if how.is_pointwise and gy.shape[2:] == tuple(shape[2:]):
         return [one]
-    if tuple(stride) == (1, 1) and (len(w) == shape[1] if how.is_depthwise else how.is_direct(w.shape[1], shape[2:])):
+    if tuple(stride) == (1, 1) and (len(w) == shape[1] if how.is_depthwise else how.is_direct(
+            w.shape[1], filters // shape[1], shape[2:])):
         return [how.moved(2 * filters), one]             # a convolution of gy, with the filters turned around
     if how.is_depthwise:
         return [one]
@@ -179,7 +180,7 @@ def conv2d_gradient_x(args, gx):
 def conv2d_gradient_w(args, gw):
     gy, x, _, stride, padding, _, groups = args
     how, filters = Convolution(x.shape, gw.shape, gy.shape, stride, padding, groups, x.itemsize), gw.size
-    if how.is_depthwise or how.is_direct(gy.shape[1] // groups, gy.shape[2:]):
+    if how.is_depthwise or how.is_direct(gy.shape[1] // groups, filters // gy.shape[1], gy.shape[2:]):
         parts = how.parts()
         return [how.product(len(x), x.size, gy.size, parts * filters), how.moved((parts + 1) * filters)]
     found = [how.moved(filters)]                         # zeros, to which each product is added

@@ -78,7 +78,7 @@ def is_array(x):
 
 def device_of(array):
     """Where an array lives, in PyTorch's words: "cpu" for NumPy's."""
-    return "cpu" if isinstance(array, np.ndarray) else kernels_for(array).device
+    return "cpu" if isinstance(array, np.ndarray) else device_of_set(kernels_for(array))
 
 
 class OutOfMemory(MemoryError):

@@ -1,7 +1,8 @@
 """Reading by index, and the gradients that are added back where they were read."""
 from dataclasses import dataclass, field
 
-from minidl.kernels import device_of, is_array, kernels_for
+from minidl.creation import on_device
+from minidl.kernels import MixedDevices, device_of, is_array, kernels_for
 from minidl.op import Op
 from minidl.ops.arithmetic import cast, where
 from minidl.ops.shape import dimension, reshape, sum_to, to_device
@@ -88,23 +89,29 @@ def getitem(input, index):
 
 
 def setitem(input, index, value):
-    """A copy of `input` with `value` at the index; what `x[index] = value` writes back into x."""
+    """A copy of `input` with `value` at the index; what `x[index] = value` writes back into x, on whatever device it is."""
     if hasattr(value, "dtype"):
+        value = to_device(value, input.device)
         ones = next((i for i, n in enumerate(value.shape) if n != 1), value.ndim)
         value = reshape(cast(value, input.dtype), value.shape[ones:])          # x[1, 2] = y of shape (1,)
     return SetItem(plain(index, input))(input, value)
 
 
 def plain(index, x):
-    """An index for x's array: tensors in it become their arrays, and those on the host go to where x is."""
+    """An index for x's array: tensors in it become their arrays. For an x on a GPU they are moved there."""
     if isinstance(index, tuple):
         return tuple([plain(part, x) for part in index])
     if isinstance(index, Tensor):
         if index.dtype.kind == "f":
             raise TypeError(f"an index must be of integers or bools, not {index.dtype} (shape {index.shape})")
         index = index.array
-    if hasattr(index, "dtype") and is_array(index) and device_of(index) == "cpu":
-        return kernels_for(getattr(x, "array", x)).asarray(index)
+    if is_array(index):
+        places = device_of(getattr(x, "array", x)), device_of(index)
+        if places == ("cuda", "cpu"):
+            return on_device(index, "cuda")
+        if places == ("cpu", "cuda"):
+            raise MixedDevices(f"x[index]: the index, of shape {tuple(index.shape)}, is on cuda, but x, of shape "
+                               f"{tuple(x.shape)}, on cpu")
     return index
 
 

@@ -1,13 +1,15 @@
 """Tensors and modules on the GPU: how they get there, what they are there, and how they come back."""
 import copy
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 import minidl
 from minidl import nn
-from minidl.kernels import MixedDevices
+from minidl.kernels import MixedDevices, out_of_memory
 
 
 @pytest.fixture(autouse=True)
@@ -101,6 +103,32 @@ def test_tensors_on_two_devices_are_told_apart():
         z.backward(minidl.ones(2))
 
 
+def test_an_index_can_be_on_the_host_but_not_on_the_gpu_alone():
+    x, rows, mask = minidl.randn(3, 2), minidl.tensor([2, 0, 2]), minidl.tensor([True, False, True])
+    for index in (rows, mask, (slice(None), minidl.tensor([1]))):
+        assert x.cuda()[index].tolist() == x[index].tolist()
+    assert x.cuda()[rows.cuda()].tolist() == x[rows].tolist()
+    with pytest.raises(MixedDevices, match=r"x\[index\]: the index, of shape \(3,\), is on cuda, but x, .* on cpu"):
+        x[rows.cuda()]
+
+
+def test_single_numbers_go_to_where_the_others_are():
+    x = minidl.tensor([1.0, 2.0], device="cuda", requires_grad=True)
+    half = minidl.tensor(0.5, requires_grad=True)
+    y = x * half + np.array(1.0, "f")
+    y.sum().backward()
+    assert y.device == "cuda" and y.tolist() == [1.5, 2] and y.dtype == minidl.float32
+    assert half.grad.device == "cpu" and half.grad.item() == 3 and x.grad.tolist() == [0.5, 0.5]
+    assert (half * x).tolist() == [0.5, 1] and (x > half).device == "cuda"
+
+
+def test_what_is_assigned_may_come_from_the_host():
+    x = minidl.zeros(2, 3, device="cuda")
+    x[0] = minidl.tensor([1.0, 2.0, 3.0])
+    x[1, minidl.tensor([0, 2])] = minidl.tensor(7.0)
+    assert x.tolist() == [[1, 2, 3], [7, 0, 7]]
+
+
 def test_changes_in_place():
     x = minidl.zeros(2, 3, device="cuda")
     x[0] = 1.0
@@ -138,3 +166,64 @@ def test_a_state_dict_is_loaded_across_devices(tmp_path):
     other = nn.Linear(2, 3).cuda()
     other.load_state_dict(minidl.load(tmp_path / "there"))
     assert other.weight.device == "cuda" and other.weight.tolist() == there.weight.tolist()
+
+
+def test_cuda_is_imported_by_nothing_that_runs_on_the_cpu():
+    code = ("import sys, minidl; from minidl import nn, optim; from minidl.train import train;"
+            "from minidl.utils.data import DataLoader, TensorDataset;"
+            "model = nn.Linear(2, 2); data = TensorDataset(minidl.rand(4, 2), minidl.tensor([0, 1, 0, 1]));"
+            "list(train(model, DataLoader(data, 2), optim.SGD(model.parameters())));"
+            "sys.exit('cupy' in sys.modules or 'minidl.kernels.gpu' in sys.modules)")
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_is_there_a_gpu():
+    assert minidl.cuda.is_available()
+    minidl.cuda.synchronize()
+    for missing in ("sys.modules['cupy'] = None", "os.environ['CUDA_VISIBLE_DEVICES'] = ''"):
+        code = f"import os, sys; {missing}; import minidl; sys.exit(minidl.cuda.is_available())"
+        assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.fixture
+def full(gpu):
+    """A GPU with room for some 90 KiB more."""
+    import cupy
+    pool = cupy.get_default_memory_pool()
+    pool.free_all_blocks()
+    pool.set_limit(pool.total_bytes() + 90 * 2 ** 10)
+    yield
+    pool.set_limit(0)
+
+
+SAYS = r": the GPU's memory is full: [\d,]+ (bytes|MiB) more were wanted, and of .* are free$"
+
+
+def test_what_has_no_room_says_how_much_it_wanted_and_how_much_there_is(full):
+    x = minidl.zeros(100, 100, device="cuda", requires_grad=True)            # 40 kB
+    y = x.exp()
+    with pytest.raises(MemoryError, match=r"^Mul\(\)" + SAYS):
+        x * y
+    with pytest.raises(MemoryError, match=r"^Exp\(\), on the way back" + SAYS):
+        y.sum().backward()
+
+
+def test_a_move_that_has_no_room_says_so(full):
+    x = minidl.zeros(200, 200)
+    with pytest.raises(MemoryError, match=r"^ToDevice\(device='cuda'\)" + SAYS):
+        x.to("cuda")
+    model = nn.Linear(200, 200)
+    with pytest.raises(MemoryError, match=r"^ToDevice\(device='cuda'\)" + SAYS):
+        model.to("cuda")
+
+
+def test_an_optimizer_that_has_no_room_for_what_it_remembers_says_so(full):
+    x = nn.Parameter(minidl.zeros(80, 80, device="cuda"))
+    x.grad = minidl.ones(80, 80, device="cuda")
+    with pytest.raises(MemoryError, match=r"^Adam\.step" + SAYS):
+        minidl.optim.Adam([x]).step()
+
+
+def test_an_op_inside_another_is_named_once():
+    error = out_of_memory("Outer()", out_of_memory("Inner()", MemoryError("no room")))
+    assert str(error) == "Inner(): no room" and isinstance(error, MemoryError)

@@ -131,6 +131,19 @@ def test_kernels_of_float32_compute_nothing_in_double(dtype, together):
     assert b".f32" in ptx and (dtype == np.float64 or b".f64" not in ptx)
 
 
+def test_a_chain_of_ops_on_the_gpu_has_the_cpus_gradients(gpu, rng, monkeypatch):
+    monkeypatch.setattr(op, "LARGE", 0)
+    arrays = [rng.standard_normal(shape) for shape in [(2, 3, 4, 5), (3, 1, 1), (2, 3, 4, 5)]]
+    gradients = {}
+    for device in "cpu", "cuda":
+        x, w, t = (minidl.tensor(a, requires_grad=True, device=device) for a in arrays)
+        y = minidl.ops.gelu(x * w) + minidl.ops.where(t > 0, t, 0.5 * t)
+        minidl.ops.smooth_l1_loss(y, t.detach()).backward()
+        gradients[device] = [z.grad.cpu().numpy() for z in (x, w, t)]
+    for a, b in zip(gradients["cuda"], gradients["cpu"]):
+        np.testing.assert_allclose(a, b, 1e-12, 1e-15)
+
+
 # ---- what an expression may be, and how arrays may lie
 
 
@@ -263,6 +276,19 @@ def test_arrays_that_no_kernel_takes_are_left_to_cupy(gpu):
 
 def plus(k, a, b):
     return a + b
+
+
+def test_each_number_is_read_once_and_written_once(gpu, monkeypatch):
+    """Of 32 bytes, which memory gives at a time; a warp whose threads read the same number has it once."""
+    import cudasim
+    import cupy
+    if not hasattr(cupy, "watching"):
+        pytest.skip("a GPU does not tell what it reads")
+    with cudasim.recording() as launches:
+        gpu.in_one_pass(lambda k, a, b: a * b + a / b, [cupy.ones(1024, "f"), cupy.ones(1024, "f")])
+        gpu.in_one_pass(plus, [cupy.ones((4, 8, 64), "f"), cupy.ones((8, 1), "f")])
+    assert [launch.loaded for launch in launches] == [2 * 4096, 4 * 2048 + 64 * 32]      # by 64 warps
+    assert [launch.stored for launch in launches] == [4096, 4 * 2048]
 
 
 def test_one_kernel_serves_arrays_of_all_sizes(gpu):

@@ -25,15 +25,12 @@ CONVOLUTIONS = {
     "depthwise edge":    ((1, 2, 3, 2), (6, 1, 3, 3), (2, 1), (4, 5), (1, 3), 2),
     "depthwise on none": ((0, 3, 5, 4), (3, 1, 2, 3), (1, 1), (0, 0), (1, 1), 3),
 }
-# More than 32 filters go through columns, and others where there are less than 8192 pixels.
-CONVOLUTIONS |= {
-    "many filters":      ((2, 3, 5, 6), (34, 3, 2, 3), (1, 1), (0, 1), (1, 1), 1),
-}
+# These do without columns: they have 32 filters or less in a group, or 64 taps or less, and 8192 pixels at least.
 FEW_FILTERS = {
     "plain":             ((3, 2, 53, 54), (3, 2, 3, 2), (1, 1), (1, 0), (1, 1), 1),
-    "all of a tile":     ((1, 3, 92, 93), (32, 3, 1, 5), (1, 1), (0, 3), (1, 2), 1),
-    "groups":            ((1, 8, 95, 182), (10, 4, 3, 3), (1, 2), (1, 2), (2, 1), 2),
-    "two tiles of taps": ((2, 6, 130, 72), (2, 6, 3, 4), (2, 1), (2, 1), (1, 3), 1),
+    "tiles of filters":  ((1, 3, 92, 93), (35, 3, 1, 5), (1, 1), (0, 3), (1, 2), 1),
+    "groups":            ((2, 6, 65, 68), (4, 3, 3, 2), (1, 1), (1, 2), (2, 1), 2),
+    "two tiles of taps": ((2, 6, 130, 200), (2, 6, 3, 4), (2, 3), (2, 1), (1, 3), 1),
 }
 
 

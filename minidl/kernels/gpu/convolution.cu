@@ -1,10 +1,8 @@
-// Patches of images, and convolution in which every filter reads one channel. Shapes as in convolution.py.
+// Patches of images, and convolutions that do without them: of filters that read one channel, and of few or small ones.
 //
 // Where threads go through the pixels of images, neighbours in a warp have neighbouring pixels of a row: with a stride of
 // 1 they read and write neighbouring numbers; with a stride of 2, every second one. What is said to be read several times
 // comes from memory once, and then from the caches, if a few rows of an image are not more than these hold.
-
-#define ALL_LANES 0xffffffffu
 
 // im2col: cols[image_step n + row_step r + p] = the pixel under tap r = (c, i, j) of window p = (oy, ox); `fill` outside
 // of x (N, C, H, W). A thread has one window of one channel: it writes KH KW numbers, neighbours beside each other.
@@ -37,7 +35,7 @@ extern "C" __global__ void col2im(const REAL* __restrict__ cols, REAL* __restric
         const REAL* col = cols + image_step * n + row_step * c * KH * KW;
         REAL sum = 0;
         for (int oy = y0; oy <= y1; ++oy) {
-            int below = iy + PH - oy * SH;               // the window's top
+            int below = iy + PH - oy * SH;               // cells from the window's top to this one
             if (below % DH) continue;
             for (int ox = x0; ox <= x1; ++ox) {
                 int right = ix + PW - ox * SW;
@@ -146,8 +144,7 @@ extern "C" __global__ void depthwise_gradient_w(const REAL* __restrict__ gy, con
     int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     #pragma unroll
     for (int t = 0; t < SIDE * SIDE; ++t) {
-        REAL s = sum[t / SIDE][t % SIDE];
-        for (int other = 16; other > 0; other /= 2) s += __shfl_xor_sync(ALL_LANES, s, other);
+        REAL s = warp_sum(sum[t / SIDE][t % SIDE]);
         if (lane == 0) of_warp[t][warp] = s;
     }
     __syncthreads();
@@ -159,7 +156,7 @@ extern "C" __global__ void depthwise_gradient_w(const REAL* __restrict__ gy, con
     }
 }
 
-// Products of few filters, without columns. A block has a tile of FILTERS x OTHERS numbers, and a thread of it 8 x 4. What a
+// Products without columns, where filters are few or small. A block has a tile of FILTERS x OTHERS numbers, and a thread of it 8 x 4. What a
 // step multiplies is fetched into registers, many numbers at a time, and put into shared memory, where all threads read it.
 // A thread's sums are in REAL, one product after the other.
 #define FILTERS 32
@@ -192,17 +189,17 @@ struct Window {
     }
 };
 
-// direct: y (N, G F, OH, OW) from x (N, G C, H, W), w (G F, C, KH, KW), b (G F,) or null, for F of up to FILTERS. A tile is
-// of filters and pixels, DEPTH taps are a step. Each thread fetches what one pixel's window sees of x, neighbours side by
-// side: a number comes once from memory, and KH KW times from a cache. w is fetched once for every 64 pixels, runs of
-// DEPTH numbers, and y is written once, 16 neighbours together.
+// direct: y (N, G F, OH, OW) from x (N, G C, H, W), w (G F, C, KH, KW), b (G F,) or null. A tile is of filters and pixels,
+// DEPTH taps are a step. Each thread fetches what one pixel's window sees of x, neighbours side by side: a number comes once
+// from memory, and KH KW times for every 32 filters from a cache. w is fetched once for every 64 pixels, runs of DEPTH
+// numbers, and y is written once, 16 neighbours together.
 extern "C" __global__ void direct(const REAL* __restrict__ x, const REAL* __restrict__ w, const REAL* __restrict__ b,
                                   REAL* __restrict__ y, int N, int C, int F, int G, int H, int W, int KH, int KW,
                                   int OH, int OW, int SH, int SW, int PH, int PW, int DH, int DW)
 {
     alignas(16) __shared__ REAL taps[DEPTH][FILTERS + 4];                       // 4 more: rows begin in other banks
     __shared__ REAL pixels[DEPTH][OTHERS];
-    int g = blockIdx.y, K = C * KH * KW, P = OH * OW;
+    int g = blockIdx.y % G, f0 = blockIdx.y / G * FILTERS, K = C * KH * KW, P = OH * OW;
     int mine = threadIdx.x / (OTHERS / 4) * 8, other = threadIdx.x % (OTHERS / 4);
     long long count = (long long)N * P, q0 = (long long)blockIdx.x * OTHERS, q = q0 + threadIdx.x;
 
@@ -215,7 +212,7 @@ extern "C" __global__ void direct(const REAL* __restrict__ x, const REAL* __rest
         for (int d = 0; d < DEPTH; ++d) pixel[d] = window.next();
         #pragma unroll
         for (int i = 0; i < DEPTH * FILTERS / TILE_THREADS; ++i) {
-            int f = filter0 + TILE_THREADS / DEPTH * i;
+            int f = f0 + filter0 + TILE_THREADS / DEPTH * i;
             tap[i] = f < F && k + d0 < K ? w[((long long)g * F + f) * K + k + d0] : 0;
         }
         __syncthreads();                                                        // all have multiplied the last step's
@@ -232,22 +229,23 @@ extern "C" __global__ void direct(const REAL* __restrict__ x, const REAL* __rest
         long long q = q0 + other + j * (OTHERS / 4);
         REAL* to = y + (q / P * G + g) * F * P + q % P;
         for (int i = 0; i < 8; ++i) {
-            int f = mine + i;
+            int f = f0 + mine + i;
             if (q < count && f < F) to[(long long)f * P] = sum[i][j] + (b ? b[g * F + f] : 0);
         }
     }
 }
 
-// direct_gradient_w: gw (parts, G F, C KH KW), to be added up over the parts, for F of up to FILTERS. A tile is of filters
-// and taps; 32 pixels are a step, and every parts-th step is a block's. A lane fetches one pixel of gy and what its window
-// sees of x, neighbours side by side. gy is fetched once for every 64 taps, and so is x from memory, KH KW times from a cache.
+// direct_gradient_w: gw (parts, G F, C KH KW), to be added up over the parts. A tile is of filters and taps; 32 pixels are a
+// step, and every parts-th step is a block's. A lane fetches one pixel of gy and what its window sees of x, neighbours side
+// by side. gy is fetched once for every 64 taps; x once for every 64 taps and 32 filters from memory, and KH KW times
+// from a cache.
 extern "C" __global__ void direct_gradient_w(const REAL* __restrict__ gy, const REAL* __restrict__ x,
                                              REAL* __restrict__ gw, int N, int C, int F, int G, int H, int W, int KH, int KW,
                                              int OH, int OW, int SH, int SW, int PH, int PW, int DH, int DW, int parts)
 {
     alignas(16) __shared__ REAL gys[32][FILTERS + 4];
     __shared__ REAL cols[OTHERS][32 + 1];
-    int g = blockIdx.y, k0 = blockIdx.x * OTHERS, K = C * KH * KW, P = OH * OW;
+    int g = blockIdx.y % G, f0 = blockIdx.y / G * FILTERS, k0 = blockIdx.x * OTHERS, K = C * KH * KW, P = OH * OW;
     int mine = threadIdx.x / (OTHERS / 4) * 8, other = threadIdx.x % (OTHERS / 4);
     int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = TILE_THREADS / 32;
     int t0 = warp * (OTHERS / warps), t1 = t0 + OTHERS / warps;                 // the taps of the tile that a warp fetches
@@ -262,7 +260,7 @@ extern "C" __global__ void direct_gradient_w(const REAL* __restrict__ gy, const 
         __syncthreads();                                                        // all have multiplied the last step's
         #pragma unroll 4
         for (int f = warp; f < FILTERS; f += warps)
-            gys[lane][f] = channels > 0 && f < F ? gy[((n * G + g) * F + f) * P + p] : 0;
+            gys[lane][f] = channels > 0 && f0 + f < F ? gy[((n * G + g) * F + f0 + f) * P + p] : 0;
         for (int t = t0; t < t1; t += DEPTH) {
             #pragma unroll
             for (int d = 0; d < DEPTH; ++d) some[d] = window.next();
@@ -276,7 +274,7 @@ extern "C" __global__ void direct_gradient_w(const REAL* __restrict__ gy, const 
 
     for (int i = 0; i < 8; ++i)
         for (int j = 0; j < 4; ++j) {
-            int f = mine + i, k = k0 + other + j * (OTHERS / 4);
+            int f = f0 + mine + i, k = k0 + other + j * (OTHERS / 4);
             if (f < F && k < K) gw[(((long long)blockIdx.z * G + g) * F + f) * K + k] = sum[i][j];
         }
 }

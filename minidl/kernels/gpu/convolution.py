@@ -4,8 +4,8 @@ The columns of some images lie as (C KH KW, n OH OW), so that a pass is one larg
 product for gw adds up over images by itself. A filter is applied to many columns, so it is y and gy, the smaller of the
 two by KH KW, that are turned from (n, F, OH OW) to (F, n OH OW) or back.
 
-Few filters have kernels without columns, and so do filters that read one channel only. Sums are of float32 where x is: in
-cuBLAS, which rounds to TF32 only where CUPY_TF32 is set, and in the kernels.
+Few or small filters have kernels without columns, and so do filters that read one channel only. Sums are of float32 where x
+is: in cuBLAS, which rounds to TF32 only where CUPY_TF32 is set, and in the kernels.
 """
 import cupy
 import numpy as np
@@ -68,7 +68,7 @@ def conv2d(x, w, b, stride, padding, dilation, groups):
         if b is not None:
             y += b.reshape(F, 1, 1)                                                # one more pass
         return y
-    if are_few(F // G, N * OH * OW):
+    if are_few(F // G, channels * size[0] * size[1], N * OH * OW):
         direct(x, w, b, y, stride, padding, dilation, G)
         return y
     rows = w.reshape(G, F // G, channels * size[0] * size[1])
@@ -90,7 +90,7 @@ def conv2d_gradient_x(gy, w, shape, stride, padding, dilation, groups):
     if is_depthwise(channels, G):
         depthwise_gradient_x(gy, w, gx, stride, padding, dilation)
         return gx
-    if stride == (1, 1) and are_few(channels, N * H * W):
+    if stride == (1, 1) and are_few(channels, F // G * size[0] * size[1], N * H * W):
         w, padding = turned_around(w, padding, dilation, G)
         direct(gy, w, None, gx, stride, padding, dilation, G)
         return gx
@@ -107,7 +107,7 @@ def conv2d_gradient_w(gy, x, size, stride, padding, dilation, groups):
     channels, (KH, KW) = C // G, size
     if is_depthwise(channels, G):
         return depthwise_gradient_w(gy, x, size, stride, padding, dilation)
-    if are_few(F // G, N * OH * OW):
+    if are_few(F // G, channels * KH * KW, N * OH * OW):
         return direct_gradient_w(gy, x, size, stride, padding, dilation, G)
     gw = cupy.zeros((G, channels * KH * KW, F // G), x.dtype)
     for some in chunks(N, C * KH * KW * OH * OW * x.itemsize):
@@ -156,32 +156,36 @@ def turned_around(w, padding, dilation, G):
     return w, [d * (n - 1) - p for n, p, d in zip(size, padding, dilation, strict=True)]
 
 
-# ---- few filters
+# ---- few filters, or small ones
 
 
-def are_few(filters, pixels):
-    """Do columns cost more than they save? They are written and read, 8 bytes for every 2 `filters` operations.
+def are_few(filters, taps, pixels):
+    """Is a product of filters with so many taps too small to be worth columns?
 
-    An H100 moves 8 bytes while it does 160 operations. So with up to a tile of filters, 64 operations, the columns alone
-    take longer than `direct`, if that is half as fast as cuBLAS, which is an estimate; and it needs no memory. But there
-    must be pixels enough for a block on each of the GPU's processors.
+    With columns there are 2 filters taps operations for a pixel, and 8 (taps + 1.5 filters) bytes that are only moved: to
+    write columns and read them, and to turn y. An H100 does 20 operations while it moves a byte. If `direct` does 0.4 and
+    cuBLAS 0.8 of the operations that are possible, which are estimates, `direct` is sooner done where
+    64 / filters + 96 / taps > 1. The limits keep away from where the estimates decide.
+
+    And there must be pixels enough for a block on each of the GPU's processors.
     """
-    return filters <= FILTERS and pixels >= 128 * OTHERS
+    return (filters <= 32 or taps <= 64) and pixels >= 128 * OTHERS
 
 
 def direct(x, w, b, y, stride, padding, dilation, G):
     """y (N, F, OH, OW) from x (N, C, H, W), w (F, C/G, KH, KW), b (F,) or None, read as they lie."""
     (N, C, H, W), (_, F, OH, OW), size = x.shape, y.shape, w.shape[2:]
-    kernels.blocks("direct", (-(-N * OH * OW // OTHERS), G), TILE_THREADS, *map(contiguous, (x, w, b)), y, N, C // G, F // G,
-                   G, H, W, *size, OH, OW, *stride, *padding, *dilation)
+    grid = -(-N * OH * OW // OTHERS), -(-F // G // FILTERS) * G
+    kernels.blocks("direct", grid, TILE_THREADS, *map(contiguous, (x, w, b)), y, N, C // G, F // G, G, H, W, *size, OH, OW,
+                   *stride, *padding, *dilation)
 
 
 def direct_gradient_w(gy, x, size, stride, padding, dilation, G):
     (N, F, OH, OW), (_, C, H, W) = gy.shape, x.shape
-    tiles = -(-C // G * size[0] * size[1] // OTHERS)
-    parts = max(1, min(N * OH * OW // 512, 1024 // (tiles * G)))      # blocks for all of a GPU, with 16 steps of 32 pixels
+    grid = -(-C // G * size[0] * size[1] // OTHERS), -(-F // G // FILTERS) * G
+    parts = max(1, min(N * OH * OW // 512, 1024 // (grid[0] * grid[1])))     # blocks for all of a GPU, of 16 steps at least
     gw = cupy.empty((parts, F, C // G, *size), x.dtype)
-    kernels.blocks("direct_gradient_w", (tiles, G, parts), TILE_THREADS, *map(contiguous, (gy, x)), gw, N, C // G, F // G, G,
+    kernels.blocks("direct_gradient_w", (*grid, parts), TILE_THREADS, *map(contiguous, (gy, x)), gw, N, C // G, F // G, G,
                    H, W, *size, OH, OW, *stride, *padding, *dilation, parts)
     return gw.sum(0)
 

@@ -1,18 +1,19 @@
-// Updates of parameters, in place (reference/update.py says which): a thread for each number, which reads and writes it in
-// w and in what is remembered once, and in g reads it once; neighbouring threads have neighbouring numbers. What an update
-// need not remember is a null pointer.
+// Updates of parameters, in place (reference/update.py says which): a thread for each number. Each number of w, of g and of
+// what is remembered is read once, and written once; neighbouring threads have neighbouring ones. What an update need not
+// remember is a null pointer.
 
 extern "C" __global__ void sgd_step(REAL* __restrict__ w, const REAL* __restrict__ g, REAL* __restrict__ v, REAL lr,
                                     REAL momentum, REAL undamped, REAL weight_decay, int nesterov, long long count)
 {
     FOR_EACH(i, count) {
-        REAL d = g[i] + weight_decay * w[i];
+        const REAL x = w[i];
+        REAL d = g[i] + weight_decay * x;
         if (v) {
             const REAL speed = momentum * v[i] + undamped * d;
             v[i] = speed;
             d = nesterov ? d + momentum * speed : speed;
         }
-        w[i] -= lr * d;
+        w[i] = x - lr * d;
     }
 }
 
@@ -23,13 +24,13 @@ extern "C" __global__ void adam_step(REAL* __restrict__ w, const REAL* __restric
                                      long long count)
 {
     FOR_EACH(i, count) {
-        const REAL d = g[i] + decay * w[i];
+        const REAL x = w[i], d = g[i] + decay * x;
         const REAL mean = beta1 * m[i] + share1 * d;
         REAL size = beta2 * v[i] + share2 * d * d;
         m[i] = mean;
         v[i] = size;
         if (largest) largest[i] = size = larger(largest[i], size);
-        w[i] = shrink * w[i] - rate * mean / (sqrt(size) / root + eps);
+        w[i] = shrink * x - rate * mean / (sqrt(size) / root + eps);
     }
 }
 
@@ -38,7 +39,8 @@ extern "C" __global__ void rmsprop_step(REAL* __restrict__ w, const REAL* __rest
                                         REAL eps, REAL weight_decay, REAL momentum, long long count)
 {
     FOR_EACH(i, count) {
-        REAL d = g[i] + weight_decay * w[i];
+        const REAL x = w[i];
+        REAL d = g[i] + weight_decay * x;
         REAL size = alpha * v[i] + rest * d * d;
         v[i] = size;
         if (m) {
@@ -48,7 +50,7 @@ extern "C" __global__ void rmsprop_step(REAL* __restrict__ w, const REAL* __rest
         }
         d /= sqrt(size) + eps;
         if (b) b[i] = d = momentum * b[i] + d;
-        w[i] -= lr * d;
+        w[i] = x - lr * d;
     }
 }
 
@@ -57,12 +59,12 @@ extern "C" __global__ void rmsprop_tf_step(REAL* __restrict__ w, const REAL* __r
                                            REAL weight_decay, REAL momentum, long long count)
 {
     FOR_EACH(i, count) {
-        const REAL d = g[i] + weight_decay * w[i];
+        const REAL x = w[i], d = g[i] + weight_decay * x;
         const REAL size = alpha * v[i] + rest * d * d;
         const REAL step = momentum * b[i] + lr * d / sqrt(size + eps);
         v[i] = size;
         b[i] = step;
-        w[i] -= step;
+        w[i] = x - step;
     }
 }
 
@@ -70,9 +72,9 @@ extern "C" __global__ void adagrad_step(REAL* __restrict__ w, const REAL* __rest
                                         REAL lr, REAL eps, REAL weight_decay, long long count)
 {
     FOR_EACH(i, count) {
-        const REAL d = g[i] + weight_decay * w[i];
+        const REAL x = w[i], d = g[i] + weight_decay * x;
         const REAL sum = total[i] + d * d;
         total[i] = sum;
-        w[i] -= lr * d / (sqrt(sum) + eps);
+        w[i] = x - lr * d / (sqrt(sum) + eps);
     }
 }
