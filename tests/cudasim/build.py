@@ -14,6 +14,7 @@ from cudasim.places import Places
 HERE = Path(__file__).parent
 FLAGS = ["-std=gnu++17", "-fPIC", "-shared", "-w", "-ffp-contract=off", "-fno-exceptions", "-fno-rtti",
          "-fno-threadsafe-statics", f"-I{HERE}"]
+CRASHES = ["-fsanitize=bounds", "-fsanitize-undefined-trap-on-error"]        # outside of a thread's own array
 
 
 def fast(code, defines):
@@ -39,7 +40,7 @@ def with_mutants(code, defines):
         places = Places(code, without)
         text = source.for_gxx(source.checked(source.dynamic_shared(places.text())), "mutants.hpp")
         try:
-            return library(text, ["-O1", f"-DCUDASIM_MUTANTS={places.count}", *defines]), places.mutants
+            return library(text, ["-O1", *CRASHES, f"-DCUDASIM_MUTANTS={places.count}", *defines]), places.mutants
         except RuntimeError as error:
             refused = {(file, int(line)) for file, line in re.findall(r"^([\w.]+):(\d+):\d+: error", str(error), re.M)}
             if refused <= without:

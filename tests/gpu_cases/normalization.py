@@ -51,6 +51,7 @@ def turned(x):
 
 IMAGES = [(3, 2, 5, 4), (1, 3, 2, 7), (1, 2, 1, 1), (2, 1, 1, 1), (9, 40, 1, 1), (2, 2, 17, 19), (300, 2, 1, 1),
           (0, 3, 2, 2), (2, 0, 3, 3), (2, 3, 0, 4)]
+MANY_PARTS = (1, 1, 340, 400)          # more than a warp has lanes
 MANY = (3, 2, 47, 61)        # more than a block's part of a channel; a part ends inside an image
 GROUPED = [((3, 6, 5), 2), ((2, 6, 7), 6), ((3, 5, 1), 1), ((2, 300, 1), 1), ((300, 33, 1), 1), ((1, 4, 23), 4),
            ((2, 4, 90), 1), ((2, 8, 1), 2), ((2, 3, 1), 3), ((0, 4, 3), 2), ((2, 4, 0), 2)]
@@ -59,12 +60,14 @@ CALLS = [
     *[batch_norm(*shape) for shape in IMAGES],
     *[batch_norm(3, 2, 5, 4, affine=affine) for affine in AFFINE],
     batch_norm(*MANY),
+    batch_norm(*MANY_PARTS),
     batch_norm(*MANY, mean=1000, digits=FAR),
     batch_norm(2, 3, 1, 1, mean=1000, digits=FAR),
     Call("batch_norm", lambda d: (turned(d.x(2, 3, 4, 5)), d.x(6)[::2], d.x(6)[::2], EPS)),
     *[batch_norm_gradient(*shape) for shape in IMAGES],
     batch_norm_gradient(3, 2, 5, 4, weighted=False),
     batch_norm_gradient(*MANY),
+    batch_norm_gradient(*MANY_PARTS),
     Call("batch_norm_gradient", lambda d: (turned(d.x(2, 3, 4, 5)), d.x(2, 3, 4, 5), d.x(6)[::2], d.x(6)[::2], d.x(6)[::2])),
     *[group_norm(*shape, groups=groups) for shape, groups in GROUPED],
     *[group_norm(2, 6, 3, groups=3, affine=affine) for affine in AFFINE],

@@ -15,7 +15,7 @@ CALLS = [
     *[Call("sum", lambda d, shape=shape, axes=axes: (d.x(*shape), axes)) for shape, axes in [
         ((3, 5), 0), ((3, 5), 1), ((3, 5), ()), ((0, 5), 0), ((3, 0), 0), ((), None), ((), ()), ((7,), 0), ((3, 40), 0),
         ((17, 70), 0), ((1, 3, 5), (0, 2)), ((2, 33, 3), (0, 2)), ((3, 2, 600), (0, 2)),
-        ((1100, 3), 0), ((70, 2, 600), (0, 2)),                      # in more than one part
+        ((1100, 3), 0), ((70, 2, 600), (0, 2)), ((70, 2, 601), (0, 2)),      # in more than one part
     ]],
     Call("sum", lambda d: (d.x(3, 5, 4, 7), (0, 2, 3)), settings={"keepdims": True}),
     Call("sum", lambda d: (d.x(3, 5, 4), (0, 1)), settings={"keepdims": True}),

@@ -1,4 +1,6 @@
 """Calls of the kernels of update.cu: each changes some of its arguments, and their changes are compared."""
+import numpy as np
+
 from gpu_cases import Call
 
 FLAT, MANY = (7,), (3, 90)                               # MANY numbers need two blocks
@@ -7,6 +9,13 @@ FLAT, MANY = (7,), (3, 90)                               # MANY numbers need two
 def square(d, *shape):
     """Numbers of which roots are drawn."""
     return d.x(*shape) ** 2
+
+
+def with_nan(d, *shape):
+    """Of the numbers in the largest so far, one is none."""
+    largest = square(d, *shape)
+    largest[1] = np.nan
+    return largest
 
 
 CALLS = [
@@ -23,6 +32,8 @@ CALLS = [
     Call("rmsprop_step", lambda d: (d.x(*FLAT), d.x(*FLAT), 0 * d.x(*FLAT), 3 + d.x(*FLAT), None, 0.1, 0.9, 0.1, 0.0, 0.8)),
     Call("rmsprop_tf_step", lambda d: (d.x(*MANY), d.x(*MANY), square(d, *MANY), d.x(*MANY), 0.1, 0.9, 1e-3, 0.05, 0.8)),
     Call("adagrad_step", lambda d: (d.x(*MANY), d.x(*MANY), square(d, *MANY), 0.1, 1e-3, 0.05)),
+    Call("adam_step", lambda d: (d.x(*FLAT), d.x(*FLAT), d.x(*FLAT), square(d, *FLAT), with_nan(d, *FLAT), 2, 0.1, 0.9, 0.99,
+                                 1e-3, 0.0, False)),
     # what does not lie number after number, or is nothing
     Call("sgd_step", lambda d: (d.x(5, 3), d.x(3, 5).T, d.x(5, 3), 0.1, 0.9, 0.0, 0.01, True)),
     Call("sgd_step", lambda d: (d.x(3, 5).T, d.x(5, 3), d.x(5, 3), 0.1, 0.9, 0.0, 0.01, True)),

@@ -1,0 +1,155 @@
+"""Do the calls in gpu_cases notice a mistake in a kernel? python tests/gpu_mutants.py [TOPIC ...]
+
+Every small change of a kernel's source (cudasim/places.py makes them) is run on the calls that come through it, in the
+simulator that watches every access, until one gives it away. What comes out goes to tests/gpu/mutants.json; minutes for
+all topics. What survives must be in SURVIVE, which says why nobody can tell.
+"""
+import os
+import sys
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from time import perf_counter
+
+import cudasim
+import gpu_cases
+import gpu_table
+import nvrtc
+
+from minidl.kernels import reference
+
+WAYS = ("float32", "forward"), ("float64", "shuffle")    # of running a call: its dtype, and the threads' order
+
+EVERY = ""
+SURVIVE = [                  # functions, a part of the line, changes of it, and why they make no difference
+    ("part_statistics merge_statistics part_sums merge_sums group_norm sum_channels cross_entropy_rows",
+     "if (threadIdx.x == 0)", ["0 -> 0 + 1"], "each thread has the sum, and any one may write it"),
+    ("start_of_row local_response_norm local_response_norm_gradient cumprod_gradient", "i % ", ["i -> i + 1, 2"],
+     "threads change places with each other"),
+    ("add_rows", "i % inner", ["i -> i + 1", "i -> i + 1, 2"], "threads change places with each other"),
+    ("adaptive_avg_pool adaptive_max_pool", "thread % lanes", ["thread -> thread + 1"],
+     "threads change places with each other"),
+    ("part_sums_of_columns", "blockIdx.x % parts", ["blockIdx.x -> blockIdx.x + 1"], "blocks change places with each other"),
+    ("adaptive_avg_pool", "window[", ["i -> i + 1, 3"], "the cells of a row change places"),
+    ("adaptive_max_pool", "i % columns", ["i -> i + 1, 2"], "the cells of a row change places"),
+    ("warp_sum warp_max", "away", ["16 -> 16 + 1", "away -> away + 1, 2"],
+     "lanes that differ by 17, 9, 5, 3 and 2 in five steps come together as those that differ by 16, 8, 4, 2 and 1 do"),
+    ("of_warps", "threadIdx.x", ["threadIdx.x -> threadIdx.x + 1", "0 -> 0 + 1", "32 -> 32 + 1"],
+     "any lane of a warp may hand on its number, and up to 16 warps may be told apart by remainders by 33"),
+    ("of_warps", "blockDim.x / 32", ["blockDim.x -> blockDim.x + 1"], "a block has a multiple of 32 threads"),
+    ("larger", "a > b", ["> -> >="], "of equal numbers either is the larger one"),
+    ("smaller", EVERY, [], "only kernels that are made at run time use it, and they are not mutated"),
+    ("encrypted", "i >> 32", ["i -> i + 1, 2", ">> -> <<", "32 -> 32 + 1"], "it counts from 2^34 numbers on"),
+    ("encrypted", "p1 >> 32", ["p1 -> p1 + 1"], "it carries for one number in 2^32"),
+    ("encrypted", "p0 >> 32", ["p0 -> p0 + 1"], "it carries for one number in 2^32"),
+    ("wins", "place < 0", ["place -> place + 1", "< -> <=", "0 -> 0 + 1"],
+     "lane 0 meets cell 0 first, and compares it with nothing"),
+    ("wins", "place < 0", ["place -> place + 1, 2"], "every lane has a cell"),
+    ("wins", "place < winner", ["< -> <=", "winner -> winner + 1"], "no cell is compared with itself"),
+    ("wins", "v > best", ["> -> >="], "equal numbers have been decided before"),
+    ("max_pool_gradient", "begin < windows", ["< -> <=", "windows -> windows + 1"], "lanes beyond the windows do nothing"),
+    ("max_pool_gradient", ": -1", ["1 -> 1 + 1"], "any number below 0 says that there is no winner"),
+    ("max_pool_gradient", "gy[o] : 0", ["0 -> 0 + 1"], "it is added where there is no winner"),
+    ("adaptive_max_pool", "best = 0", ["0 -> 0 + 1"], "it is compared with nothing"),
+    ("adaptive_max_pool", "winner = -1", ["1 -> 1 + 1"], "any number below 0 says that there is no winner"),
+    ("adaptive_max_pool", "wins(plane", ["place -> place + 1, 2"], "a lane meets its cells in their order"),
+    ("adaptive_max_pool", "wins(v", ["winner -> winner + 1"], "no cell is compared with itself"),
+    ("adaptive_avg_pool_gradient", "start(", ["< -> <="], "behind the last window, windows start behind the image"),
+    ("cumprod_gradient", "r = 0", ["0 -> 0 + 1", "0 -> 0 + 1, 2"], "the two are multiplied, and one of them is still 0"),
+    ("part_statistics", "REAL some", ["P -> P + 1", "+ -> -, 2", "% -> /", "P -> P + 1, 2"],
+     "any number of the channel will do"),
+    ("merge_statistics group_norm", "max(1,", ["1 -> 1 + 1", "1 -> 1 + 1, 2"], "of one number, the sum is 0"),
+    ("group_norm", "sum += x[i] - some", ["threadIdx.x -> threadIdx.x + 1"], "what is left out is x[0] - x[0]"),
+]
+
+CATEGORIES = {               # what a change is called: does it belong?
+    "a barrier removed": lambda change: change.startswith("__sync"),
+    "off by one": lambda change: "+ 1" in change,
+    "another variable, such as the other axis": lambda change: " -> " in change and is_name(change.split(" -> ")[0]),
+    "a condition, or a jump, removed": lambda change: "removed" in change,
+    "another operator": lambda change: " -> " in change,
+}
+
+
+def is_name(text):
+    return text.replace(".", "").isidentifier()
+
+
+def category(change):
+    return next(name for name, belongs in CATEGORIES.items() if belongs(change))
+
+
+def names(mutants):
+    """mutant -> (function, line of code, change), by which it is known: line numbers come and go. Of equal ones, which."""
+    found, seen = {}, Counter()
+    for mutant in mutants:
+        lines = (nvrtc.FOLDER / mutant.file).read_text().split("\n")
+        name = mutant.function, " ".join(lines[mutant.line - 1].split("//")[0].split()), mutant.change
+        seen[name] += 1
+        found[mutant] = (*name[:2], f"{name[2]}, {seen[name]}" if seen[name] > 1 else name[2])
+    return found
+
+
+def reason(name):
+    """Why a mutant of this name makes no difference, or None."""
+    function, line, change = name
+    for functions, part, changes, why in SURVIVE:
+        if function in functions.split() and part in line and change in (changes or [change]):
+            return why
+    return None
+
+
+def trials(gpu, topic, choose=lambda mutants: mutants):
+    """[(mutant, its name, what gave it away or None)], of the mutants of a topic's source that are chosen."""
+    source = nvrtc.source(topic)
+    mutants = cudasim.mutants(source)
+    name, calls = names(mutants), calls_of(gpu, topic)
+    found = cudasim.trials(source, [checking(gpu, call, *way) for way in WAYS for call in calls], choose(mutants))
+    return [(mutant, name[mutant], verdict) for mutant, verdict in found.items()]
+
+
+def calls_of(gpu, topic):
+    """The calls that launch a kernel of the topic's, those first that take the least time."""
+    found = []
+    for calls in gpu_cases.topics().values():
+        for call in calls:
+            topics, start = set(), perf_counter()
+            with gpu_table.listening(lambda of, *_, topics=topics: topics.add(of)):
+                gpu_table.run(gpu, call)
+            if topic in topics:
+                found.append((perf_counter() - start, len(found), call))
+    return [call for *_, call in sorted(found)]
+
+
+def checking(gpu, call, dtype, order):
+    def run():
+        with cudasim.using(order=order):
+            call.agrees(gpu, reference, dtype)
+    return run
+
+
+def of_topic(topic):
+    """For MUTANTS: of a topic's own file and of common.cu, the mutants made by function and category, and the survivors."""
+    with gpu_table.on_the_double() as gpu:
+        found = trials(gpu, topic)
+    answer = {"fingerprint": gpu_table.fingerprint(topic)}
+    for file in f"{topic}.cu", "common.cu":
+        here = [(name, verdict) for mutant, name, verdict in found if mutant.file == file]
+        answer[file] = {"functions": Counter([name[0] for name, _ in here]),
+                        "categories": Counter([category(name[2]) for name, _ in here]),
+                        "survivors": [name for name, verdict in here if verdict is None]}
+    return answer
+
+
+def main(topics):
+    results = gpu_table.load(gpu_table.MUTANTS, {})
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        for topic, found in zip(topics, pool.map(of_topic, topics)):
+            results[topic] = found
+            own = found[f"{topic}.cu"]
+            print(f"{topic}: {len(own['survivors'])} of {sum(own['functions'].values())} survive; unexplained:", flush=True)
+            print(*[f"    {name}" for name in own["survivors"] if not reason(name)], sep="\n", flush=True)
+            gpu_table.save(gpu_table.MUTANTS, {topic: results[topic] for topic in nvrtc.topics() if topic in results})
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or nvrtc.topics())
