@@ -131,6 +131,19 @@ def test_kernels_of_float32_compute_nothing_in_double(dtype, together):
     assert b".f32" in ptx and (dtype == np.float64 or b".f64" not in ptx)
 
 
+def test_a_chain_of_ops_on_the_gpu_has_the_cpus_gradients(gpu, rng, monkeypatch):
+    monkeypatch.setattr(op, "LARGE", 0)
+    arrays = [rng.standard_normal(shape) for shape in [(2, 3, 4, 5), (3, 1, 1), (2, 3, 4, 5)]]
+    gradients = {}
+    for device in "cpu", "cuda":
+        x, w, t = (minidl.tensor(a, requires_grad=True, device=device) for a in arrays)
+        y = minidl.ops.gelu(x * w) + minidl.ops.where(t > 0, t, 0.5 * t)
+        minidl.ops.smooth_l1_loss(y, t.detach()).backward()
+        gradients[device] = [z.grad.cpu().numpy() for z in (x, w, t)]
+    for a, b in zip(gradients["cuda"], gradients["cpu"]):
+        np.testing.assert_allclose(a, b, 1e-12, 1e-15)
+
+
 # ---- what an expression may be, and how arrays may lie
 
 

@@ -47,28 +47,28 @@ __device__ inline REAL warp_max(REAL v)
     return v;
 }
 
-// The same for a block of one dimension, of whole warps: each warp leaves its result, and each takes all of them.
-// The first barrier waits until all have read what an earlier call left, the second until all have left theirs.
-__device__ REAL block_sum(REAL v)
+// In a block of one dimension, of whole warps: what the warps' first threads brought, thread i of each warp getting that
+// of warp i; `none` where there is no warp i. The first barrier waits until all have read what an earlier call left, the
+// second until all have left theirs.
+__device__ REAL of_warps(REAL v, REAL none)
 {
-    __shared__ REAL of_warp[32];
+    __shared__ REAL brought[32];
     int lane = threadIdx.x % 32;
-    v = warp_sum(v);
     __syncthreads();
-    if (lane == 0) of_warp[threadIdx.x / 32] = v;
+    if (lane == 0) brought[threadIdx.x / 32] = v;
     __syncthreads();
-    return warp_sum(lane < blockDim.x / 32 ? of_warp[lane] : (REAL)0);
+    return lane < blockDim.x / 32 ? brought[lane] : none;
 }
 
-__device__ REAL block_max(REAL v)
+// The sum, and the largest, of the numbers v of such a block's threads: each thread gets it, and all must ask.
+__device__ inline REAL block_sum(REAL v)
 {
-    __shared__ REAL of_warp[32];
-    int lane = threadIdx.x % 32;
-    v = warp_max(v);
-    __syncthreads();
-    if (lane == 0) of_warp[threadIdx.x / 32] = v;
-    __syncthreads();
-    return warp_max(lane < blockDim.x / 32 ? of_warp[lane] : -INFINITE);
+    return warp_sum(of_warps(warp_sum(v), 0));
+}
+
+__device__ inline REAL block_max(REAL v)
+{
+    return warp_max(of_warps(warp_max(v), -INFINITE));
 }
 
 // Who shares a row of numbers: the threads of a block, each taking the numbers first, first + step, ... of the row, so

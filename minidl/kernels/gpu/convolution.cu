@@ -1,10 +1,8 @@
-// Patches of images, and convolution in which every filter reads one channel. Shapes as in convolution.py.
+// Patches of images, and convolutions that do without them: of filters that read one channel, and of few or small ones.
 //
 // Where threads go through the pixels of images, neighbours in a warp have neighbouring pixels of a row: with a stride of
 // 1 they read and write neighbouring numbers; with a stride of 2, every second one. What is said to be read several times
 // comes from memory once, and then from the caches, if a few rows of an image are not more than these hold.
-
-#define ALL_LANES 0xffffffffu
 
 // im2col: cols[image_step n + row_step r + p] = the pixel under tap r = (c, i, j) of window p = (oy, ox); `fill` outside
 // of x (N, C, H, W). A thread has one window of one channel: it writes KH KW numbers, neighbours beside each other.
@@ -37,7 +35,7 @@ extern "C" __global__ void col2im(const REAL* __restrict__ cols, REAL* __restric
         const REAL* col = cols + image_step * n + row_step * c * KH * KW;
         REAL sum = 0;
         for (int oy = y0; oy <= y1; ++oy) {
-            int below = iy + PH - oy * SH;               // the window's top
+            int below = iy + PH - oy * SH;               // cells from the window's top to this one
             if (below % DH) continue;
             for (int ox = x0; ox <= x1; ++ox) {
                 int right = ix + PW - ox * SW;
@@ -146,8 +144,7 @@ extern "C" __global__ void depthwise_gradient_w(const REAL* __restrict__ gy, con
     int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     #pragma unroll
     for (int t = 0; t < SIDE * SIDE; ++t) {
-        REAL s = sum[t / SIDE][t % SIDE];
-        for (int other = 16; other > 0; other /= 2) s += __shfl_xor_sync(ALL_LANES, s, other);
+        REAL s = warp_sum(sum[t / SIDE][t % SIDE]);
         if (lane == 0) of_warp[t][warp] = s;
     }
     __syncthreads();

@@ -16,16 +16,17 @@ extern "C" __global__ void sort_index(const long long* __restrict__ index, long 
 }
 
 // gx (outer, rows, inner), zeros, receives gy (outer, K, inner), whose row k was read from row index[k]. The first of equal
-// ones in `sorted` adds up for all of them. Neighbouring threads read and write neighbouring numbers of a row.
+// ones in `sorted` adds up for all of them, which end before end[s]. Neighbouring threads read and write neighbouring numbers
+// of a row.
 extern "C" __global__ void add_rows(const REAL* __restrict__ gy, const long long* __restrict__ sorted,
-                                    const long long* __restrict__ order, REAL* __restrict__ gx, long long K, long long rows,
-                                    long long inner, long long count)
+                                    const long long* __restrict__ order, const long long* __restrict__ end,
+                                    REAL* __restrict__ gx, long long K, long long rows, long long inner, long long count)
 {
     FOR_EACH(i, count) {
         const long long c = i % inner, s = i / inner % K, o = i / inner / K, row = sorted[s];
         if (s > 0 && sorted[s - 1] == row) continue;
         REAL sum = 0;
-        for (long long t = s; t < K && sorted[t] == row; ++t) sum += gy[(o * K + order[t]) * inner + c];
+        for (long long t = s; t < end[s]; ++t) sum += gy[(o * K + order[t]) * inner + c];
         gx[(o * rows + row) * inner + c] = sum;
     }
 }

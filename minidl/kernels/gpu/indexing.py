@@ -17,7 +17,10 @@ kernels = Kernels("indexing")
 
 @takes_float16
 def getitem_gradient(gy, shape, index):
-    """A mask alone is not waited for; to a mask among other indices CuPy must know how many places hold."""
+    """By the index of rows, where one array is all of the index but for whole dimensions, or else by that of numbers.
+
+    A mask alone is not waited for; of a mask among other indices CuPy must know how many places hold.
+    """
     parts = tuple([part if is_basic(part) else cupy.asarray(part) for part in as_tuple(index)])
     arrays = [part for part in parts if isinstance(part, cupy.ndarray)]
     if not arrays:
@@ -67,7 +70,8 @@ def add_rows(gy, index, outer, rows, inner):
     else:
         sorted, order = cupy.empty((2, K), np.int64)
         kernels.each("sort_index", K, index, sorted, order, np.int64(K))
-    kernels.each("add_rows", gy.size, cupy.ascontiguousarray(gy), sorted, order, gx, np.int64(K), np.int64(rows),
+    end = cupy.searchsorted(sorted, sorted, "right")     # known beforehand, so that a thread asks for several rows at once
+    kernels.each("add_rows", gy.size, cupy.ascontiguousarray(gy), sorted, order, end, gx, np.int64(K), np.int64(rows),
                  np.int64(inner), np.int64(gy.size))
     return gx
 

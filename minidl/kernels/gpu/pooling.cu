@@ -18,12 +18,12 @@ __device__ inline bool wins(REAL v, int place, REAL best, int winner)
 // max_pool: y and index (planes, OH, OW) from x (planes, H, W). A window with no cell inside x is -inf, at -1.
 extern "C" __global__ void max_pool(const REAL* __restrict__ x, REAL* __restrict__ y, int* __restrict__ index,
                                     long long count, int H, int W, int KH, int KW, int OH, int OW,
-                                    int SH, int SW, int PH, int PW, int DH, int DW, REAL nothing)
+                                    int SH, int SW, int PH, int PW, int DH, int DW)
 {
     FOR_EACH(o, count) {
         int p = o % (OH * OW), top = p / OW * SH - PH, left = p % OW * SW - PW;
         const REAL* plane = x + o / (OH * OW) * H * W;
-        REAL best = nothing;
+        REAL best = -INFINITE;
         int winner = -1;
         for (int iy = top; iy < min(top + KH * DH, H); iy += DH)
             for (int ix = left; ix < min(left + KW * DW, W); ix += DW)

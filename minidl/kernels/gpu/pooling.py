@@ -13,7 +13,7 @@ def max_pool(x, size, stride, padding, dilation, ceil_mode):
     out = pool_sizes(x.shape, size, stride, padding, dilation, ceil_mode)
     y, index = cupy.empty((*x.shape[:2], *out), x.dtype), cupy.empty((*x.shape[:2], *out), np.int32)
     kernels.each("max_pool", y.size, cupy.ascontiguousarray(x), y, index, np.int64(y.size), *x.shape[2:], *size, *out,
-                 *stride, *padding, *dilation, -np.inf)
+                 *stride, *padding, *dilation)
     return y, index
 
 
