@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from time import perf_counter
 
 from minidl.footprint import Kept
+from minidl.kernels import kernels_for
 from minidl.mode import Mode, switch
 
 
@@ -34,7 +35,8 @@ class Row:
 class profile:
     """with minidl.profile() as p: train a few steps;  print(p.table()) or print(p.table(by="module")).
 
-    Only this thread's ops are seen. Let a step run before: kernels are compiled when they are first called.
+    Only this thread's ops are seen. Let a step run before: kernels are compiled when they are first called. On a GPU each
+    op is waited for, so that its time is that of its kernels, and not of asking for them.
     """
 
     def __enter__(self):
@@ -90,10 +92,10 @@ class profile:
         self.look_at_last()
 
         def timed(k, *arrays):
-            start = perf_counter()
+            start = clock(k)
             y = forward(k, *arrays)
             part = self.part_of(op)
-            part.forward += perf_counter() - start
+            part.forward += clock(k) - start
             part.calls += 1
             if not (op.view and k.may_share_memory(y, arrays[0])):
                 part.output += y.nbytes
@@ -105,12 +107,13 @@ class profile:
         self.look_at_last()
 
         def timed(gy, y, *xs):
-            start, self.inside_rule = perf_counter(), True
+            k = kernels_for(getattr(gy, "array", gy))
+            start, self.inside_rule = clock(k), True
             try:
                 return backward(gy, y, *xs)
             finally:
                 self.inside_rule = False
-                self.part_of(op).backward += perf_counter() - start
+                self.part_of(op).backward += clock(k) - start
         return timed
 
     def part_of(self, op):
@@ -122,3 +125,10 @@ class profile:
         op, self.last = self.last, None
         if op is not None:
             self.part_of(op).kept += self.kept.newly(op)
+
+
+def clock(k):
+    """The time, once a GPU has done all that it was asked for."""
+    if hasattr(k, "synchronize"):
+        k.synchronize()
+    return perf_counter()

@@ -2,14 +2,49 @@
 import functools
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
+from cudasim import source
+from cudasim.places import Places
+
 HERE = Path(__file__).parent
 FLAGS = ["-std=gnu++17", "-fPIC", "-shared", "-w", "-ffp-contract=off", "-fno-exceptions", "-fno-rtti",
          "-fno-threadsafe-statics", f"-I{HERE}"]
+
+
+def fast(code, defines):
+    return library(source.for_gxx(source.dynamic_shared(code), "fast.hpp"), ["-O2", *defines])
+
+
+def checked(code, defines):
+    return library(source.for_gxx(source.checked(source.dynamic_shared(code)), "checked.hpp"), ["-O1", *defines])
+
+
+def mutated(code, defines):
+    return with_mutants(code, tuple(defines))[0]
+
+
+@functools.cache
+def with_mutants(code, defines):
+    """(path, mutants): of a library with all mutants of the code.
+
+    Where a change is no C++, as in an array's size, g++ says in which line, and that line's mutants are given up.
+    """
+    without = set()
+    while True:
+        places = Places(code, without)
+        text = source.for_gxx(source.checked(source.dynamic_shared(places.text())), "mutants.hpp")
+        try:
+            return library(text, ["-O1", f"-DCUDASIM_MUTANTS={places.count}", *defines]), places.mutants
+        except RuntimeError as error:
+            refused = {(file, int(line)) for file, line in re.findall(r"^([\w.]+):(\d+):\d+: error", str(error), re.M)}
+            if refused <= without:
+                raise
+            without |= refused
 
 
 def library(text, flags):

@@ -9,7 +9,6 @@ import numpy as np
 from cudasim import build, source
 
 ORDERS = {"forward": 0, "reverse": 1, "shuffle": 2}
-OPTIMISATION = {"fast": ["-O2"], "checked": ["-O1"]}
 MOST_THREADS = 1024
 MOST_SHARED = 48 * 1024
 LIMITS = [(2 ** 31 - 1, 65535, 65535), (1024, 1024, 64)]      # of a grid and a block, along x, y and z
@@ -43,11 +42,12 @@ class Module:
 
     def library(self, kind):
         if kind not in self.built:
-            code = source.dynamic_shared(self.code)
-            text = source.for_gxx(source.checked(code) if kind == "checked" else code, f"{kind}.hpp")
-            library = ctypes.CDLL(str(build.library(text, [*OPTIMISATION[kind], *self.defines])))
+            library = ctypes.CDLL(str(getattr(build, kind)(self.code, self.defines)))
             library.cudasim_error.restype = ctypes.c_char_p
             self.built[kind] = library
+            if kind == "mutated":
+                library.cudasim_reached.restype = ctypes.c_void_p
+                mutated_libraries.setdefault(self.code, []).append(library)
         return self.built[kind]
 
 
@@ -56,7 +56,7 @@ class Launched:
     """A launch in the checked build, and the bytes of global memory that it moved.
 
     loaded, stored                   : as a GPU without a cache moves them, in sectors of 32 bytes for each access of a warp
-    distinct_loaded, distinct_stored : of the numbers that were touched, which is the least there could be
+    distinct_loaded, distinct_stored : those of the numbers that were touched, which is the least there could be
     """
     kernel: str
     grid: tuple
@@ -65,8 +65,10 @@ class Launched:
     stored: int
     distinct_loaded: int
     distinct_stored: int
+    places: int                              # in a build with mutants: how many of their places were come through
 
 
+mutated_libraries = {}                        # code -> those of its libraries that have mutants
 records = []                                  # lists that launches are written down in
 
 
@@ -86,17 +88,21 @@ class Kernel:
     """kernel(grid, block, arguments).
 
     The class has settings for all kernels: `order` and `seed` say how threads take turns; `checked`, whether accesses are
-    looked at.
+    looked at. `mutated` = (code, number) is the mutant that the code's kernels are, `limit` how far they may run.
     """
     order, seed, checked = "forward", 0, False
+    mutated, limit = None, 0
 
     def __init__(self, module, name):
         self.module, self.name = module, name
         self.entries = {}
 
     def __call__(self, grid, block, args, *, shared_mem=0):
-        entry = self.entry("checked" if Kernel.checked else "fast")
+        is_mutated = Kernel.mutated is not None and Kernel.mutated[0] == self.module.code
+        entry = self.entry("mutated" if is_mutated else "checked" if Kernel.checked else "fast")
         launch = entry.launch
+        if is_mutated:
+            launch.mutant, launch.limit, launch.places = Kernel.mutated[1], Kernel.limit, 0
         launch.grid[:], launch.block[:] = self.sizes(grid, block)
         if shared_mem > MOST_SHARED:
             raise ValueError(f"{self.name}: {shared_mem} bytes of dynamic shared memory; more than 48 KiB need an opt-in")
@@ -107,7 +113,7 @@ class Kernel:
             raise RuntimeError(f"{self.name}: {entry.library.cudasim_error().decode()}")
         for launches in records:
             launches.append(Launched(self.name, tuple(launch.grid), tuple(launch.block), launch.loaded, launch.stored,
-                                     launch.distinct_loaded, launch.distinct_stored))
+                                     launch.distinct_loaded, launch.distinct_stored, launch.places))
 
     def entry(self, kind):
         if kind not in self.entries:

@@ -14,10 +14,6 @@ CASES = [case for _, case in all_cases()]
 PRECISION = {"float64": 1e-12, "float32": 3e-5}
 BY_MASK = "getitem(x(4, 5), mask(4, 5))", "assigned(x(4, 5), mask(4, 5), x())"
 
-def may_wait(case):
-    """Nobody may, but for reading and writing by a mask: how many numbers it selects, and so a shape, the GPU finds."""
-    return contextlib.nullcontext() if case.text in BY_MASK else no_waiting()
-
 
 each_call = pytest.mark.parametrize("case", CASES + CONVENTIONS, ids=repr)
 each_dtype = pytest.mark.parametrize("dtype", PRECISION)
@@ -42,6 +38,12 @@ def values_and_gradients(case, dtype, device, inputs=None, second=False):
     return [*ys, *gradients, *recorded_gradients(gradients, xs + gs, random_like(gradients), create_graph=False)]
 
 
+def waiting_for_masks_only(case):
+    """A block in which it is an error to wait, but for reading and writing by a mask: how many numbers it selects, and so
+    a shape, the GPU finds."""
+    return contextlib.nullcontext() if case.text in BY_MASK else no_waiting()
+
+
 def on(device, arrays):
     return [minidl.Tensor(x).to(device).detach() for x in arrays]
 
@@ -61,7 +63,7 @@ def assert_same(got, expected, precision):
 def test_values_and_gradients_are_the_cpus_and_nobody_waits(gpu, case, dtype):
     with use_kernels("reference"):
         expected = values_and_gradients(case, dtype, "cpu")
-    with may_wait(case):
+    with waiting_for_masks_only(case):
         got = values_and_gradients(case, dtype, "cuda")
     assert_same(got, expected, PRECISION[dtype])
 
@@ -70,7 +72,7 @@ def test_values_and_gradients_are_the_cpus_and_nobody_waits(gpu, case, dtype):
 def test_definitions_give_the_same_and_nobody_waits(gpu, case):
     with use_kernels("reference"):
         expected = values_and_gradients(case, "float64", "cpu")
-    with mode(elementary=True), may_wait(case):
+    with mode(elementary=True), waiting_for_masks_only(case):
         got = values_and_gradients(case, "float64", "cuda")
     assert_same(got, expected, 1e-10)
 
@@ -79,7 +81,7 @@ def test_definitions_give_the_same_and_nobody_waits(gpu, case):
 def test_gradients_of_gradients_are_the_cpus_and_nobody_waits(gpu, case):
     with use_kernels("reference"):
         expected = values_and_gradients(case, "float64", "cpu", second=True)
-    with may_wait(case):
+    with waiting_for_masks_only(case):
         got = values_and_gradients(case, "float64", "cuda", second=True)
     assert_same(got, expected, 1e-10)
 
@@ -118,6 +120,25 @@ def spread(k, x):
     return y
 
 
+@pytest.mark.parametrize("dtype", PRECISION)
+def test_large_arrays_are_the_cpus_too(gpu, dtype):
+    def f(x, b):
+        return ops.gelu(x) * b + ops.relu(x - b) / 3
+
+    def values_and_gradients(device):
+        rng = np.random.default_rng(0)
+        x, b, g = on(device, [rng.standard_normal(shape).astype(dtype) for shape in ((5, 7001), (7001,), (5, 7001))])
+        x, b = x.requires_grad_(), b.requires_grad_()
+        y = f(x, b)
+        y.backward(g)
+        return [y, x.grad, b.grad]
+    with use_kernels("reference"):
+        expected = values_and_gradients("cpu")
+    with no_waiting():
+        got = values_and_gradients("cuda")
+    assert_same(got, expected, PRECISION[dtype])
+
+
 # ---- indices
 
 
@@ -143,6 +164,23 @@ def test_a_mask_on_the_host_reads_a_tensor_on_the_gpu(gpu):
     x = minidl.tensor([[1.0, -2.0], [3.0, -4.0]], device="cuda", requires_grad=True)
     x[minidl.tensor([[True, False], [False, True]])].sum().backward()
     assert x.grad.tolist() == [[1.0, 0.0], [0.0, 1.0]]
+
+
+# ---- numbers on the host
+
+
+def test_a_tensor_of_one_number_on_the_host_is_taken_beside_tensors_on_the_gpu(gpu):
+    x = minidl.tensor([1.0, -2.0], device="cuda", requires_grad=True)
+    scale = minidl.tensor(3.0, dtype=minidl.float64, requires_grad=True)
+    with no_waiting():
+        y = ops.where(x > minidl.tensor(0), x * scale, minidl.tensor(0.5))
+    assert (y.device, y.dtype, y.tolist()) == ("cuda", minidl.float32, [3.0, 0.5])
+    y.sum().backward()
+    assert (scale.grad.device, scale.grad.item(), x.grad.tolist()) == ("cpu", 1.0, [3.0, 0.0])
+    for f in (lambda: x * minidl.ones(2), lambda: minidl.ones(2) * minidl.ones((), device="cuda"),
+              lambda: x + minidl.ones(1)):
+        with pytest.raises(RuntimeError, match="on one device"):
+            f()
 
 
 # ---- checks that would have to wait

@@ -4,7 +4,7 @@ import pytest
 from waiting import no_waiting
 
 import minidl
-from minidl import nn, ops, trace
+from minidl import Op, nn, ops, trace
 from minidl.autograd import AnomalyError, detect_anomaly, functional
 
 n = np.random.default_rng(0).standard_normal
@@ -46,6 +46,37 @@ def test_a_walk_pauses_at_every_op(on):
     x = on(n((2, 3)))
     steps = [(type(step.op).__name__, step.gy.device, step.gxs[0].device) for step in minidl.backprop((x * x).tanh().sum())]
     assert steps == [("Sum", "cuda", "cuda"), ("Tanh", "cuda", "cuda"), ("Mul", "cuda", "cuda")]
+
+
+def test_gradients_of_tensors_on_the_way_and_of_one_graph_walked_twice(on):
+    x = on([1.0, 2.0])
+    h = x * x
+    y = (h * h).sum()
+    with no_waiting():
+        at_x, at_h = minidl.autograd.grad(y, [x, h], retain_graph=True)
+        y.backward()
+    assert (at_x.tolist(), at_h.tolist(), x.grad.tolist()) == ([4, 32], [2, 8], [4, 32])
+
+
+def test_what_was_not_kept_can_be_computed_again(on):
+    class Again(Op):
+        """tanh(x^2), of which only x is kept: the rule computes the rest again."""
+        reads = "x"
+
+        def forward(self, k, x):
+            return k.tanh(x * x)
+
+        def backward(self, gy, y, x):
+            x = minidl.Tensor(x, requires_grad=True)
+            with minidl.enable_grad():
+                y = (x * x).tanh()
+            return minidl.autograd.grad(y, x, minidl.Tensor(gy))[0].array
+    numbers = n(5)
+    x = on(numbers)
+    with no_waiting():
+        Again()(x).sum().backward()
+    assert x.grad.device == "cuda"
+    np.testing.assert_allclose(x.grad.cpu().numpy(), (1 - np.tanh(numbers ** 2) ** 2) * 2 * numbers, rtol=1e-12)
 
 
 def test_hooks_of_modules_see_the_gpu(on):
@@ -92,6 +123,15 @@ def test_the_profiler_counts_ops_and_bytes_on_the_gpu(on):
     assert {name: (row.calls, row.output) for name, row in rows.items()} == {
         "Mul": (1, 800), "Exp": (1, 800), "Sum": (1, 8)}
     assert rows["Exp"].kept == 800 and all(row.forward > 0 and row.backward > 0 for row in p.rows())
+
+
+@pytest.mark.parametrize("what", ["forward", "backward"])
+def test_the_profiler_waits_for_what_it_times(on, what):
+    import cupyx
+    x = on(n(3))
+    y = x.exp().sum()
+    with pytest.raises(cupyx.DeviceSynchronized), no_waiting(), minidl.profile():
+        x.exp() if what == "forward" else y.backward()
 
 
 def test_a_recording_on_the_gpu_says_where_it_can_be_made(on):

@@ -77,8 +77,9 @@ def module(topic, code, char):
 
 
 def source(topic):
-    """What is compiled of a file: before it stands what the kernels have in common."""
-    return "\n".join([Path(__file__).with_name(f"{name}.cu").read_text() for name in ("common", topic)])
+    """What is compiled of a file: before it stands what the kernels have in common. Errors name file and line."""
+    return "\n".join([f'#line 1 "{name}.cu"\n' + Path(__file__).with_name(f"{name}.cu").read_text()
+                      for name in ("common", topic)])
 
 
 def takes_float16(function):

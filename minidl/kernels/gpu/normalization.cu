@@ -237,10 +237,9 @@ extern "C" __global__ void group_norm(const REAL* __restrict__ x, const REAL* __
     }
     REAL m = some + shift, s = 1 / sqrt(block_sum(sum) / max(1, length) + eps);
 
-    for (Place at(threadIdx.x, P); at.i < length; at.next()) {
-        int c = row % groups * channels + at.run;
-        y[at.i] = (x[at.i] - m) * s * (w ? w[c] : (REAL)1) + (b ? b[c] : (REAL)0);
-    }
+    int c = row % groups * channels;
+    for (Place at(threadIdx.x, P); at.i < length; at.next())
+        y[at.i] = (x[at.i] - m) * s * (w ? w[c + at.run] : (REAL)1) + (b ? b[c + at.run] : (REAL)0);
     if (threadIdx.x == 0) {
         mean[row] = m;
         inv_std[row] = s;
@@ -312,8 +311,9 @@ extern "C" __global__ void local_response_norm_gradient(const REAL* __restrict__
         for (int c = 0; c < C + after; ++c) {
             if (c < C) {
                 long long at = pixel + (long long)c * P;
-                gx[at] = gy[at] * pow(scale[at], -beta);
-                share[at] = gx[at] * x[at] / scale[at];
+                REAL g = gy[at] * pow(scale[at], -beta);
+                gx[at] = g;
+                share[at] = g * x[at] / scale[at];
             }
             int ready = c - after;
             if (ready >= 0) {
