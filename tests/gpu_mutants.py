@@ -8,12 +8,12 @@ import os
 import sys
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
-from time import perf_counter
+from time import process_time
 
 import cudasim
 import gpu_cases
-import gpu_table
 import nvrtc
+from gpu_tools import MUTANTS, fingerprint, listening, load, on_the_double, run, save, topics
 
 from minidl.kernels import reference
 
@@ -55,6 +55,7 @@ SURVIVE = [                  # functions, a part of the line, changes of it, and
     ("adaptive_max_pool", "wins(v", ["winner -> winner + 1"], "no cell is compared with itself"),
     ("adaptive_avg_pool_gradient", "start(", ["< -> <="], "behind the last window, windows start behind the image"),
     ("cumprod_gradient", "r = 0", ["0 -> 0 + 1", "0 -> 0 + 1, 2"], "the two are multiplied, and one of them is still 0"),
+    ("part_statistics", "++j) {", ["< -> <="], "a block has no more numbers than its threads have"),
     ("part_statistics", "REAL some", ["P -> P + 1", "+ -> -, 2", "% -> /", "P -> P + 1, 2"],
      "any number of the channel will do"),
     ("merge_statistics group_norm", "max(1,", ["1 -> 1 + 1", "1 -> 1 + 1, 2"], "of one number, the sum is 0"),
@@ -98,40 +99,45 @@ def reason(name):
     return None
 
 
-def trials(gpu, topic, choose=lambda mutants: mutants):
-    """[(mutant, its name, what gave it away or None)], of the mutants of a topic's source that are chosen."""
+def trials(gpu, topic, choose=lambda mutants: mutants, seconds=float("inf")):
+    """[(mutant, its name, what gave it away or None)], of the mutants of a topic's source that are chosen.
+
+    seconds : only calls that take no longer are made
+    """
     source = nvrtc.source(topic)
     mutants = cudasim.mutants(source)
-    name, calls = names(mutants), calls_of(gpu, topic)
+    name, calls = names(mutants), calls_of(gpu, topic, seconds)
     found = cudasim.trials(source, [checking(gpu, call, *way) for way in WAYS for call in calls], choose(mutants))
     return [(mutant, name[mutant], verdict) for mutant, verdict in found.items()]
 
 
-def calls_of(gpu, topic):
+def calls_of(gpu, topic, seconds):
     """The calls that launch a kernel of the topic's, those first that take the least time."""
     found = []
     for calls in gpu_cases.topics().values():
         for call in calls:
-            topics, start = set(), perf_counter()
-            with gpu_table.listening(lambda of, *_, topics=topics: topics.add(of)):
-                gpu_table.run(gpu, call)
-            if topic in topics:
-                found.append((perf_counter() - start, len(found), call))
-    return [call for *_, call in sorted(found)]
+            launched = set()
+            with listening(lambda of, *_, launched=launched: launched.add(of)):
+                run(gpu, call)
+            if topic in launched:
+                start = process_time()
+                run(gpu, call)
+                found.append((process_time() - start, len(found), call))
+    return [call for time, _, call in sorted(found) if time < seconds]
 
 
 def checking(gpu, call, dtype, order):
-    def run():
+    def checked():
         with cudasim.using(order=order):
             call.agrees(gpu, reference, dtype)
-    return run
+    return checked
 
 
 def of_topic(topic):
     """For MUTANTS: of a topic's own file and of common.cu, the mutants made by function and category, and the survivors."""
-    with gpu_table.on_the_double() as gpu:
+    with on_the_double() as gpu:
         found = trials(gpu, topic)
-    answer = {"fingerprint": gpu_table.fingerprint(topic)}
+    answer = {"fingerprint": fingerprint(topic)}
     for file in f"{topic}.cu", "common.cu":
         here = [(name, verdict) for mutant, name, verdict in found if mutant.file == file]
         answer[file] = {"functions": Counter([name[0] for name, _ in here]),
@@ -140,16 +146,36 @@ def of_topic(topic):
     return answer
 
 
-def main(topics):
-    results = gpu_table.load(gpu_table.MUTANTS, {})
+def by_file(mutants):
+    """Of what gpu_mutants.py has found topic by topic, a dict by file; what a topic sees in common.cu is seen."""
+    files = {f"{topic}.cu": found[f"{topic}.cu"] for topic, found in mutants.items()}
+    of_common = [found["common.cu"] for found in mutants.values()]
+    survivors = [name for name in of_common[0]["survivors"] if all([name in found["survivors"] for found in of_common])]
+    return {"common.cu": of_common[0] | {"survivors": survivors}, **files}
+
+
+def table(mutants):
+    """Lines of a table: of how many mutants of each category how many were killed."""
+    made, survived = Counter(), Counter()
+    for of_file in mutants.values():
+        made.update(of_file["categories"])
+        survived.update([category(change) for *_, change in of_file["survivors"]])
+    lines = ["| a mutant has | made | killed |", "| --- | ---: | ---: |"]
+    lines += [f"| {name} | {n} | {n - survived[name]} |" for name, n in made.items()]
+    return [*lines, f"| together | {made.total()} | {made.total() - survived.total()} |"]
+
+
+def main(chosen):
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        for topic, found in zip(topics, pool.map(of_topic, topics)):
-            results[topic] = found
+        for topic, found in zip(chosen, pool.map(of_topic, chosen)):
+            results = (load(MUTANTS) if MUTANTS.exists() else {}) | {topic: found}
             own = found[f"{topic}.cu"]
-            print(f"{topic}: {len(own['survivors'])} of {sum(own['functions'].values())} survive; unexplained:", flush=True)
-            print(*[f"    {name}" for name in own["survivors"] if not reason(name)], sep="\n", flush=True)
-            gpu_table.save(gpu_table.MUTANTS, {topic: results[topic] for topic in nvrtc.topics() if topic in results})
+            print(f"{topic}: {len(own['survivors'])} of {sum(own['functions'].values())} survive", flush=True)
+            for name in own["survivors"]:
+                if not reason(name):
+                    print(f"    nobody knows why: {name}", flush=True)
+            save(MUTANTS, {topic: results[topic] for topic in topics() if topic in results})
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or nvrtc.topics())
+    main(sys.argv[1:] or topics())

@@ -4,25 +4,23 @@ NVRTC compiles the kernels, and the simulator runs their calls: a minute or two.
 tests/gpu/measured.json, and from there it is written into docs/gpu.md and into a line above each kernel. What is known of
 mutants is read from tests/gpu/mutants.json, which gpu_mutants.py writes.
 """
-import contextlib
-import hashlib
-import json
 import re
-import sys
 import textwrap
 from pathlib import Path
 
+import cudasim
 import gpu_cases
+import gpu_mutants
 import gpu_typical
 import nvrtc
+from gpu_tools import DECLARED, MUTANTS, declared, fingerprint, listening, load, on_the_double, run, save, topics
 
 from minidl.bench import roofline
 from minidl.bench.cases import NETWORKS
 
 ROOT = Path(__file__).parents[1]
-DOCS, MEASURED, MUTANTS = ROOT / "docs/gpu.md", ROOT / "tests/gpu/measured.json", ROOT / "tests/gpu/mutants.json"
+DOCS, MEASURED = ROOT / "docs/gpu.md", ROOT / "tests/gpu/measured.json"
 ARCHS, REALS, ORDERS = ("sm_75", "sm_80", "sm_90"), ("float", "double"), 3
-DECLARED = re.compile(r'^extern "C" __global__ void (?:__launch_bounds__\(\w+\) )?(\w+)\(', re.M)
 BESIDE = re.compile(r"^// H100: [^\n]*\n", re.M)
 
 MORE = 1.05                  # times the least that a kernel may move without a reason
@@ -59,37 +57,10 @@ BECAUSE = {                  # a kernel: its marks
 # ---- measuring
 
 
-@contextlib.contextmanager
-def on_the_double():
-    """The kernel set; while the block lasts, `import cupy` gives the double."""
-    import strictcupy
-
-    import minidl.kernels
-    sys.modules.update(strictcupy.modules())
-    yield minidl.kernels.gpu_kernels()
-
-
-@contextlib.contextmanager
-def listening(told):
-    """Within the block, told(topic, kernel, threads of a block, its dynamic shared memory, arguments) after each launch."""
-    from minidl.kernels.gpu import launch
-    blocks = launch.Kernels.blocks
-
-    def launched(self, name, grid, threads, *args, shared=0):
-        blocks(self, name, grid, threads, *args, shared=shared)
-        told(self.topic, name, threads if isinstance(threads, int) else threads[0] * threads[1], shared, args)
-
-    launch.Kernels.blocks = launched
-    try:
-        yield
-    finally:
-        launch.Kernels.blocks = blocks
-
-
 def measure():
     """A dict for MEASURED."""
     kernels = {}
-    for topic in nvrtc.topics():
+    for topic in topics():
         used = {(arch, real): nvrtc.report(topic, arch, real) for arch in ARCHS for real in REALS}
         for name in declared(topic):
             on_h100 = [used["sm_90", real][name] for real in REALS]
@@ -100,7 +71,7 @@ def measure():
         for name, found in typical(gpu).items():
             kernels[name] |= {"calls": calls[name], **found}
     return {"NVRTC": ".".join(map(str, nvrtc.version())),
-            "fingerprints": {topic: fingerprint(topic) for topic in nvrtc.topics()}, "kernels": kernels}
+            "fingerprints": {topic: fingerprint(topic) for topic in topics()}, "kernels": kernels}
 
 
 def counted_calls(gpu):
@@ -121,7 +92,6 @@ def typical(gpu):
 
     That is each number of the largest array of the call; by a kernel in several calls, of all of them.
     """
-    import cudasim
     found = {}
     for call in gpu_typical.CALLS:
         sizes = []
@@ -138,10 +108,6 @@ def typical(gpu):
         numbers = one.pop("numbers")
         one["asked"], one["least"] = round(one["asked"] / numbers, 2), round(one["least"] / numbers, 2)
     return found
-
-
-def run(gpu, call, dtype="float32"):
-    getattr(gpu, call.kernel)(*[gpu_cases.on_gpu(x) for x in call.drawn(dtype)], **call.settings)
 
 
 def occupancy(threads, registers, shared):
@@ -161,17 +127,6 @@ def up(n, unit):
     return -(-n // unit) * unit
 
 
-def declared(topic):
-    """The kernels in a topic's file, in order."""
-    return DECLARED.findall((nvrtc.FOLDER / f"{topic}.cu").read_text())
-
-
-def fingerprint(topic):
-    """Of what is compiled of a topic; its comments, which hold numbers that are measured, have no part in it."""
-    code = re.sub(r"//[^\n]*", "", nvrtc.source(topic))
-    return hashlib.sha256(" ".join(code.split()).encode()).hexdigest()[:16]
-
-
 # ---- writing
 
 
@@ -189,16 +144,27 @@ def table(measured, mutants):
     for name, one in measured["kernels"].items():
         if one["topic"] != topic:
             topic = one["topic"]
-            lines.append(f"| **{topic}.cu** | | | | | | | | | | |")
-        found = mutants["kernels"].get(name)
+            lines.append(f"| **{topic}.cu** | | | {shared_functions(measured, mutants, topic)} | | | | | | | |")
         cells = [f"`{name}`", f"{one['compiled']} of {len(ARCHS) * len(REALS)}", f"{one['calls']} x {ORDERS} x {len(REALS)}",
-                 f"{found['killed']} of {found['made']}" if found else "", both(one["registers"]),
+                 killed_of_made(mutants, f"{topic}.cu", [name]), both(one["registers"]),
                  both([n + one["dynamic"] for n in one["shared"]]), str(one["threads"]),
                  both([f"{share:.0%}" for share in occupancies(one)]), f"{one['asked']:.1f}", f"{one['least']:.1f}",
                  BECAUSE.get(name, "")]
         lines.append(f"| {' | '.join(cells)} |")
     reasons = [f"- **{mark}** {reason}" for mark, reason in WHY.items()]
     return [*lines, "", *[part for reason in reasons for part in textwrap.wrap(reason, 120, subsequent_indent="  ")]]
+
+
+def shared_functions(measured, mutants, topic):
+    """What became of the mutants of functions that are no kernels."""
+    functions = [name for name in mutants[f"{topic}.cu"]["functions"] if name not in measured["kernels"]]
+    return killed_of_made(mutants, f"{topic}.cu", functions) if functions else ""
+
+
+def killed_of_made(mutants, file, functions):
+    made = sum([mutants[file]["functions"].get(name, 0) for name in functions])
+    survive = len([name for name, *_ in mutants[file]["survivors"] if name in functions])
+    return f"{made - survive} of {made}"
 
 
 def both(pair):
@@ -234,25 +200,17 @@ def rooflines():
 def page(measured, mutants):
     """docs/gpu.md with what was measured between its marks."""
     text = DOCS.read_text()
-    parts = {"kernels": table(measured, mutants), "roofline": rooflines()}
+    parts = {"kernels": table(measured, mutants), "roofline": rooflines(), "mutants": gpu_mutants.table(mutants)}
     for name, lines in parts.items():
         text = re.sub(rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda match, lines=lines: "\n".join(
             [match[1] + "", *lines, "", match[2]]), text, flags=re.S)
     return text
 
 
-def load(path, otherwise):
-    return json.loads(path.read_text()) if path.exists() else otherwise
-
-
-def save(path, content):
-    path.write_text(json.dumps(content, indent=1) + "\n")
-
-
 def main():
-    measured, mutants = measure(), load(MUTANTS, {"kernels": {}})
+    measured, mutants = measure(), gpu_mutants.by_file(load(MUTANTS))
     save(MEASURED, measured)
-    for topic in nvrtc.topics():
+    for topic in topics():
         (nvrtc.FOLDER / f"{topic}.cu").write_text(with_lines_beside(topic, measured))
     DOCS.write_text(page(measured, mutants))
 
