@@ -12,6 +12,7 @@ from minidl.kernels.gpu.activation import (
 from minidl.kernels.gpu.convolution import col2im, conv2d, conv2d_gradient_w, conv2d_gradient_x, im2col
 from minidl.kernels.gpu.indexing import getitem_gradient, one_hot, scatter_add
 from minidl.kernels.gpu.loss import cross_entropy, cross_entropy_gradient
+from minidl.kernels.gpu.matrix import matmul
 from minidl.kernels.gpu.memory import (
     check_there_is_one, from_host, is_pinned, pinned, room, shortage, synchronize, to_host)
 from minidl.kernels.gpu.normalization import (

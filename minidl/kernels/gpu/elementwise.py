@@ -9,7 +9,7 @@ from cupy import (                                       # noqa: F401, for the k
     cumsum, diagonal, divide, dot, einsum, empty, empty_like, equal, exp, exp2, expand_dims, expm1,
     eye, finfo, flip, float32, float64, floor, floor_divide, full, full_like, greater, greater_equal, inf,
     int32, int64, isfinite, isinf, isnan, less, less_equal, linspace, log, log10, log1p, log2, logical_and,
-    logical_not, logical_or, logical_xor, matmul, maximum, may_share_memory, mean, minimum, moveaxis,
+    logical_not, logical_or, logical_xor, maximum, may_share_memory, mean, minimum, moveaxis,
     multiply, nan, negative, nonzero, not_equal, ones, ones_like, outer, pad, power, prod, put_along_axis,
     ravel, reciprocal, remainder, repeat, reshape, result_type, roll, round, sign, sin, sinh, sort, sqrt,
     square, squeeze, stack, subtract, swapaxes, take, take_along_axis, tan, tanh, tensordot, tile,

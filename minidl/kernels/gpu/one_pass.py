@@ -14,6 +14,7 @@ import re
 import cupy
 import numpy as np
 
+from minidl.kernels.gpu import formula
 from minidl.kernels.gpu.formula import Formula, Program
 from minidl.kernels.gpu.launch import Kernels, halved, is_half
 
@@ -68,8 +69,8 @@ def plan_for(expression, layouts):
     if count >= LARGEST and len(sizes) > 1:
         return None
     kinds = tuple([(layout[1], next(places)) if isinstance(layout, tuple) else layout for layout in layouts])
-    program = kernel_for(expression, kinds, *reals)
-    return program and Plan(program, shape, [np.uint32(n) for n in sizes[1:]])
+    kernel = kernel_for(expression, kinds, *reals)
+    return kernel and Plan(kernel, shape, [np.uint32(n) for n in sizes[1:]])
 
 
 def merged(shape, shapes):
@@ -126,7 +127,6 @@ class Kernel:
     """
 
     def __init__(self, expression, kinds, char):
-        from minidl.kernels.gpu import formula
         program, dims = Program(char), max([len(kind[1]) for kind in kinds if isinstance(kind, tuple)])
         xs = [self.argument(program, i, kind) for i, kind in enumerate(kinds)]
         ys = expression(formula, *xs)
