@@ -226,11 +226,11 @@ extern "C" __global__ void direct(const REAL* __restrict__ x, const REAL* __rest
     }
 
     for (int j = 0; j < 4; ++j) {
-        long long q = q0 + other + j * (OTHERS / 4);
-        REAL* to = y + (q / P * G + g) * F * P + q % P;
+        long long o = q0 + other + j * (OTHERS / 4);
+        REAL* to = y + (o / P * G + g) * F * P + o % P;
         for (int i = 0; i < 8; ++i) {
             int f = f0 + mine + i;
-            if (q < count && f < F) to[(long long)f * P] = sum[i][j] + (b ? b[g * F + f] : 0);
+            if (o < count && f < F) to[(long long)f * P] = sum[i][j] + (b ? b[g * F + f] : 0);
         }
     }
 }
