@@ -21,11 +21,11 @@ class device(str):
         with minidl.device("meta"):
             model = vgg19()                  144 million parameters, of which only the shapes are there
 
-    "cuda:0" is "cuda": of several GPUs, CUDA_VISIBLE_DEVICES says which one is the first.
+    "cuda:0" and 0 are "cuda": of several GPUs, CUDA_VISIBLE_DEVICES says which one is the first.
     """
 
     def __new__(cls, name):
-        kind, _, number = str(name).partition(":")
+        kind, _, number = (f"cuda:{name}" if isinstance(name, int) else str(name)).partition(":")
         if kind not in DEVICES:
             raise RuntimeError(f"there is no device {str(name)!r}; there are {', '.join(DEVICES)}")
         if number not in ("", "0"):
@@ -87,8 +87,8 @@ def destination(targets, device, dtype):
     for target in targets:
         if isinstance(target, Tensor):
             device, dtype = target.device, target.dtype
-        elif isinstance(target, str) and target.split(":")[0] in DEVICES:
-            device = target
+        elif isinstance(target, int) or (isinstance(target, str) and target.split(":")[0] in DEVICES):
+            device = Device(target)
         elif target is not None:
             dtype = target
     return device, None if dtype is None else np.dtype(dtype)

@@ -437,7 +437,7 @@ class Tensor:
         return self.device == "cpu" and minidl.cuda.is_available() and minidl.creation.the_gpu().is_pinned(self.array)
 
     def cpu(self): return self.to("cpu")
-    def cuda(self, device="cuda", non_blocking=False): return self.to(device, non_blocking=non_blocking)
+    def cuda(self, device=0, non_blocking=False): return self.to(device, non_blocking=non_blocking)
     def type_as(self, other): return self.to(other.dtype)
     def float(self): return self.to(minidl.float32)
     def double(self): return self.to(minidl.float64)

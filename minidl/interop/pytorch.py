@@ -69,4 +69,4 @@ def changed(name):
 def copy_weights(model, theirs):
     """Give the PyTorch network `theirs` the parameters and buffers of `model`: the keys must be the same."""
     import torch
-    theirs.load_state_dict({key: torch.from_numpy(x.detach().numpy()) for key, x in model.state_dict().items()})
+    theirs.load_state_dict({key: torch.from_numpy(x.detach().cpu().numpy()) for key, x in model.state_dict().items()})

@@ -260,7 +260,7 @@ class Module:
     def double(self): return self.to(minidl.float64)
     def half(self): return self.to(minidl.float16)
     def cpu(self): return self.to("cpu")
-    def cuda(self, device="cuda"): return self.to(device)
+    def cuda(self, device=0): return self.to(device)
 
     # ---- hooks: each returns a handle with remove()
 

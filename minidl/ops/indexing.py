@@ -105,7 +105,7 @@ def plain(index, x):
         if index.dtype.kind == "f":
             raise TypeError(f"an index must be of integers or bools, not {index.dtype} (shape {index.shape})")
         index = index.array
-    if is_array(index):
+    if hasattr(index, "dtype") and is_array(index):              # the most are slices and numbers
         places = device_of(getattr(x, "array", x)), device_of(index)
         if places == ("cuda", "cpu"):
             return on_device(index, "cuda")

@@ -22,7 +22,8 @@ def numbers(x):
 
 
 @pytest.mark.parametrize("move", [
-    lambda x: x.to("cuda"), lambda x: x.to("cuda:0"), lambda x: x.cuda(), lambda x: x.to(device="cuda"),
+    lambda x: x.to("cuda"), lambda x: x.to("cuda:0"), lambda x: x.cuda(), lambda x: x.cuda(0), lambda x: x.to(0),
+    lambda x: x.to(device="cuda"), lambda x: x.cuda(device="cuda:0", non_blocking=True),
     lambda x: x.to(minidl.zeros(1, device="cuda")), lambda x: x.to(minidl.device("cuda"), non_blocking=True),
     lambda x: minidl.as_tensor(x, device="cuda"), lambda x: minidl.tensor(x, device="cuda")])
 def test_a_tensor_goes_to_the_gpu_and_comes_back(move):
@@ -81,6 +82,29 @@ def test_random_numbers_are_those_of_the_cpu():
                  nn.Conv2d(1, 2, 3).weight]
     for a, b in zip(here, there):
         np.testing.assert_array_equal(numbers(a), numbers(b))
+
+
+@pytest.mark.parametrize("init", [
+    nn.init.normal_, nn.init.uniform_, nn.init.xavier_uniform_, nn.init.kaiming_normal_, nn.init.orthogonal_, nn.init.eye_,
+    nn.init.trunc_normal_, nn.init.ones_])
+def test_initial_weights_are_those_of_the_cpu(init):
+    found = []
+    for device in ("cuda", "cpu"):
+        minidl.manual_seed(3)
+        weight = minidl.empty(4, 5, device=device)
+        init(weight)
+        found.append(numbers(weight))
+    np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("layer, shape", [
+    (nn.Dropout(0.4), (33, 5)), (nn.Dropout2d(0.4), (3, 5, 2, 2)), (nn.DropPath(0.4), (9, 4))])
+def test_what_is_dropped_is_what_the_cpu_drops(layer, shape):
+    found = []
+    for device in ("cuda", "cpu"):
+        minidl.manual_seed(3)
+        found.append(numbers(layer(minidl.ones(shape, device=device))))
+    np.testing.assert_array_equal(*found)
 
 
 def test_what_it_says_of_itself():

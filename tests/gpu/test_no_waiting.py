@@ -1,6 +1,7 @@
 """Nothing in a training step waits for the GPU: to read a number of it is an error in these tests."""
 import numpy as np
 import pytest
+from waiting import no_waiting
 
 import minidl
 from minidl import nn, optim
@@ -15,12 +16,6 @@ from minidl.utils.data import DataLoader, TensorDataset
 @pytest.fixture(autouse=True)
 def on_the_gpu(gpu):
     """Every test here has one."""
-
-
-def nothing_waits():
-    """A with-block in which it is an error to wait for the GPU."""
-    import cupyx
-    return cupyx.allow_synchronize(False)
 
 
 def small_net():
@@ -46,7 +41,7 @@ def a_batch():
     lambda x: x.sum().item(), lambda x: bool(x.all()), lambda x: x.cpu(), lambda x: x.tolist(), repr, lambda x: x[x > 0]])
 def test_to_read_is_to_wait(read):
     import cupyx
-    with pytest.raises(cupyx.DeviceSynchronized), nothing_waits():
+    with pytest.raises(cupyx.DeviceSynchronized), no_waiting():
         read(minidl.ones(2, device="cuda"))
 
 
@@ -61,7 +56,7 @@ def test_forward_backward_and_update(make):
     model = small_net().cuda()
     optimizer, (images, labels) = make(model.parameters()), a_batch()
     for _ in range(2):                                   # the second time, the optimizer remembers something
-        with nothing_waits():
+        with no_waiting():
             loss = F.cross_entropy(model(images.cuda()), labels)
             loss.backward()
             optimizer.step()
@@ -95,7 +90,7 @@ def test_losses_which_are_those_of_the_cpu(loss):
     numbers, labels, found = minidl.randn(4, 5), a_batch()[1], []
     for device in ("cuda", "cpu"):
         x = minidl.tensor(numbers, device=device, requires_grad=True)
-        with nothing_waits():
+        with no_waiting():
             y = loss(x, labels)
             y.backward()
         found.append((y.item(), x.grad.cpu().numpy()))
@@ -117,7 +112,7 @@ def test_labels_on_the_host_are_checked_before_they_are_moved():
 def test_embeddings_by_indices_on_the_host_and_on_the_gpu():
     weight = minidl.randn(4, 3).cuda().requires_grad_()
     for indices in (minidl.tensor([[1, 3], [3, 0]]), minidl.tensor([[1, 3], [3, 0]]).cuda()):
-        with nothing_waits():
+        with no_waiting():
             y = F.embedding(indices, weight, padding_idx=0)
             y.sum().backward()
         assert y.device == "cuda" and y.tolist() == weight[[[1, 3], [3, 0]]].tolist()
@@ -131,7 +126,7 @@ def test_clipping(norm_type, max_norm):
     for device in ("cuda", "cpu"):
         model, (images, labels) = problem(device)[0].eval(), a_batch()
         F.cross_entropy(model(images.to(device)), labels).backward()
-        with nothing_waits():
+        with no_waiting():
             norm = clip_grad_norm_(model.parameters(), max_norm, norm_type)
             clip_grad_value_(model.parameters(), 0.05)
         found.append([norm.item(), *[x.grad.cpu().numpy() for x in model.parameters()]])
@@ -145,7 +140,7 @@ def test_an_average_of_the_weights():
         model, average = problem(device)[0], None
         average = AveragedModel(model, 0.9)
         for _ in range(3):
-            with nothing_waits(), minidl.no_grad():
+            with no_waiting(), minidl.no_grad():
                 for x in model.parameters():
                     x.add_(1)
                 average.update_parameters(model)
@@ -166,7 +161,7 @@ def test_all_of_a_training_loop(make):
     steps = train(model, loader, optimizer, 2, scheduler=make(optimizer), accumulate=2, max_norm=1.0,
                   average=AveragedModel(model), loss=lambda x, t: F.cross_entropy(x, t, label_smoothing=0.1))
     history, seen = History(), []
-    with nothing_waits():
+    with no_waiting():
         for step in watched(steps, loader, 2, accumulate=2):
             history.add(step)
             seen.append(step)
@@ -179,7 +174,7 @@ def test_batch_norm_that_weighs_all_batches_alike():
     layer, other = nn.BatchNorm2d(2, momentum=None).cuda(), nn.BatchNorm2d(2, momentum=None)
     for _ in range(3):
         x = minidl.randn(3, 2, 4, 4)
-        with nothing_waits():
+        with no_waiting():
             layer(x.cuda())
         other(x)
     np.testing.assert_allclose(layer.running_var.cpu().numpy(), other.running_var.numpy(), rtol=1e-5)

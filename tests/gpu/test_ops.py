@@ -166,23 +166,6 @@ def test_a_mask_on_the_host_reads_a_tensor_on_the_gpu(gpu):
     assert x.grad.tolist() == [[1.0, 0.0], [0.0, 1.0]]
 
 
-# ---- numbers on the host
-
-
-def test_a_tensor_of_one_number_on_the_host_is_taken_beside_tensors_on_the_gpu(gpu):
-    x = minidl.tensor([1.0, -2.0], device="cuda", requires_grad=True)
-    scale = minidl.tensor(3.0, dtype=minidl.float64, requires_grad=True)
-    with no_waiting():
-        y = ops.where(x > minidl.tensor(0), x * scale, minidl.tensor(0.5))
-    assert (y.device, y.dtype, y.tolist()) == ("cuda", minidl.float32, [3.0, 0.5])
-    y.sum().backward()
-    assert (scale.grad.device, scale.grad.item(), x.grad.tolist()) == ("cpu", 1.0, [3.0, 0.0])
-    for f in (lambda: x * minidl.ones(2), lambda: minidl.ones(2) * minidl.ones((), device="cuda"),
-              lambda: x + minidl.ones(1)):
-        with pytest.raises(RuntimeError, match="on one device"):
-            f()
-
-
 # ---- checks that would have to wait
 
 

@@ -97,3 +97,25 @@ def test_a_network_made_on_the_gpu_starts_from_the_cpus_weights_to_the_last_bit(
         there = NETWORKS[network][0]().state_dict()
     for name, x in here.items():
         assert there[name].device == "cuda" and np.array_equal(there[name].cpu().numpy(), x.numpy()), name
+
+
+def test_in_half_precision_scores_and_gradients_are_near_the_cpus(gpu):
+    model = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2),
+                          nn.Conv2d(4, 4, 2, groups=4), nn.GroupNorm(2, 4), nn.GELU(), nn.AvgPool2d(2), nn.Flatten(),
+                          nn.Dropout(0.3), nn.Linear(4, 5), nn.LayerNorm(5))
+    rng = np.random.default_rng(0)
+    images, labels = minidl.tensor(rng.standard_normal((4, 1, 6, 6)), dtype=minidl.float16), minidl.tensor([0, 4, 2, 2])
+
+    def scores_and_gradients(model, images, labels):
+        minidl.manual_seed(1)
+        scores = model(images)
+        F.cross_entropy(scores, labels).backward()
+        return [scores, *[p.grad for p in model.parameters()]]
+    there = copy.deepcopy(model).half().to("cuda")
+    expected = scores_and_gradients(model.half().double(), images.double(), labels)
+    with no_waiting():
+        got = scores_and_gradients(there, images.to("cuda"), labels.to("cuda"))
+    for a, b in zip(got, expected, strict=True):
+        assert (a.device, a.dtype) == ("cuda", minidl.float16)
+        a, b = a.detach().cpu().numpy(), b.detach().numpy()
+        np.testing.assert_allclose(a, b, atol=0.01 * np.abs(b).max())       # float16's precision is 0.001

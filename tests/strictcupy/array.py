@@ -120,6 +120,12 @@ class ndarray:
     def data(self): return types.SimpleNamespace(ptr=self._sim_buffer.__array_interface__["data"][0])
 
     @property
+    def flags(self):
+        """CuPy does not say whether an array is writeable: all are."""
+        names = "c_contiguous", "f_contiguous", "owndata", "fnc", "forc"
+        return types.SimpleNamespace(**{name: getattr(self._sim_buffer.flags, name) for name in names})
+
+    @property
     def base(self): return None if self._sim_buffer.base is None else wrapped(self._sim_buffer.base)
 
     @property

@@ -61,6 +61,8 @@ class Kernels:
             if not -2 ** 31 <= x < 2 ** 31:
                 raise OverflowError(f"{name}: {x} is too large for a kernel's 32 bits")
             return np.int32(x)
+        if not isinstance(x, np.generic):
+            raise TypeError(f"{name}: a kernel takes arrays of the GPU and numbers, not a {type(x).__name__}")
         return x
 
 
