@@ -270,7 +270,8 @@ class Places:
             inside = [self.at(j) for j in range(self.partner[i - 1] + 1, i - 1)]
             is_type = inside and set(inside) <= TYPES | {"*"} | self.structs
             return not is_type or self.at(self.partner[i - 1] - 1) == "sizeof"
-        return before == "]" or self.at(i - 1, "number") or (self.at(i - 1, "name") and before not in WORDS | TYPES | self.structs)
+        named = self.at(i - 1, "name") and before not in WORDS | TYPES | self.structs
+        return named or before == "]" or self.at(i - 1, "number")
 
     # Changing
 

@@ -2,6 +2,7 @@
 
 `python -m strictcupy.surface`, run in tests/ where CuPy is installed, writes that file anew.
 """
+import functools
 import inspect
 import json
 import re
@@ -15,13 +16,10 @@ PARTS = {"cupy": "", "ndarray": "ndarray", "linalg": "linalg", "random": "random
 def written():
     """part -> name -> its parameters as Python writes them, defaults as None; null where CuPy tells nothing."""
     import cupy
-    names = {"version": cupy.__version__}
-    for part, path in PARTS.items():
-        thing = cupy
-        for name in path.split(".") if path else []:
-            thing = getattr(thing, name)
-        names[part] = {name: parameters(getattr(thing, name)) for name in dir(thing) if not name.startswith("_")}
-    return names
+    things = {part: functools.reduce(getattr, path.split("."), cupy) if path else cupy for part, path in PARTS.items()}
+    names = {part: {name: parameters(getattr(thing, name)) for name in dir(thing) if not name.startswith("_")}
+             for part, thing in things.items()}
+    return {"version": cupy.__version__, **names}
 
 
 def parameters(thing):
@@ -32,24 +30,20 @@ def parameters(thing):
         text = str(inspect.signature(thing).replace(return_annotation=inspect.Signature.empty))
     except (TypeError, ValueError):
         line = (thing.__doc__ or "").partition("\n")[0].replace("\\*", "*")
-        text = line.partition("(")[2].rpartition(")")[0] if "[" not in line else None
-        if not text or thing.__name__ == "fuse":
+        inside = line.partition("(")[2].rpartition(")")[0]
+        if not inside or "[" in inside or thing.__name__ == "fuse":
             return None
-        text = re.sub(r"\b(_ndarray_base|int|bool|Py_ssize_t) (?=\w)", "", f"({text})")
-    plain = []
-    for parameter in inspect.signature(eval(f"lambda {without_values(text)}: 0")).parameters.values():
-        plain.append(parameter)
-    return str(inspect.Signature(plain))[1:-1]
+        text = re.sub(r"\b(_ndarray_base|int|bool|Py_ssize_t) (?=\w)", "", f"({inside})")
+    return without_values(text)
 
 
 def without_values(text):
-    """A signature's text with None for each default and no annotations: those need not be Python."""
-    inside, depth, part, parts = text[1:-1], 0, "", []
-    for letter in inside + ",":
+    """A signature's text with None for each default, and without annotations: those need not be Python's."""
+    depth, part, parts = 0, "", []
+    for letter in text[1:-1] + ",":
         depth += (letter in "([{<") - (letter in ")]}>")
         if letter == "," and depth == 0:
-            name = re.match(r"\s*([*/\w]*)", part).group(1)
-            parts.append(name + ("=None" if "=" in part.replace("->", "") else ""))
+            parts.append(re.match(r"\s*([*/\w]*)", part)[1] + ("=None" if "=" in part else ""))
             part = ""
         else:
             part += letter
