@@ -30,9 +30,10 @@ def test_nothing_is_launched_for_no_numbers(kernels):
     assert x.get() == 1
 
 
-def test_arrays_that_a_kernel_would_misread_are_refused(kernels):
+def test_what_a_kernel_would_misread_is_refused(kernels):
     import cupy
-    count = 2
+    import numpy as np
+    x, count = cupy.ones(2), 2
     with pytest.raises(ValueError, match=r"numbered: an array \(2,\) with strides"):
         kernels.each("numbered", 2, cupy.ones(4)[::2], 5, 0.1, None, count)
     with pytest.raises(TypeError, match="numbered: an array of float32 where the kernel takes an array of float64"):

@@ -45,9 +45,9 @@ class Kernels:
         if 0 in grid:
             return                                       # CuPy would launch one block
         real = next((x.dtype for x in args if isinstance(x, cupy.ndarray) and x.dtype.char in REAL), np.dtype("f"))
-        launch, types = function(self.topic, self.code, name, real.char)
+        types = parameters(self.topic, self.code, name, real.char)
         arguments = tuple([argument(name, x, type) for x, type in zip(args, types, strict=True)])
-        launch(grid, threads, arguments, shared_mem=shared)
+        function(self.topic, self.code, name, real.char)(grid, threads, arguments, shared_mem=shared)
 
 
 def argument(name, x, type):
@@ -73,8 +73,8 @@ def argument(name, x, type):
 
 @functools.cache
 def function(topic, code, name, char):
-    """A kernel, compiled, and its parameters' types: looking these up would take as long as launching it."""
-    return module(topic, code, char).get_function(name), parameters(source(topic) + code, name, char)
+    """A kernel, compiled: looking it up in its module would take as long as launching it."""
+    return module(topic, code, char).get_function(name)
 
 
 @functools.cache
@@ -89,9 +89,10 @@ def source(topic):
                       for name in ("common", topic)])
 
 
-def parameters(code, name, char):
+@functools.cache
+def parameters(topic, code, name, char):
     """Of each parameter of a kernel: the dtype of what is passed or pointed to, and whether it is a pointer."""
-    declared = re.search(rf"void {name}\(([^)]*)\)", code)[1].split(",")
+    declared = re.search(rf"void {name}\(([^)]*)\)", source(topic) + code)[1].split(",")
     types = [" ".join([word for word in re.findall(r"\w+", text)[:-1] if word not in ("const", "__restrict__")])
              for text in declared]
     return [(np.dtype(char if type == "REAL" else NUMPY[type]), "*" in text) for type, text in zip(types, declared)]
