@@ -45,7 +45,7 @@ def test_what_a_kernel_would_misread_is_refused(kernels):
     with pytest.raises(TypeError, match="integer"):
         kernels.each("numbered", 2, x, 5.5, 0.1, None, count)
     with pytest.raises(ValueError, match="argument"):
-        kernels.each("numbered", 2, x, 5, 0.1, count)
+        kernels.each("numbered", 2, x, 5, 0.1, None)
     with pytest.raises(OverflowError, match="numbered: 2147483648 is too large for a kernel's int32"):
         kernels.each("numbered", 2, x, 2 ** 31, 0.1, None, count)
 
