@@ -430,6 +430,8 @@ class Tensor:
 
     def pin_memory(self):
         """A copy in page-locked memory, from which x.to("cuda", non_blocking=True) copies while all else goes on."""
+        if self.device != "cpu":
+            raise RuntimeError(f"pin_memory: page-locked memory is the host's, and this tensor lives on {self.device}")
         return of(minidl.creation.the_gpu().pinned(self.array))
 
     def is_pinned(self):

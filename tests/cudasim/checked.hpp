@@ -19,7 +19,9 @@ struct Touch {                                       // of a number, by a thread
     int line;
 };
 
-struct Cell {                                        // what is known of a number
+// What is known of a number. Two of its readers are kept, the last one and one that may come at the same time; of several
+// that may, a write after them can so miss one.
+struct Cell {
     Touch writer, readers[2];
     unsigned first_reader;                           // the first block of this launch that reads it
     bool atomic, loaded, stored;                     // atomic: what the writer did
@@ -151,11 +153,12 @@ __attribute__((noinline, cold)) static void fail_race(const char* what, const Re
                                                       const char* other, const Touch& touch)
 {
     if (touch.block == block_number)
-        fail("%s: a race: %s of block (%u, %u, %u) %s number %lld of %s, which %s %s at line %d, and no barrier stands between",
+        fail("%s: a race: %s of block (%u, %u, %u) %s number %lld of %s, which %s %s at line %d, with no barrier between",
              place_of(here), who(current), blockIdx.x, blockIdx.y, blockIdx.z, what, number, name_of(region),
              who(touch.thread), other, touch.line);
     fail("%s: a race between blocks: %s of block (%u, %u, %u) %s number %lld of %s, which another block %s at line %d",
-         place_of(here), who(current), blockIdx.x, blockIdx.y, blockIdx.z, what, number, name_of(region), other, touch.line);
+         place_of(here), who(current), blockIdx.x, blockIdx.y, blockIdx.z, what, number, name_of(region),
+         other, touch.line);
 }
 
 // Did the touch, of this block, come before what the current thread does now, in every order of the threads?
@@ -172,7 +175,8 @@ static void touch_cell(Cell& cell, const Region& region, long long number, Acces
     bool in_shared = region.name;
     bool written = cell.writer.block == block_number;
     bool written_by_others = !in_shared && !written && cell.writer.block >= first_block;
-    if (in_shared && access != STORE && !written) fail_access("reads what its block has not written, number", region, number);
+    if (in_shared && access != STORE && !written)
+        fail_access("reads what its block has not written, number", region, number);
     bool both_atomic = access == ATOMIC && cell.atomic;
     const char* verb = access == LOAD ? "reads" : access == STORE ? "writes" : "changes";
     if (!both_atomic && (written_by_others || (written && !before(cell.writer))))
@@ -212,7 +216,8 @@ static void touch(const Region* region, const void* address, unsigned bytes, Acc
     char* begin = (char*)address;
     if (begin < region->begin || begin + bytes > region->end) {
         const char* what = access == LOAD ? "reads outside, number" : "writes outside, number";
-        fail_access(region->begin ? what : "follows a null pointer, number", *region, (begin - region->begin) / (long long)bytes);
+        if (!region->begin) what = "follows a null pointer, number";
+        fail_access(what, *region, (begin - region->begin) / (long long)bytes);
     }
     for (unsigned offset = 0; offset < bytes; offset += region->grain) {
         long long cell = (begin + offset - region->begin) / region->grain;
@@ -415,7 +420,8 @@ static void begin_launch()
     for (int i = 0; i < launch->arguments; ++i)      // one array twice, or part of another
         for (int j = 0; j < i; ++j) {
             Region &part = regions[i], &whole = regions[j];
-            if (part.begin == part.end || part.begin < whole.begin || part.end > whole.end || part.grain != whole.grain) continue;
+            bool inside = part.begin < part.end && whole.begin <= part.begin && part.end <= whole.end;
+            if (!inside || part.grain != whole.grain) continue;
             part.cells = whole.cells + (part.begin - whole.begin) / whole.grain;
             break;
         }
@@ -445,14 +451,21 @@ template <class T> struct Parameter<ptr<T>> : Parameter<T*> {};
 
 }  // namespace cudasim
 
-template <class T, class F> static T cudasim_atomic(cudasim::ptr<T> p, F changed)
+// Atomics: they touch a number as one, so they do not race with each other.
+#define CUDASIM_ATOMIC(name, changed) \
+    template <class T, class V> static T name(cudasim::ptr<T> p, V v) \
+    { \
+        const T old = cudasim::load(p.p, p.region, cudasim::ATOMIC), given = (T)v; \
+        *p.p = (T)(changed); \
+        return old; \
+    }
+CUDASIM_ATOMIC(atomicAdd, old + given)
+CUDASIM_ATOMIC(atomicMax, old < given ? given : old)
+CUDASIM_ATOMIC(atomicMin, given < old ? given : old)
+CUDASIM_ATOMIC(atomicExch, given)
+template <class T, class V> static T atomicCAS(cudasim::ptr<T> p, V from, V to)
 {
-    T old = cudasim::load(p.p, p.region, cudasim::ATOMIC);
-    *p.p = (T)changed(old);
+    const T old = cudasim::load(p.p, p.region, cudasim::ATOMIC);
+    if (old == (T)from) *p.p = (T)to;
     return old;
 }
-template <class T, class V> static T atomicAdd(cudasim::ptr<T> p, V v) { return cudasim_atomic(p, [=](T old) { return old + (T)v; }); }
-template <class T, class V> static T atomicMax(cudasim::ptr<T> p, V v) { return cudasim_atomic(p, [=](T old) { return old < (T)v ? (T)v : old; }); }
-template <class T, class V> static T atomicMin(cudasim::ptr<T> p, V v) { return cudasim_atomic(p, [=](T old) { return (T)v < old ? (T)v : old; }); }
-template <class T, class V> static T atomicExch(cudasim::ptr<T> p, V v) { return cudasim_atomic(p, [=](T) { return (T)v; }); }
-template <class T, class V> static T atomicCAS(cudasim::ptr<T> p, V from, V to) { return cudasim_atomic(p, [=](T old) { return old == (T)from ? (T)to : old; }); }

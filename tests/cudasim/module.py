@@ -2,6 +2,7 @@
 import contextlib
 import ctypes
 import math
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,7 +43,7 @@ class Module:
 
     def library(self, kind):
         if kind not in self.built:
-            library = ctypes.CDLL(str(getattr(build, kind)(self.code, self.defines)))
+            library = ctypes.PyDLL(str(getattr(build, kind)(self.code, self.defines)))
             library.cudasim_error.restype = ctypes.c_char_p
             self.built[kind] = library
             if kind == "mutated":
@@ -69,6 +70,7 @@ class Launched:
 
 
 mutated_libraries = {}                        # code -> those of its libraries that have mutants
+one_at_a_time = threading.Lock()              # a library has one set of threads, whoever launches
 records = []                                  # lists that launches are written down in
 
 
@@ -98,21 +100,25 @@ class Kernel:
         self.entries = {}
 
     def __call__(self, grid, block, args, *, shared_mem=0):
+        with one_at_a_time:
+            self.launch(*self.sizes(grid, block), args, shared_mem)
+
+    def launch(self, grid, block, args, shared):
         is_mutated = Kernel.mutated is not None and Kernel.mutated[0] == self.module.code
         entry = self.entry("mutated" if is_mutated else "checked" if Kernel.checked else "fast")
         launch = entry.launch
         if is_mutated:
             launch.mutant, launch.limit, launch.places = Kernel.mutated[1], Kernel.limit, 0
-        launch.grid[:], launch.block[:] = self.sizes(grid, block)
-        if shared_mem > MOST_SHARED:
-            raise ValueError(f"{self.name}: {shared_mem} bytes of dynamic shared memory; more than 48 KiB need an opt-in")
-        launch.shared = shared_mem
+        launch.grid[:], launch.block[:] = grid, block
+        if shared > MOST_SHARED:
+            raise ValueError(f"{self.name}: {shared} bytes of dynamic shared memory; more than 48 KiB need an opt-in")
+        launch.shared = shared
         launch.order, launch.seed = ORDERS[Kernel.order], Kernel.seed
         entry.set_arguments(args)
         if not entry.function(entry.launch_address, entry.pointers):
             raise RuntimeError(f"{self.name}: {entry.library.cudasim_error().decode()}")
         for launches in records:
-            launches.append(Launched(self.name, tuple(launch.grid), tuple(launch.block), launch.loaded, launch.stored,
+            launches.append(Launched(self.name, grid, block, launch.loaded, launch.stored,
                                      launch.distinct_loaded, launch.distinct_stored, launch.places))
 
     def entry(self, kind):
@@ -170,7 +176,7 @@ class Entry:
                                 "CuPy passes any number on in the bytes that it has")
 
     def memory(self, i, x, dtype):
-        """Address and bytes of an array; None and 0 for the null pointer, np.uint64(0)."""
+        """Address and bytes of an array; 0 and 0 for the null pointer, which is np.uint64(0)."""
         if isinstance(x, np.ndarray):
             if x.dtype != dtype:
                 raise TypeError(f"{self.name}: argument {i} is an array of {x.dtype}; the kernel takes {dtype}")

@@ -19,7 +19,10 @@ static int sign(int mutant) { return is(mutant) ? -1 : 1; }
 template <class T> static const T& value_of(const T& v) { return v; }
 template <class T> static std::remove_cv_t<T> value_of(const ref<T>& v) { return v; }
 template <class T> static T value_of(const shared<T>& v) { return const_cast<shared<T>&>(v); }
-template <class T, int N, int... D> static ptr<T> value_of(const shared<T, N, D...>& v) { return const_cast<shared<T, N, D...>&>(v); }
+template <class T, int N, int... D> static ptr<T> value_of(const shared<T, N, D...>& v)
+{
+    return const_cast<shared<T, N, D...>&>(v);
+}
 template <class T, int N> static ptr<T> value_of(const slice<T, N>& v) { return v; }
 
 template <class A, class Operator> struct Half {     // a left operand and an operator, waiting for the right one

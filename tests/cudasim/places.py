@@ -101,9 +101,10 @@ class Places:
             if self.function is None:
                 if token.text == "(" and self.at(i - 1, "name"):
                     close = self.partner[i]
-                    if self.opens_body(close):
+                    body = self.body_behind(close)
+                    if body is not None:
                         self.function, parameters = self.tokens[i - 1].text, self.parameters(i, close)
-                        i = self.next_brace(close) - 1
+                        i = body - 1
                 i += 1
                 continue
             if token.text == "{":
@@ -151,10 +152,7 @@ class Places:
         token = self.tokens[i]
         return token.text if kind is None else token.kind == kind
 
-    def opens_body(self, close):
-        return self.next_brace(close) is not None
-
-    def next_brace(self, close):
+    def body_behind(self, close):
         """The brace of a function's body behind its parameters; None for a declaration or a call."""
         i = close + 1
         while self.at(i) in ("const", "noexcept"):

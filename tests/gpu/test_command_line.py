@@ -67,6 +67,16 @@ def test_it_begins_with_the_weights_of_another_training(gpu, tmp_path, capsys):
     assert first["output.weight"].tolist() != second["output.weight"].tolist()
 
 
+def test_the_demo_is_trained_there_and_drawn_here(gpu, tmp_path, capsys, monkeypatch):
+    from minidl.cli import training
+    settings_for = training.settings_for
+    monkeypatch.setattr(training, "settings_for", lambda model, data, device: settings_for(
+        model, "mnist", epochs=1, batch_size=16, device=device))
+    run("demo", "--device", "cuda", "--out", tmp_path)
+    said = capsys.readouterr().out
+    assert "\ndevice     cuda\n" in said and "every one is right" in said and (tmp_path / "index.html").exists()
+
+
 def test_another_device_is_refused(gpu, tmp_path, capsys):
     for device in ("meta", "tpu"):
         assert main([*TINY, "--device", device, "--out", str(tmp_path / "run")]) == 2

@@ -37,6 +37,13 @@ def test_copies_to_the_gpu_are_from_page_locked_memory_and_nothing_waits(gpu, re
     assert len(seen.uploads) == len(seen.pinned_uploads) == 6
 
 
+def test_only_the_host_has_page_locked_memory(gpu):
+    x = minidl.ones(2, device="cuda")
+    assert not x.is_pinned()
+    with pytest.raises(RuntimeError, match="page-locked memory is the host's, and this tensor lives on cuda"):
+        x.pin_memory()
+
+
 def test_a_copy_that_is_not_to_be_waited_for_has_to_be_asked_for(gpu):
     import cupyx
     x, other = minidl.ones(3).pin_memory(), minidl.ones(3)

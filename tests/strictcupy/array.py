@@ -184,12 +184,14 @@ def asarray_again(a):
 
 def run(function, name, args, settings):
     """function, NumPy's, of the device's arrays."""
+    args = [x._sim_buffer if type(x) is ndarray else unwrapped(x, name) for x in args]
+    if not settings:
+        with np.errstate(all="ignore"):                 # a GPU reports none of it
+            return wrapped(function(*args))
     out = settings.get("out")
     out = out[0] if isinstance(out, tuple) and len(out) == 1 else out
-    args = [unwrapped(x, name) for x in args]
-    settings = {key: unwrapped(x, name) for key, x in settings.items()}
-    with np.errstate(all="ignore"):                     # a GPU reports none of it
-        result = function(*args, **settings)
+    with np.errstate(all="ignore"):
+        result = function(*args, **{key: unwrapped(x, name) for key, x in settings.items()})
     return wrapped(result) if out is None else out
 
 

@@ -11,7 +11,7 @@ from strictcupy.surface import SURFACE
 # Of these, CuPy must know the numbers before it can go on: how many there are, which is the largest, did it succeed.
 WAITING = {"nonzero", "flatnonzero", "argwhere", "unique", "unique_all", "unique_counts", "unique_inverse", "unique_values",
            "compress", "extract", "setdiff1d", "setxor1d", "intersect1d", "union1d", "bincount", "histogram", "trim_zeros",
-           "digitize", "array_str", "array_repr", "array2string", "save", "savez", "put_along_axis_raise", "delete"}
+           "array_str", "array_repr", "array2string", "save", "savez", "delete"}
 WAITING_LINALG = {"solve", "inv", "pinv", "cholesky", "svd", "qr", "eigh", "eigvalsh", "eig", "eigvals", "lstsq",
                   "tensorsolve", "tensorinv", "matrix_rank"}
 ZERO_DIMENSIONAL = {"array_equal", "array_equiv", "allclose", "count_nonzero"}       # a number in NumPy

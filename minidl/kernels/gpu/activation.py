@@ -2,7 +2,6 @@
 import math
 
 import cupy
-import numpy as np
 
 from minidl.kernels.gpu.launch import Kernels, takes_float16, threads_of_row
 
@@ -16,7 +15,7 @@ def relu(x):
 @takes_float16
 def relu_gradient(gy, y):
     gx = cupy.empty(y.shape, y.dtype)
-    kernels.each("relu_gradient", y.size, cupy.ascontiguousarray(gy), cupy.ascontiguousarray(y), gx, np.int64(y.size))
+    kernels.each("relu_gradient", y.size, cupy.ascontiguousarray(gy), cupy.ascontiguousarray(y), gx, y.size)
     return gx
 
 
@@ -49,5 +48,5 @@ def along(name, axis, *arrays):
     if inner == 1:
         kernels.blocks(f"{name}_rows", outer, threads_of_row(K), *arrays, K)
     else:
-        kernels.each(f"{name}_columns", outer * inner, *arrays, K, inner, np.int64(outer * inner))
+        kernels.each(f"{name}_columns", outer * inner, *arrays, K, inner, outer * inner)
     return arrays[-1]

@@ -8,7 +8,6 @@ Few or small filters have kernels without columns, and so do filters that read o
 is: in cuBLAS, which rounds to TF32 only where CUPY_TF32 is set, and in the kernels.
 """
 import cupy
-import numpy as np
 
 from minidl.kernels.gpu.launch import Kernels, takes_float16
 from minidl.kernels.reference.convolution import out_size
@@ -39,7 +38,7 @@ def out_sizes(shape, size, stride, padding, dilation):
 def write_columns(x, cols, size, stride, padding, dilation, out, fill, image_step, row_step):
     (N, C, H, W), (OH, OW) = x.shape, out
     kernels.each("im2col", C * N * OH * OW, cupy.ascontiguousarray(x), cols, N, C, H, W, *size, OH, OW, *stride, *padding,
-                 *dilation, np.int64(image_step), np.int64(row_step), float(fill))
+                 *dilation, image_step, row_step, fill)
 
 
 @takes_float16
@@ -51,8 +50,8 @@ def col2im(cols, shape, stride, padding, dilation):
 
 
 def add_columns(cols, x, size, stride, padding, dilation, out, image_step, row_step):
-    kernels.each("col2im", x.size, cols, x, *x.shape, *size, *out, *stride, *padding, *dilation, np.int64(image_step),
-                 np.int64(row_step))
+    kernels.each("col2im", x.size, cols, x, *x.shape, *size, *out, *stride, *padding, *dilation, image_step,
+                 row_step)
 
 
 @takes_float16

@@ -53,8 +53,8 @@ def put_rows(gy, mask, shape):
     gx = cupy.empty(shape, gy.dtype)
     inner = math.prod(shape[mask.ndim:])
     mask = cupy.ascontiguousarray(mask).reshape(-1)
-    kernels.each("put_rows", gx.size, cupy.ascontiguousarray(gy), mask, cupy.cumsum(mask), gx, np.int64(inner),
-                 np.int64(gx.size))
+    kernels.each("put_rows", gx.size, cupy.ascontiguousarray(gy), mask, cupy.cumsum(mask), gx, inner,
+                 gx.size)
     return gx
 
 
@@ -69,10 +69,10 @@ def add_rows(gy, index, outer, rows, inner):
         sorted = index[order]
     else:
         sorted, order = cupy.empty((2, K), np.int64)
-        kernels.each("sort_index", K, index, sorted, order, np.int64(K))
+        kernels.each("sort_index", K, index, sorted, order, K)
     end = cupy.searchsorted(sorted, sorted, "right")     # known beforehand, so that a thread asks for several rows at once
-    kernels.each("add_rows", gy.size, cupy.ascontiguousarray(gy), sorted, order, end, gx, np.int64(K), np.int64(rows),
-                 np.int64(inner), np.int64(gy.size))
+    kernels.each("add_rows", gy.size, cupy.ascontiguousarray(gy), sorted, order, end, gx, K, rows,
+                 inner, gy.size)
     return gx
 
 
@@ -82,8 +82,8 @@ def scatter_add(gy, index, shape, axis):
     reached = [n if d == axis else m for d, (n, m) in enumerate(zip(shape, gy.shape))]
     part = cupy.empty(reached, gy.dtype)
     kernels.each("scatter_add", part.size, cupy.ascontiguousarray(gy), cupy.ascontiguousarray(index, np.int64), part,
-                 np.int64(shape[axis]), np.int64(gy.shape[axis]), np.int64(math.prod(gy.shape[axis + 1:])),
-                 np.int64(part.size))
+                 shape[axis], gy.shape[axis], math.prod(gy.shape[axis + 1:]),
+                 part.size)
     if part.shape == tuple(shape):
         return part
     gx = cupy.zeros(shape, gy.dtype)

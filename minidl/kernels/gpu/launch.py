@@ -1,5 +1,7 @@
-"""CUDA C, compiled by the first call that needs it, and launched with arguments of C's types."""
+"""CUDA C, compiled by the first call that needs it, and launched with arguments of the types that it declares."""
 import functools
+import operator
+import re
 from pathlib import Path
 
 import cupy
@@ -8,6 +10,7 @@ import numpy as np
 THREADS = 256                # of a block, where a kernel has a thread for each number
 MOST_BLOCKS = 2 ** 16        # where there are more numbers than that makes threads, each thread goes on to further ones
 REAL = {"f": "float", "d": "double"}
+NUMPY = {"bool": "bool", "int": "int32", "unsigned": "uint32", "long long": "int64", "unsigned long long": "uint64"}
 
 
 def threads_of_row(length):
@@ -18,8 +21,8 @@ def threads_of_row(length):
 class Kernels:
     """Kernels in which REAL is float or double, that of the arrays they are given: those of a .cu file beside this one.
 
-    A Python int becomes an int, a float a REAL, None a null pointer; what is to be of another type comes as NumPy's
-    scalar of it. Arrays are contiguous. All that is launched is in one stream, so it runs in the order of the calls.
+    A number becomes what the kernel declares, None a null pointer. Arrays are contiguous, of the type that it declares. All
+    that is launched is in one stream, so it runs in the order of the calls.
 
     topic : the file's name
     code  : kernels that stand in no file; they may use what the file has
@@ -42,28 +45,30 @@ class Kernels:
         if 0 in grid:
             return                                       # CuPy would launch one block
         real = next((x.dtype for x in args if isinstance(x, cupy.ndarray) and x.dtype.char in REAL), np.dtype("f"))
-        arguments = tuple([self.argument(name, x, real) for x in args])
+        types = parameters(self.topic, self.code, name, real.char)
+        arguments = tuple([argument(name, x, type) for x, type in zip(args, types, strict=True)])
         function(self.topic, self.code, name, real.char)(grid, threads, arguments, shared_mem=shared)
 
-    def argument(self, name, x, real):
-        """x as a kernel takes it: CuPy passes on whatever it is given, and looks at no type and no strides."""
-        if isinstance(x, cupy.ndarray):
-            if not x.flags.c_contiguous:
-                raise ValueError(f"{name}: an array {x.shape} with strides {x.strides}; kernels take contiguous ones")
-            if x.dtype.kind == "f" and x.dtype != real:
-                raise TypeError(f"{name}: an array of {x.dtype} among arrays of {real}")
-            return x
-        if x is None:
-            return np.uint64(0)
-        if isinstance(x, float):
-            return real.type(x)
-        if isinstance(x, int):
-            if not -2 ** 31 <= x < 2 ** 31:
-                raise OverflowError(f"{name}: {x} is too large for a kernel's 32 bits")
-            return np.int32(x)
-        if not isinstance(x, np.generic):
-            raise TypeError(f"{name}: a kernel takes arrays of the GPU and numbers, not a {type(x).__name__}")
-        return x
+
+def argument(name, x, type):
+    """x as a kernel takes it: CuPy passes on whatever it is given, and looks at no type and no strides.
+
+    type : the parameter's, of a pointer that of what it points to
+    """
+    dtype, is_pointer = type
+    if not is_pointer:
+        try:
+            return dtype.type(x if dtype.kind == "f" else operator.index(x))
+        except OverflowError:
+            raise OverflowError(f"{name}: {x} is too large for a kernel's {dtype}") from None
+    if x is None:
+        return np.uint64(0)
+    if not isinstance(x, cupy.ndarray) or x.dtype != dtype:
+        came = f"an array of {x.dtype}" if isinstance(x, cupy.ndarray) else f"a {x.__class__.__name__}"
+        raise TypeError(f"{name}: {came} where the kernel takes an array of {dtype} on the GPU")
+    if not x.flags.c_contiguous:
+        raise ValueError(f"{name}: an array {x.shape} with strides {x.strides}; kernels take contiguous ones")
+    return x
 
 
 @functools.cache
@@ -82,6 +87,15 @@ def source(topic):
     """What is compiled of a file: before it stands what the kernels have in common. Errors name file and line."""
     return "\n".join([f'#line 1 "{name}.cu"\n' + Path(__file__).with_name(f"{name}.cu").read_text()
                       for name in ("common", topic)])
+
+
+@functools.cache
+def parameters(topic, code, name, char):
+    """Of each parameter of a kernel: the dtype of what is passed or pointed to, and whether it is a pointer."""
+    declared = re.search(rf"void {name}\(([^)]*)\)", source(topic) + code)[1].split(",")
+    types = [" ".join([word for word in re.findall(r"\w+", text)[:-1] if word not in ("const", "__restrict__")])
+             for text in declared]
+    return [(np.dtype(char if type == "REAL" else NUMPY[type]), "*" in text) for type, text in zip(types, declared)]
 
 
 def takes_float16(function):

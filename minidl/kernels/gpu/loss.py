@@ -33,8 +33,8 @@ def launch(name, inputs, labels, weight, outputs, ignore_index, label_smoothing)
     labels = cupy.ascontiguousarray(labels.astype(np.int64, copy=False))
     weight = None if weight is None else cupy.ascontiguousarray(weight.astype(x.dtype, copy=False))
     arrays = *inputs, labels, weight, *outputs
-    rest = np.int64(ignore_index), float(1 - label_smoothing), float(label_smoothing / C)
+    rest = ignore_index, 1 - label_smoothing, label_smoothing / C
     if D == 1:
         kernels.blocks(f"{name}_rows", N, threads_of_row(C), *arrays, C, *rest)
     else:
-        kernels.each(f"{name}_columns", N * D, *arrays, C, D, np.int64(N * D), *rest)
+        kernels.each(f"{name}_columns", N * D, *arrays, C, D, N * D, *rest)

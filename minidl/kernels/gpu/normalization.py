@@ -6,7 +6,6 @@ Where a number is infinite, the mean is NaN.
 import math
 
 import cupy
-import numpy as np
 
 from minidl.kernels.gpu.launch import THREADS, Kernels, takes_float16, threads_of_row
 
@@ -24,7 +23,7 @@ def batch_norm(x, w, b, eps):
     y, statistics, of_parts = cupy.empty(x.shape, x.dtype), cupy.empty((3, C), x.dtype), cupy.empty((3, C, parts), x.dtype)
     mean, var, inv_std = statistics
     kernels.blocks("part_statistics", C * parts, THREADS, x, *of_parts, C, P, count, parts)
-    kernels.blocks("merge_statistics", C, 32, *of_parts, mean, var, inv_std, count, parts, float(eps))
+    kernels.blocks("merge_statistics", C, 32, *of_parts, mean, var, inv_std, count, parts, eps)
     kernels.blocks("batch_norm", C * parts, THREADS, x, w, b, mean, inv_std, y, C, P, count)
     return y, mean, var, inv_std
 
@@ -46,7 +45,7 @@ def group_norm(x, w, b, groups, eps):
     length = C // groups * P
     y, (mean, inv_std) = cupy.empty(x.shape, x.dtype), cupy.empty((2, N, groups), x.dtype)
     kernels.blocks("group_norm", N * groups, threads_of_row(length), x, w, b, y, mean, inv_std, groups, C // groups,
-                   max(1, P), length, float(eps))
+                   max(1, P), length, eps)
     return y, mean, inv_std
 
 
@@ -82,8 +81,8 @@ def local_response_norm(x, size, alpha, beta, k):
     x, = contiguous(x)
     N, C, P = in_one(x.shape)
     y, scale = cupy.empty(x.shape, x.dtype), cupy.empty(x.shape, x.dtype)
-    kernels.each("local_response_norm", N * P, x, y, scale, C, P, np.int64(N * P), size // 2, (size - 1) // 2,
-                 float(alpha / size), float(beta), float(k))
+    kernels.each("local_response_norm", N * P, x, y, scale, C, P, N * P, size // 2, (size - 1) // 2,
+                 alpha / size, beta, k)
     return y, scale
 
 
@@ -92,8 +91,8 @@ def local_response_norm_gradient(gy, x, scale, size, alpha, beta):
     gy, x, scale = contiguous(gy, x, scale)
     N, C, P = in_one(x.shape)
     gx, share = cupy.empty(x.shape, x.dtype), cupy.empty(x.shape, x.dtype)
-    kernels.each("local_response_norm_gradient", N * P, gy, x, scale, share, gx, C, P, np.int64(N * P), (size - 1) // 2,
-                 size // 2, float(2 * alpha / size * beta), float(beta))
+    kernels.each("local_response_norm_gradient", N * P, gy, x, scale, share, gx, C, P, N * P, (size - 1) // 2,
+                 size // 2, 2 * alpha / size * beta, beta)
     return gx
 
 

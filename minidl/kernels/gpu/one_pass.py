@@ -70,7 +70,7 @@ def plan_for(expression, layouts):
         return None
     kinds = tuple([(layout[1], next(places)) if isinstance(layout, tuple) else layout for layout in layouts])
     kernel = kernel_for(expression, kinds, *reals)
-    return kernel and Plan(kernel, shape, [np.uint32(n) for n in sizes[1:]])
+    return kernel and Plan(kernel, shape, sizes[1:])
 
 
 def merged(shape, shapes):
@@ -100,8 +100,8 @@ class Plan:
         new = [cupy.empty(self.shape, dtype) for dtype in self.kernel.new]
         if new:
             count = math.prod(self.shape)
-            numbers = [x if isinstance(x, cupy.ndarray) else float(x) for x in arrays if x is not None]
-            self.kernel.kernels.each("in_one_pass", count, *numbers, *new, *self.sizes, np.int64(count))
+            given = [x for x in arrays if x is not None]
+            self.kernel.kernels.each("in_one_pass", count, *given, *new, *self.sizes, count)
         new = iter(new)
         answers = [next(new) if isinstance(answer, np.dtype) else None if answer is None else arrays[answer]
                    for answer in self.kernel.answers]

@@ -11,18 +11,18 @@ kernels = Kernels("random")
 
 
 def philox(key, size):
-    return drawn("philox", size, np.uint32, np.uint64(key))
+    return drawn("philox", size, np.uint32, key)
 
 
 def uniform(key, shape, dtype):
     dtype = np.float32 if np.dtype(dtype) == np.float32 else np.float64
-    return drawn("uniform", math.prod(shape), dtype, np.uint64(key)).reshape(shape)
+    return drawn("uniform", math.prod(shape), dtype, key).reshape(shape)
 
 
 def dropout_mask(key, shape, p, dtype):
     dtype = np.dtype(dtype)
     drawn_as, scale = np.result_type(dtype, np.float32), dtype.type(scale_of_kept(p))
-    mask = drawn("dropout_mask", math.prod(shape), drawn_as, np.uint64(key), np.uint32(drop_below(p)), drawn_as.type(scale))
+    mask = drawn("dropout_mask", math.prod(shape), drawn_as, key, drop_below(p), scale)
     return mask.reshape(shape).astype(dtype, copy=False)
 
 
@@ -30,5 +30,5 @@ def drawn(kernel, size, dtype, *settings):
     """`size` numbers; kernels write them by fours, of which the last may have some too many."""
     groups = -(-size // 4)
     x = cupy.empty(4 * groups, dtype)
-    kernels.each(kernel, groups, *settings, x, np.int64(groups))
+    kernels.each(kernel, groups, *settings, x, groups)
     return x[:size]

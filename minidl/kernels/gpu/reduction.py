@@ -2,7 +2,6 @@
 import math
 
 import cupy
-import numpy as np
 
 from minidl.kernels.gpu.launch import THREADS, Kernels, takes_float16
 
@@ -35,11 +34,11 @@ def sum_outside(x, start, end):
         columns = -(-B // 32)
         parts = min(max(1, BLOCKS // columns), -(-A // (8 * SHARE)))
         y = cupy.empty((parts, B), x.dtype)
-        kernels.blocks("sum_columns", (columns, parts), (32, 8), x, y, np.int64(A), B)
+        kernels.blocks("sum_columns", (columns, parts), (32, 8), x, y, A, B)
     else:
         parts = min(max(1, BLOCKS // B), -(-A * D // (THREADS * SHARE)))
         y = cupy.empty((parts, B), x.dtype)
-        kernels.blocks("sum_channels", (B, parts), THREADS, x, y, B, D, np.int64(A * D))
+        kernels.blocks("sum_channels", (B, parts), THREADS, x, y, B, D, A * D)
     return sum_outside(y, 1, 2) if parts > 1 else y
 
 
@@ -57,5 +56,5 @@ def cumprod_gradient(gy, x, axis):
     gx, inner = cupy.empty(x.shape, x.dtype), math.prod(x.shape[axis + 1:])
     lines = x.size // max(1, x.shape[axis])
     kernels.each("cumprod_gradient", lines, cupy.ascontiguousarray(gy), cupy.ascontiguousarray(x), gx,
-                 np.int64(x.shape[axis]), np.int64(inner), np.int64(lines))
+                 x.shape[axis], inner, lines)
     return gx
