@@ -18,6 +18,7 @@ from gpu_tools import MUTANTS, fingerprint, listening, load, on_the_double, run,
 from minidl.kernels import reference
 
 WAYS = ("float32", "forward"), ("float64", "shuffle")    # of running a call: its dtype, and the threads' order
+SHORT = 0.004                # seconds of a call
 
 EVERY = ""
 SURVIVE = [                  # functions, a part of the line, changes of it, and why they make no difference
@@ -99,20 +100,23 @@ def reason(name):
     return None
 
 
-def trials(gpu, topic, choose=lambda mutants: mutants, seconds=float("inf")):
+def trials(gpu, topic, choose=lambda mutants: mutants, long_calls=True):
     """[(mutant, its name, what gave it away or None)], of the mutants of a topic's source that are chosen.
 
-    seconds : only calls that take no longer are made
+    Only what survives the short calls is run on the long ones, and on these in one way only.
     """
     source = nvrtc.source(topic)
     mutants = cudasim.mutants(source)
-    name, calls = names(mutants), calls_of(gpu, topic, seconds)
-    found = cudasim.trials(source, [checking(gpu, call, *way) for way in WAYS for call in calls], choose(mutants))
+    name, (short, long) = names(mutants), calls_of(gpu, topic)
+    found = cudasim.trials(source, [checking(gpu, call, *way) for way in WAYS for call in short], choose(mutants))
+    if long_calls and long:
+        survivors = [mutant for mutant, verdict in found.items() if verdict is None]
+        found |= cudasim.trials(source, [checking(gpu, call, *WAYS[0]) for call in long], survivors)
     return [(mutant, name[mutant], verdict) for mutant, verdict in found.items()]
 
 
-def calls_of(gpu, topic, seconds):
-    """The calls that launch a kernel of the topic's, those first that take the least time."""
+def calls_of(gpu, topic):
+    """The calls that launch a kernel of the topic's, each in order of its time: the short ones, and the long ones."""
     found = []
     for calls in gpu_cases.topics().values():
         for call in calls:
@@ -123,7 +127,8 @@ def calls_of(gpu, topic, seconds):
                 start = process_time()
                 run(gpu, call)
                 found.append((process_time() - start, len(found), call))
-    return [call for time, _, call in sorted(found) if time < seconds]
+    found.sort()
+    return [call for time, _, call in found if time < SHORT], [call for time, _, call in found if time >= SHORT]
 
 
 def checking(gpu, call, dtype, order):

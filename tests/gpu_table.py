@@ -50,7 +50,6 @@ BECAUSE = {                  # a kernel: its marks
                      "avg_pool_gradient"], "c"),
     **dict.fromkeys(["direct", "direct_gradient_w"], "c, h"),
     **dict.fromkeys(["merge_statistics", "merge_sums"], "e"), **dict.fromkeys(["part_sums", "part_sums_of_columns"], "a, j"),
-    **dict.fromkeys(["sgd_step", "adam_step", "rmsprop_step", "rmsprop_tf_step", "adagrad_step"], "a"),
 }
 
 

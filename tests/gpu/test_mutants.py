@@ -6,8 +6,7 @@ import gpu_tools
 import pytest
 
 SAMPLE = 12                  # mutants of a topic
-FEW_SECONDS = 0.004          # that a call may take: the long ones are for all mutants, python tests/gpu_mutants.py
-LONG = "direct", "direct_gradient_w", "multiply", "next", "merge_statistics", "merge_sums"       # which only they see
+LONG = "direct", "direct_gradient_w", "multiply", "next", "merge_statistics", "merge_sums"       # seen by long calls only
 
 
 @pytest.mark.slow
@@ -19,7 +18,7 @@ def test_some_mutants_are_given_away(gpu, topic):
         own = [mutant for mutant in mutants if mutant.file == f"{topic}.cu" and mutant.function not in LONG]
         return random.Random(topic).sample([mutant for mutant in own if not gpu_mutants.reason(known[mutant])], SAMPLE)
 
-    found = gpu_mutants.trials(gpu, topic, some, FEW_SECONDS)
+    found = gpu_mutants.trials(gpu, topic, some, long_calls=False)
     assert len(found) == SAMPLE
     assert [name for _, name, verdict in found if verdict is None] == []
 

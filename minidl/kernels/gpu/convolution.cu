@@ -7,6 +7,7 @@
 // im2col: cols[image_step n + row_step r + p] = the pixel under tap r = (c, i, j) of window p = (oy, ox); `fill` outside
 // of x (N, C, H, W). A thread has one window of one channel: it writes KH KW numbers, neighbours beside each other.
 // A pixel is read once for every window it lies in.
+// H100: 26 registers, 100% occupancy; 8.6 bytes per number moved, 4.4 the least.
 extern "C" __global__ void im2col(const REAL* __restrict__ x, REAL* __restrict__ cols, int N, int C, int H, int W,
                                   int KH, int KW, int OH, int OW, int SH, int SW, int PH, int PW, int DH, int DW,
                                   long long image_step, long long row_step, REAL fill)
@@ -24,6 +25,7 @@ extern "C" __global__ void im2col(const REAL* __restrict__ x, REAL* __restrict__
 
 // col2im: x (N, C, H, W) = the sum of all that im2col would make of a pixel. A thread has one pixel, and looks where its
 // windows are, so that no two threads add to one number. Each number of cols is read once.
+// H100: 45 registers, 62% occupancy; 5.4 bytes per number moved, 4.3 the least.
 extern "C" __global__ void col2im(const REAL* __restrict__ cols, REAL* __restrict__ x, int N, int C, int H, int W,
                                   int KH, int KW, int OH, int OW, int SH, int SW, int PH, int PW, int DH, int DW,
                                   long long image_step, long long row_step)
@@ -65,6 +67,7 @@ __device__ inline void fetch(REAL (&v)[SIDE][SIDE], const REAL* image, int H, in
 // depthwise: y (N, C M, OH, OW) from x (N, C, H, W), w (C M, 1, KH, KW), b (C M,) or null: filter f reads channel f / M.
 // A thread has one number of y. A pixel is read once for every window and filter it lies under; the threads of a warp
 // have one filter, or a few.
+// H100: 55 registers, 50% occupancy; 54.0 bytes per number moved, 8.0 the least.
 extern "C" __global__ void depthwise(const REAL* __restrict__ x, const REAL* __restrict__ w, const REAL* __restrict__ b,
                                      REAL* __restrict__ y, int N, int C, int M, int H, int W, int KH, int KW,
                                      int OH, int OW, int SH, int SW, int PH, int PW, int DH, int DW)
@@ -90,6 +93,7 @@ extern "C" __global__ void depthwise(const REAL* __restrict__ x, const REAL* __r
 
 // depthwise_gradient_x: gx (N, C, H, W) from gy (N, C M, OH, OW), with any stride. A thread has one pixel, and looks where
 // its windows are. A number of gy is read once for every tap.
+// H100: 54 registers, 50% occupancy; 14.2 bytes per number moved, 5.0 the least.
 extern "C" __global__ void depthwise_gradient_x(const REAL* __restrict__ gy, const REAL* __restrict__ w,
                                                 REAL* __restrict__ gx, int N, int C, int M, int H, int W, int KH, int KW,
                                                 int OH, int OW, int SH, int SW, int PH, int PW, int DH, int DW)
@@ -119,6 +123,7 @@ extern "C" __global__ void depthwise_gradient_x(const REAL* __restrict__ gy, con
 // that the N OH OW pixels of gy make. A block has up to SIDE x SIDE taps of one filter: for 3 x 3, gy is read once, and
 // x 9 times. A thread sums in REAL over its pixels, then the warp's threads as a tree, then the warps.
 #define MOST_WARPS 8
+// H100: 64 registers, 50% occupancy; 50.6 bytes per number moved, 8.0 the least.
 extern "C" __global__ void depthwise_gradient_w(const REAL* __restrict__ gy, const REAL* __restrict__ x,
                                                 REAL* __restrict__ gw, int N, int C, int M, int H, int W, int KH, int KW,
                                                 int OH, int OW, int SH, int SW, int PH, int PW, int DH, int DW, int parts)
@@ -193,6 +198,7 @@ struct Window {
 // DEPTH taps are a step. Each thread fetches what one pixel's window sees of x, neighbours side by side: a number comes once
 // from memory, and KH KW times for every 32 filters from a cache. w is fetched once for every 64 pixels, runs of DEPTH
 // numbers, and y is written once, 16 neighbours together.
+// H100: 96 registers, 31% occupancy; 59.6 bytes per number moved, 8.1 the least.
 extern "C" __global__ void direct(const REAL* __restrict__ x, const REAL* __restrict__ w, const REAL* __restrict__ b,
                                   REAL* __restrict__ y, int N, int C, int F, int G, int H, int W, int KH, int KW,
                                   int OH, int OW, int SH, int SW, int PH, int PW, int DH, int DW)
@@ -239,6 +245,7 @@ extern "C" __global__ void direct(const REAL* __restrict__ x, const REAL* __rest
 // step, and every parts-th step is a block's. A lane fetches one pixel of gy and what its window sees of x, neighbours side
 // by side. gy is fetched once for every 64 taps; x once for every 64 taps and 32 filters from memory, and KH KW times
 // from a cache.
+// H100: 72 registers, 44% occupancy; 60.0 bytes per number moved, 9.1 the least.
 extern "C" __global__ void direct_gradient_w(const REAL* __restrict__ gy, const REAL* __restrict__ x,
                                              REAL* __restrict__ gw, int N, int C, int F, int G, int H, int W, int KH, int KW,
                                              int OH, int OW, int SH, int SW, int PH, int PW, int DH, int DW, int parts)

@@ -51,6 +51,7 @@ struct Part                                          // which part a block has, 
 
 // For each part (C, parts): one of its numbers, their mean - that one, and the sum of squares around their mean.
 // x is read, 4 bytes: a thread has its numbers in registers, and asks for all of them before it uses one.
+// H100: 32 registers, 100% occupancy; 4.1 bytes per number moved, 4.0 the least.
 extern "C" __global__ void part_statistics(const REAL* __restrict__ x, REAL* __restrict__ one, REAL* __restrict__ mean,
                                            REAL* __restrict__ squares, int C, int P, int count, int parts)
 {
@@ -84,6 +85,7 @@ extern "C" __global__ void part_statistics(const REAL* __restrict__ x, REAL* __r
 
 // Of the parts' statistics the channels', mean, var and inv_std (C,): a warp to a channel. The squares around the mean of
 // all are the parts' around their own means, and those of the means: Chan, Golub & LeVeque 1979.
+// H100: 32 registers, 50% occupancy; 256.0 bytes per number moved, 24.0 the least.
 extern "C" __global__ void merge_statistics(const REAL* __restrict__ one, const REAL* __restrict__ part_mean,
                                             const REAL* __restrict__ part_squares, REAL* __restrict__ mean,
                                             REAL* __restrict__ var, REAL* __restrict__ inv_std,
@@ -115,6 +117,7 @@ extern "C" __global__ void merge_statistics(const REAL* __restrict__ one, const 
 
 // y = (x - mean) inv_std w + b, where w and b may be null. x is read, y is written: 8 bytes, with the statistics 12, which
 // is the least where x does not fit into the caches.
+// H100: 24 registers, 100% occupancy; 8.2 bytes per number moved, 8.0 the least.
 extern "C" __global__ void batch_norm(const REAL* __restrict__ x, const REAL* __restrict__ w, const REAL* __restrict__ b,
                                       const REAL* __restrict__ mean, const REAL* __restrict__ inv_std,
                                       REAL* __restrict__ y, int C, int P, int count)
@@ -127,6 +130,7 @@ extern "C" __global__ void batch_norm(const REAL* __restrict__ x, const REAL* __
 
 // For each part (C, parts) the sums of gy x_hat and of gy, where x_hat = (x - mean) inv_std. Each image has `rows`
 // statistics (batch norm: 0, for all images have the same), one for each `channels` channels. gy and x are read: 8 bytes.
+// H100: 32 registers, 100% occupancy; 14.0 bytes per number moved, 8.0 the least.
 extern "C" __global__ void part_sums(const REAL* __restrict__ gy, const REAL* __restrict__ x,
                                      const REAL* __restrict__ mean, const REAL* __restrict__ inv_std,
                                      REAL* __restrict__ gw, REAL* __restrict__ gb,
@@ -150,6 +154,7 @@ extern "C" __global__ void part_sums(const REAL* __restrict__ gy, const REAL* __
 
 // The same for x (N, C), where the numbers of a channel do not lie side by side: a block has 32 channels and a part of
 // the N rows, 8 of them at a time. Neighbours read neighbours. gy and x are read: 8 bytes.
+// H100: 32 registers, 100% occupancy; 14.0 bytes per number moved, 8.1 the least.
 extern "C" __global__ void part_sums_of_columns(const REAL* __restrict__ gy, const REAL* __restrict__ x,
                                                 const REAL* __restrict__ mean, const REAL* __restrict__ inv_std,
                                                 REAL* __restrict__ gw, REAL* __restrict__ gb,
@@ -181,6 +186,7 @@ extern "C" __global__ void part_sums_of_columns(const REAL* __restrict__ gy, con
 }
 
 // gw and gb (C,), the sums of the parts': a warp to a channel.
+// H100: 34 registers, 50% occupancy; 128.0 bytes per number moved, 16.0 the least.
 extern "C" __global__ void merge_sums(const REAL* __restrict__ part_gw, const REAL* __restrict__ part_gb,
                                       REAL* __restrict__ gw, REAL* __restrict__ gb, int parts)
 {
@@ -200,6 +206,7 @@ extern "C" __global__ void merge_sums(const REAL* __restrict__ part_gw, const RE
 
 // gx = w inv_std (gy - gb / count - x_hat gw / count). gy and x are read, gx is written: 12 bytes, with the sums 20, which
 // is the least where gy and x do not fit into the caches.
+// H100: 29 registers, 100% occupancy; 12.3 bytes per number moved, 12.0 the least.
 extern "C" __global__ void batch_norm_gradient(const REAL* __restrict__ gy, const REAL* __restrict__ x,
                                                const REAL* __restrict__ w, const REAL* __restrict__ mean,
                                                const REAL* __restrict__ inv_std, const REAL* __restrict__ gw,
@@ -217,6 +224,7 @@ extern "C" __global__ void batch_norm_gradient(const REAL* __restrict__ gy, cons
 // caches when it is gone through again, unless it is longer than they are.
 
 // x is read, y is written, 8 bytes, the least; w and b may be null.
+// H100: 27 registers, 100% occupancy; 18.1 bytes per number moved, 8.0 the least.
 extern "C" __global__ void group_norm(const REAL* __restrict__ x, const REAL* __restrict__ w, const REAL* __restrict__ b,
                                       REAL* __restrict__ y, REAL* __restrict__ mean, REAL* __restrict__ inv_std,
                                       int groups, int channels, int P, int length, REAL eps)
@@ -248,6 +256,7 @@ extern "C" __global__ void group_norm(const REAL* __restrict__ x, const REAL* __
 
 // gx = inv_std (g - (mean of g) - x_hat (mean of g x_hat)) for g = w gy. gy and x are read, gx is written: 12 bytes; with
 // gw and gb, for which part_sums reads both again, 20.
+// H100: 31 registers, 100% occupancy; 25.2 bytes per number moved, 12.0 the least.
 extern "C" __global__ void group_norm_gradient(const REAL* __restrict__ gy, const REAL* __restrict__ x,
                                                const REAL* __restrict__ w, const REAL* __restrict__ mean,
                                                const REAL* __restrict__ inv_std, REAL* __restrict__ gx,
@@ -279,6 +288,7 @@ extern "C" __global__ void group_norm_gradient(const REAL* __restrict__ gy, cons
 // channels; neighbours read neighbours. What a window shares with the one before is in the L1 cache.
 
 // x is read; y and scale are written: 12 bytes, the least.
+// H100: 32 registers, 100% occupancy; 34.5 bytes per number moved, 12.0 the least.
 extern "C" __global__ void local_response_norm(const REAL* __restrict__ x, REAL* __restrict__ y, REAL* __restrict__ scale,
                                                int C, int P, long long count, int before, int after, REAL alpha,
                                                REAL beta, REAL k)
@@ -301,6 +311,7 @@ extern "C" __global__ void local_response_norm(const REAL* __restrict__ x, REAL*
 // gx = gy scale^-beta - factor x (sum over the window of share), share being gy x scale^-beta / scale. A thread has the
 // shares of a window ahead, and finishes a channel when its window is complete: so it finds them, and gx, in the caches.
 // gy, x, scale are read; share and gx are written: 20 bytes a number, the least 16, without share.
+// H100: 32 registers, 100% occupancy; 54.5 bytes per number moved, 20.0 the least.
 extern "C" __global__ void local_response_norm_gradient(const REAL* __restrict__ gy, const REAL* __restrict__ x,
                                                         const REAL* __restrict__ scale, REAL* share, REAL* gx,
                                                         int C, int P, long long count, int before, int after,
