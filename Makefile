@@ -23,8 +23,9 @@ help:
 demo: .venv/has-core-$(VERSION)
 	.venv/bin/python -m minidl demo
 
+# tests/gpu runs once: where `simulate` follows in the same run of make, it does so there, beside the real CuPy.
 test: .venv/has-test-$(VERSION)
-	$(PYTEST) -m "not ($(EXTRA) or gpu)" $(ARGS)
+	$(PYTEST) -m "not ($(EXTRA) or gpu)" $(if $(filter simulate test-all,$(MAKECMDGOALS)),--ignore=tests/gpu) $(ARGS)
 
 # In one run of make `test` goes first and is not repeated, and it runs before PyTorch is there.
 test-all: test .venv/has-parity-$(VERSION) .venv/has-notebook-$(VERSION) simulate

@@ -33,6 +33,16 @@ def checked(gpu):
         yield
 
 
+@pytest.fixture(scope="session")
+def compiler():
+    """NVRTC is there."""
+    import nvrtc
+    try:
+        nvrtc.library()
+    except FileNotFoundError as missing:
+        pytest.skip(str(missing))
+
+
 def forget_gpu():
     """CuPy and the kernels that use it are imported no more; returns their modules."""
     names = [name for name in sys.modules

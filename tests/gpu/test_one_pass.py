@@ -115,14 +115,14 @@ def left_to_cupy(expression, arrays):
     return kinds - {"f", "b"} or "f" not in kinds or isinstance(dict(expression.settings).get("settings"), dict)
 
 
-def test_all_kernels_are_valid_cuda_and_keep_their_numbers_in_registers(dtype, together):
+def test_all_kernels_are_valid_cuda_and_keep_their_numbers_in_registers(dtype, together, compiler):
     arch = {"f": "sm_75", "d": "sm_90"}[dtype.char]      # each takes seconds
     _, log = nvrtc.compile(together, arch, (f"-DREAL={C_NAME[dtype.char]}", "--ptxas-options=-v"))
     assert "warning" not in log
     assert set(re.findall(r"(\d+) bytes spill", log)) == {"0"}
 
 
-def test_kernels_of_float32_compute_nothing_in_double(dtype, together):
+def test_kernels_of_float32_compute_nothing_in_double(dtype, together, compiler):
     """But for sine and cosine, which CUDA has compute the remainders of huge arguments so, and for the power."""
     kernels = re.split(r'(?=extern "C")', together)
     plain = [code for code in kernels if not re.search(r"\b(sin|cos|pow)\(", code)]
