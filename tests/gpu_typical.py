@@ -77,6 +77,7 @@ CALLS = [
     Call("rmsprop_tf_step", lambda d: (d.x(*WEIGHTS), d.x(*WEIGHTS), square(d, *WEIGHTS), d.x(*WEIGHTS), 0.1, 0.9, 1e-3,
                                        0.0, 0.9)),
     Call("adagrad_step", lambda d: (d.x(*WEIGHTS), d.x(*WEIGHTS), square(d, *WEIGHTS), 0.1, 1e-10, 0.0)),
+    Call("running_average", lambda d: (d.x(*WEIGHTS), d.x(*WEIGHTS), 0.1, 1.0)),
 ]
 
 

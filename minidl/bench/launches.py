@@ -228,7 +228,7 @@ LAUNCHES_OF = {
     **dict.fromkeys(["max_pool", "max_pool_gradient", "avg_pool", "avg_pool_gradient", "adaptive_avg_pool",
                      "adaptive_avg_pool_gradient", "adaptive_max_pool"], of_kind(POOLING)),
     "sgd_step": in_place(0, 2), "adam_step": in_place(0, 2, 3, 4), "rmsprop_step": in_place(0, 2, 3, 4),
-    "rmsprop_tf_step": in_place(0, 2, 3), "adagrad_step": in_place(0, 2), "setitem": written,
+    "rmsprop_tf_step": in_place(0, 2, 3), "adagrad_step": in_place(0, 2), "running_average": in_place(0), "setitem": written,
     **dict.fromkeys(["zeros", "ones", "full", "zeros_like", "ones_like", "full_like"], filled),
     **dict.fromkeys(["empty", "empty_like"], nothing),
 }

@@ -3,6 +3,7 @@ from dataclasses import dataclass
 from math import prod
 
 from minidl.fused import Fused
+from minidl.kernels import kernels_for
 from minidl.ops.activation import per_channel
 from minidl.ops.arithmetic import pow, rsqrt, square
 from minidl.ops.reduction import mean
@@ -132,10 +133,8 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
         return input * per_channel(scale, input.ndim) + per_channel(shift, input.ndim)
     y, batch_mean, batch_var = batch_norm_with_statistics(input, weight, bias, eps)
     count = prod(input.shape) // max(1, input.shape[1])
-    for running, new in (running_mean, batch_mean), (running_var, batch_var * (count / max(1, count - 1))):
-        if running is not None:
-            running.array[...] = (1 - momentum) * running.array + momentum * new
-            running.version.bump("batch_norm")
+    average_into("batch_norm", running_mean, batch_mean, momentum)
+    average_into("batch_norm", running_var, batch_var, momentum, count / max(1, count - 1))
     return y
 
 
@@ -189,9 +188,8 @@ def instance_norm(input, running_mean=None, running_var=None, weight=None, bias=
         raise ValueError(f"instance_norm: one value per channel in shape {tuple(input.shape)} has no variance")
     if running_mean is not None:
         rows = input.array.reshape(N, C, pixels)
-        for running, new in (running_mean, rows.mean(2).mean(0)), (running_var, rows.var(2, ddof=1).mean(0)):
-            running.array[...] = (1 - momentum) * running.array + momentum * new
-            running.version.bump("instance_norm")
+        average_into("instance_norm", running_mean, rows.mean(2).mean(0), momentum)
+        average_into("instance_norm", running_var, rows.var(2, ddof=1).mean(0), momentum)
     return GroupNorm(C, eps)(input, weight, bias)
 
 
@@ -203,6 +201,13 @@ def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
     if input.ndim < 3 or size < 1:
         raise ValueError(f"local_response_norm: needs input (N, C, ...) and size >= 1, not {tuple(input.shape)} and {size}")
     return LocalResponseNorm(size, alpha, beta, k)(input)
+
+
+def average_into(who, running, new, momentum, factor=1.0):
+    """running <- (1 - momentum) running + momentum factor new, in place, where there is a running statistic."""
+    if running is not None:
+        kernels_for(running.array).running_average(running.array, new, momentum, factor)
+        running.version.bump(who)
 
 
 def flat_images(x):

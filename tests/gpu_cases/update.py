@@ -44,4 +44,7 @@ CALLS = [
     Call("rmsprop_tf_step", lambda d: (d.x(3, 5).T, d.x(5, 3), square(d, 5, 3), d.x(5, 3), 0.1, 0.9, 1e-3, 0.05, 0.8)),
     Call("adagrad_step", lambda d: (d.x(3, 5).T, d.x(5, 3), square(d, 5, 3), 0.1, 1e-3, 0.05)),
     Call("adagrad_step", lambda d: (d.x(0, 5), d.x(0, 5), square(d, 0, 5), 0.1, 1e-3, 0.05)),
+    Call("running_average", lambda d: (d.x(*MANY), d.x(*MANY), 0.1, 1.25)),
+    Call("running_average", lambda d: (d.x(3, 5).T, d.x(5, 3), 0.1, 1.25)),
+    Call("running_average", lambda d: (d.x(5, 3), d.x(5, 3), d.x(), 1.25)),          # a momentum that was computed
 ]

@@ -23,7 +23,8 @@ from minidl.kernels.gpu.pooling import (
 from minidl.kernels.gpu.random import dropout_mask, philox, uniform
 from minidl.kernels.gpu.reduction import cumprod_gradient, prod_gradient
 from minidl.kernels.gpu.resize import linear_weights, nearest_index
-from minidl.kernels.gpu.update import adagrad_step, adam_step, rmsprop_step, rmsprop_tf_step, sgd_step
+from minidl.kernels.gpu.update import (
+    adagrad_step, adam_step, rmsprop_step, rmsprop_tf_step, running_average, sgd_step)
 from minidl.kernels.reference import out_size, pool_size                     # of numbers
 
 device = "cuda"

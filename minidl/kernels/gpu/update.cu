@@ -83,3 +83,10 @@ extern "C" __global__ void adagrad_step(REAL* __restrict__ w, const REAL* __rest
         w[i] = x - lr * d / (sqrt(sum) + eps);
     }
 }
+
+// H100: 30 registers, 100% occupancy; 12.0 bytes per number moved, 12.0 the least.
+extern "C" __global__ void running_average(REAL* __restrict__ average, const REAL* __restrict__ x, REAL keep, REAL take,
+                                           long long count)
+{
+    FOR_EACH(i, count) average[i] = keep * average[i] + take * x[i];
+}

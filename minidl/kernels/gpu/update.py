@@ -39,6 +39,12 @@ def adagrad_step(w, g, total, lr, eps, weight_decay):
     update("adagrad_step", w, g, total, lr, eps, weight_decay)
 
 
+def running_average(average, new, momentum, factor):
+    if isinstance(momentum, cupy.ndarray) or not in_one_pass(average):
+        return reference.running_average(average, new, momentum, factor)
+    update("running_average", average, new, 1 - momentum, momentum * factor)
+
+
 def in_one_pass(*changed):
     """Do the kernels take what is changed in place? Otherwise CuPy goes through it once for each operation."""
     return all([x is None or x.flags.c_contiguous and x.dtype.char in "fd" for x in changed])

@@ -18,4 +18,5 @@ from minidl.kernels.reference.pooling import (
 from minidl.kernels.reference.reduction import cumprod_gradient, prod_gradient
 from minidl.kernels.reference.random import dropout_mask, philox, uniform
 from minidl.kernels.reference.resize import linear_weights, nearest_index
-from minidl.kernels.reference.update import adagrad_step, adam_step, rmsprop_step, rmsprop_tf_step, sgd_step
+from minidl.kernels.reference.update import (
+    adagrad_step, adam_step, rmsprop_step, rmsprop_tf_step, running_average, sgd_step)

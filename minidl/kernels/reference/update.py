@@ -1,4 +1,4 @@
-"""Updates of parameters: each changes w, and what it remembers of earlier gradients, in place.
+"""Updates of parameters, and of running averages: each changes w, and what it remembers of earlier gradients, in place.
 
 w, g and whatever is remembered have one shape; what an update need not remember is None. The settings are numbers,
 and the classes in minidl.optim say which papers they are from.
@@ -76,3 +76,9 @@ def adagrad_step(w, g, total, lr, eps, weight_decay):
         g = g + weight_decay * w
     total += g * g
     w -= lr * g / (np.sqrt(total) + eps)
+
+
+def running_average(average, new, momentum, factor):
+    """average <- (1 - momentum) average + momentum factor new"""
+    average *= 1 - momentum
+    average += momentum * factor * new
