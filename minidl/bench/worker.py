@@ -91,7 +91,7 @@ def operation_errors(large, threads):
     return {"errors": [single.error(op) for op in [*[single.LARGE[i] for i in large], *single.SMALL]]}
 
 
-def agreement(case, device, threads):
+def agreement(case, threads, device="cpu"):
     from minidl.bench.agreement import compare
     return compare(Case(**case), device)
 
@@ -113,7 +113,7 @@ def limits(case, threads):
     return profiled(Case(**case))
 
 
-def machine(device, threads):
+def machine(threads, device="cpu"):
     from minidl.bench.machine import facts, gpu
     return facts(threads) | (gpu() if device == "cuda" else {})
 
