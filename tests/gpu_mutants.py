@@ -2,7 +2,7 @@
 
 Every small change of a kernel's source (cudasim/places.py makes them) is run on the calls that come through it, in the
 simulator that watches every access, until one gives it away. What comes out goes to tests/gpu/mutants.json; minutes for
-all topics. What survives must be in SURVIVE, which says why nobody can tell.
+all topics. What survives must be in SURVIVE, which says why no call of the tests can tell.
 """
 import os
 import sys

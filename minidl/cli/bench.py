@@ -176,7 +176,9 @@ def roofline(names: Names = None):
     """A prediction: how long training steps take on an H100 at the least, by its roofline. Nothing is timed."""
     from minidl.bench.networks import cases
     from minidl.bench.roofline import last_line, predict, table
-    show(*table([predict(case) for case in cases(names)]), left=1)
+    headings, rows = table([predict(case) for case in cases(names)])
+    show(headings[:6], [row[:6] for row in rows], left=1)
+    show([headings[0], *headings[6:]], [[row[0], *row[6:]] for row in rows], left=1)      # the parts of the time
     print(last_line())
 
 

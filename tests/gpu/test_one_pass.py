@@ -12,6 +12,7 @@ from minidl.gradcheck.check import outputs, recorded_gradients
 from minidl.gradcheck.table import CONVENTIONS, PROOFS, VALUES, all_cases, op_classes
 from minidl.kernels import reference
 from minidl.op import Elementwise
+from tests.expressions import operations
 
 EXTREME = [-np.inf, -1e4, -104, -88, -1.0, -1e-9, -0.0, 0, 1e-9, 0.5, 1, 20, 88, 1e4, np.inf, np.nan]
 C_NAME = {"f": "float", "d": "double"}
@@ -145,14 +146,6 @@ def test_a_chain_of_ops_on_the_gpu_has_the_cpus_gradients(gpu, rng, monkeypatch)
 
 
 # ---- what an expression may be, and how arrays may lie
-
-
-def operations(k, a, b):
-    """Arithmetic, choices and bounds, all at once."""
-    return [(2 - a) * b / (3.5 + a * a) - 1 / (2 + b * b) + (-a),
-            k.where((a > b) & (a != 0) | ~(b >= 0.5), a, k.where(b == a, 2.0, b)),
-            k.clip(a, -0.5, None) + k.clip(b, None, 0.25) * k.clip(a, -1, 1),
-            k.maximum(a, b) + 2 * k.minimum(b, a) + k.maximum(0.1, a) + k.minimum(a, 0.2)]
 
 
 def layouts(rng, dtype):

@@ -10,6 +10,7 @@ from minidl.kernels import reference
 from minidl.kernels.cpu import moves, one_pass, threads
 from minidl.kernels.cpu.one_pass import in_one_pass
 from minidl.kernels.cpu.program import there_are_vectors
+from tests.expressions import operations
 
 pytestmark = pytest.mark.skipif(not there_are_vectors(), reason="kernels are plain loops")
 EXTREME = [-np.inf, -1e4, -104, -88, -1.0, -1e-9, -1e-40, -0.0, 0, 1e-40, 1e-9, 0.5, 1, 20, 88, 1e4, np.inf, np.nan]
@@ -70,14 +71,6 @@ def test_powers_are_products_and_roots(power, rng):
     x = rng.uniform(0.5, 2, 100)
     assert_allclose(in_one_pass(lambda k, x: x ** power, [x]), x ** float(power), 1e-15 * (1 + abs(power)))
     assert in_one_pass(lambda k, x: x ** 0.3, [x]) is in_one_pass(lambda k, x: x ** 65, [x]) is None
-
-
-def operations(k, a, b):
-    """Arithmetic, choices and bounds, all at once."""
-    return [(2 - a) * b / (3.5 + a * a) - 1 / (2 + b * b) + (-a),
-            k.where((a > b) & (a != 0) | ~(b >= 0.5), a, k.where(b == a, 2.0, b)),
-            k.clip(a, -0.5, None) + k.clip(b, None, 0.25) * k.clip(a, -1, 1),
-            k.maximum(a, b) + 2 * k.minimum(b, a) + k.maximum(0.1, a) + k.minimum(a, 0.2)]
 
 
 def layouts(rng, dtype):
